@@ -1,0 +1,340 @@
+"""Typed, tolerant records of what CBR and IAM answer.
+
+Tolerant means: an unknown field is ignored, every field but the id may be absent or null, a word that the documentation does not
+list is kept as it came, a number may come as a string. What cannot be read at all raises
+:class:`~airflow_cbr.exceptions.CbrProtocolError` where the answer is decoded (:mod:`airflow_cbr.api.answers`), never something else.
+
+The structs hold the service's own field names and units: sizes of resources in GB, ``billing.used`` in MB, times as text in one of
+five notations, which :func:`parse_time` reads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+__all__ = [
+    "Backup",
+    "Billing",
+    "Checkpoint",
+    "CheckpointVault",
+    "OperationLog",
+    "Replication",
+    "ReplicationCapability",
+    "ReplicationRecord",
+    "ReplicationReference",
+    "Vault",
+    "VaultResource",
+    "parse_time",
+]
+
+IN_FLIGHT: Final = frozenset({"waiting_replicate", "replicating"})
+FINAL: Final = frozenset({"success", "fail", "skip"})
+
+
+def parse_time(text: str | None) -> datetime | None:
+    """Read one of the service's notations of time; a time without a zone is UTC.
+
+    Seen: ``2025-03-25T06:32:07.951164`` (CBR), ``2020-02-21T07:00:54.065+00:00`` (Open Telekom Cloud), ``...Z`` (documentation, IAM),
+    ``2020-01-08 09:59:49`` (policies), ``2020-01-08`` (expiration days).
+
+    :param text: the service's text, or None.
+    :return: an aware datetime in UTC, or None when there is no time or it cannot be read.
+    """
+    if not text:
+        return None
+    moment: datetime | None = None
+    with contextlib.suppress(ValueError):
+        moment = datetime.fromisoformat(text)
+    if moment is None:
+        return None
+    with contextlib.suppress(OverflowError):
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return None
+
+
+class _Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Base of the rows: immutable, no garbage-collector tracking (they hold no cycles), keyword-only."""
+
+
+# --- replication ------------------------------------------------------------------------------------------------------
+
+
+class ReplicationReference(_Row):
+    """A pair of ids in the answer of a replicate call (CopyCheckpoint, CopyBackup)."""
+
+    backup_id: str
+    replication_record_id: str
+
+
+class Replication(_Row):
+    """The ``replication`` object that a replicate call answers.
+
+    CopyCheckpoint lists ``backups``; CopyBackup has the two ids in the object itself. :attr:`references` reads both. The echoed
+    regions and projects are not to be compared with the request: the published examples differ from it.
+    """
+
+    backups: list[ReplicationReference] | None = None
+    backup_id: str | None = None
+    replication_record_id: str | None = None
+    provider_id: str | None = None
+    vault_id: str | None = None
+    project_id: str | None = None
+    source_region: str | None = None
+    destination_project_id: str | None = None
+    destination_region: str | None = None
+    destination_vault_id: str | None = None
+
+    @property
+    def references(self) -> list[ReplicationReference]:
+        """Return every pair of backup id and replication record id in the answer; may be empty."""
+        found = list(self.backups or ())
+        if self.backup_id and self.replication_record_id:
+            found.append(
+                ReplicationReference(backup_id=self.backup_id, replication_record_id=self.replication_record_id)
+            )
+        return found
+
+
+class ReplicationExtra(_Row):
+    """``replication_records[].extra_info``; ``progress`` is a percentage."""
+
+    progress: int | float | None = None
+    fail_code: str | int | None = None
+    fail_reason: str | None = None
+    auto_trigger: bool | None = None
+    destination_vault_id: str | None = None
+
+
+class ReplicationRecord(_Row):
+    """One replication of one backup to one destination (``ReplicationRecordGet``).
+
+    ``status`` is ``waiting_replicate``, ``replicating``, ``success``, ``fail``, ``skip``, or a word the service invented since.
+    """
+
+    id: str
+    status: str | None = None
+    created_at: str | None = None
+    vault_id: str | None = None
+    source_backup_id: str | None = None
+    source_checkpoint_id: str | None = None
+    source_project_id: str | None = None
+    source_region: str | None = None
+    destination_backup_id: str | None = None
+    destination_checkpoint_id: str | None = None
+    destination_project_id: str | None = None
+    destination_region: str | None = None
+    destination_vault_id: str | None = None
+    extra_info: ReplicationExtra | str | None = None
+
+    @property
+    def extra(self) -> ReplicationExtra:
+        """Return ``extra_info`` as an object; older services send it as JSON text, or not at all."""
+        if isinstance(self.extra_info, ReplicationExtra):
+            return self.extra_info
+        if isinstance(self.extra_info, str):
+            with contextlib.suppress(msgspec.MsgspecError, ValueError):
+                return msgspec.json.decode(self.extra_info, type=ReplicationExtra, strict=False)
+        return ReplicationExtra()
+
+    @property
+    def created(self) -> datetime | None:
+        """Return the start of the replication as an aware datetime, if the service said it."""
+        return parse_time(self.created_at)
+
+    @property
+    def is_final(self) -> bool:
+        """Return whether the status is one that never changes again; an unknown word is not."""
+        return self.status in FINAL
+
+
+class ReplicationCapability(_Row):
+    """One row of ``replication-capabilities``: a source region and where its backups may go."""
+
+    name: str | None = None
+    replication_destinations: list[str] | None = None
+
+
+# --- backups ----------------------------------------------------------------------------------------------------------
+
+
+class BackupExtendInfo(_Row):
+    """``backup.extend_info``, as far as this package looks at it."""
+
+    auto_trigger: bool | None = None
+    bootable: bool | None = None
+    contain_system_disk: bool | None = None
+    encrypted: bool | None = None
+    system_disk: bool | None = None
+    progress: int | float | None = None
+
+
+class Backup(_Row):
+    """A backup (``BackupResp``): of the source vault, or a replica in a destination vault. ``resource_size`` is in GB."""
+
+    id: str
+    name: str | None = None
+    status: str | None = None
+    image_type: str | None = None
+    checkpoint_id: str | None = None
+    vault_id: str | None = None
+    project_id: str | None = None
+    provider_id: str | None = None
+    parent_id: str | None = None
+    resource_id: str | None = None
+    resource_name: str | None = None
+    resource_type: str | None = None
+    resource_size: int | float | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    expired_at: str | None = None
+    protected_at: str | None = None
+    incremental: bool | None = None
+    extend_info: BackupExtendInfo | None = None
+    replication_records: list[ReplicationRecord] | None = None
+
+    @property
+    def created(self) -> datetime | None:
+        """Return the creation time as an aware datetime, if the service said it."""
+        return parse_time(self.created_at)
+
+
+# --- vaults -----------------------------------------------------------------------------------------------------------
+
+
+class Billing(_Row):
+    """``vault.billing``: ``size`` and ``allocated`` in GB, ``used`` in MB."""
+
+    protect_type: str | None = None
+    object_type: str | None = None
+    status: str | None = None
+    size: int | float | None = None
+    used: int | float | None = None
+    allocated: int | float | None = None
+    spec_code: str | None = None
+    cloud_type: str | None = None
+    charging_mode: str | None = None
+
+
+class VaultResource(_Row):
+    """A server, disk or file system bound to a vault, also as a checkpoint lists it. ``code`` and ``reason`` say why one was skipped."""
+
+    id: str | None = None
+    name: str | None = None
+    type: str | None = None
+    protect_status: str | None = None
+    size: int | float | None = None
+    backup_size: int | float | None = None
+    backup_count: int | float | None = None
+    code: str | int | None = None
+    reason: str | None = None
+
+
+class Vault(_Row):
+    """A vault (``GET /vaults``, ``/vaults/{id}``, ``/vaults/external``)."""
+
+    id: str
+    name: str | None = None
+    project_id: str | None = None
+    provider_id: str | None = None
+    resources: list[VaultResource] | None = None
+    billing: Billing | None = None
+    locked: bool | None = None
+    auto_expand: bool | None = None
+    created_at: str | None = None
+
+
+# --- checkpoints ------------------------------------------------------------------------------------------------------
+
+
+class CheckpointVault(_Row):
+    """``checkpoint.vault``: what was backed up, and what the service skipped."""
+
+    id: str | None = None
+    name: str | None = None
+    resources: list[VaultResource] | None = None
+    skipped_resources: list[VaultResource] | None = None
+
+
+class Checkpoint(_Row):
+    """A checkpoint: ``protecting``, ``available``, ``error``, ``deleting``, ``deleted`` or ``error-deleting``."""
+
+    id: str
+    status: str | None = None
+    project_id: str | None = None
+    created_at: str | None = None
+    vault: CheckpointVault | None = None
+
+
+# --- operation logs ---------------------------------------------------------------------------------------------------
+
+
+class OperationError(_Row):
+    """``operation_log.error_info``."""
+
+    code: str | int | None = None
+    message: str | None = None
+
+
+class OperationCommon(_Row):
+    """``operation_log.extra_info.common``; ``progress`` is a percentage."""
+
+    progress: int | float | None = None
+    request_id: str | None = None
+    task_id: str | None = None
+
+
+class OperationReplication(_Row):
+    """``operation_log.extra_info.replication``: which backup went where. It names no replication record and no vault."""
+
+    source_backup_id: str | None = None
+    source_project_id: str | None = None
+    source_region: str | None = None
+    destination_backup_id: str | None = None
+    destination_project_id: str | None = None
+    destination_region: str | None = None
+
+
+class OperationExtra(_Row):
+    """``operation_log.extra_info``, as far as this package looks at it."""
+
+    common: OperationCommon | None = None
+    replication: OperationReplication | None = None
+
+
+class OperationLog(_Row):
+    """One task of the service: ``success``, ``skipped``, ``failed``, ``running``, ``timeout`` or ``waiting``."""
+
+    id: str
+    status: str | None = None
+    operation_type: str | None = None
+    project_id: str | None = None
+    vault_id: str | None = None
+    vault_name: str | None = None
+    checkpoint_id: str | None = None
+    created_at: str | None = None
+    started_at: str | None = None
+    ended_at: str | None = None
+    error_info: OperationError | None = None
+    extra_info: OperationExtra | str | None = None
+
+    @property
+    def created(self) -> datetime | None:
+        """Return the creation time as an aware datetime, if the service said it."""
+        return parse_time(self.created_at)
+
+    @property
+    def replication(self) -> OperationReplication:
+        """Return ``extra_info.replication``, empty where the log is of another kind."""
+        extra = self.extra_info
+        if isinstance(extra, str):
+            with contextlib.suppress(msgspec.MsgspecError, ValueError):
+                extra = msgspec.json.decode(extra, type=OperationExtra, strict=False)
+        if isinstance(extra, OperationExtra) and extra.replication is not None:
+            return extra.replication
+        return OperationReplication()
+
+

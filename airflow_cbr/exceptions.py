@@ -1,0 +1,284 @@
+"""What callers catch, or name in a retry policy.
+
+This module is the innermost ring: it imports nothing from Airflow and nothing from the rest of the package, so that a Dag author,
+a test or a script without Airflow can use the names. Turning a permanent error into ``AirflowFailException`` is the work of
+:func:`airflow_cbr.hooks.failures.raise_for_airflow`.
+
+Two questions decide what a caller does with an error, and both are attributes:
+
+* ``permanent``: would the same task, run again, meet the same error? Then Airflow should not retry it.
+* ``error_code`` and ``request_id``: what to quote to Huawei Cloud support.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+__all__ = [
+    "CbrAlreadyReplicatedError",
+    "CbrApiError",
+    "CbrAuthenticationError",
+    "CbrBusyError",
+    "CbrConfigurationError",
+    "CbrConnectionError",
+    "CbrError",
+    "CbrLimitError",
+    "CbrNotFoundError",
+    "CbrNothingToReplicateError",
+    "CbrOutcomeUnknownError",
+    "CbrParameterError",
+    "CbrPermissionError",
+    "CbrProtocolError",
+    "CbrRefusedError",
+    "CbrReplicationError",
+    "CbrReplicationFailedError",
+    "CbrReplicationTimeoutError",
+    "CbrThrottledError",
+    "CbrTimeoutError",
+    "CbrTransportError",
+    "CbrUnavailableError",
+    "CbrVaultReplicatingError",
+    "CbrVerificationError",
+]
+
+
+class CbrError(Exception):
+    """Base of every error that this package raises.
+
+    :param message: what happened, in one sentence, without any secret.
+    :param advice: what the user can do about it, one sentence; shown behind the message. Default: none.
+    :param error_code: the service's own code, for example ``BackupService.1009``. Default: none.
+    :param request_id: the service's request id (``X-Request-Id`` or ``X-IAM-Trace-Id``). Default: none.
+    :param http_status: the HTTP status of the answer. Default: none, there was no answer.
+    :param permanent: whether running the task again would meet the same error. Default: the class's own ``permanent``.
+    """
+
+    permanent: bool = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        advice: str | None = None,
+        error_code: str | None = None,
+        request_id: str | None = None,
+        http_status: int | None = None,
+        permanent: bool | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = advice
+        self.error_code = error_code
+        self.request_id = request_id
+        self.http_status = http_status
+        if permanent is not None:
+            self.permanent = permanent
+
+    def __str__(self) -> str:
+        """Return message, code, status, request id and advice as one line of text."""
+        facts = [
+            fact
+            for fact in (
+                self.error_code,
+                f"HTTP {self.http_status}" if self.http_status else None,
+                f"request id {self.request_id}" if self.request_id else None,
+            )
+            if fact
+        ]
+        text = self.message.rstrip()
+        if facts:
+            text = f"{text} [{', '.join(facts)}]"
+        if self.advice:
+            text = f"{text} What to do: {self.advice}"
+        return text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by attributes: Airflow and multiprocessing hand exceptions from process to process."""
+        return _rebuild, (type(self), self.args, dict(self.__dict__))
+
+
+def _rebuild(cls: type[CbrError], args: tuple[Any, ...], state: dict[str, Any]) -> CbrError:
+    error = cls.__new__(cls)
+    Exception.__init__(error, *args)
+    error.__dict__.update(state)
+    return error
+
+
+# --- before anything is sent ------------------------------------------------------------------------------------------
+
+
+class CbrConfigurationError(CbrError):
+    """The Airflow connection is incomplete or contradicts itself."""
+
+
+class CbrParameterError(CbrError, ValueError):
+    """A parameter has a value that cannot be right; nothing was sent.
+
+    :param parameter: the parameter's name as the Dag author wrote it.
+    :param message: what is wrong with its value.
+    """
+
+    def __init__(self, parameter: str, message: str, **details: Any) -> None:
+        super().__init__(f"{parameter}: {message}", **details)
+        self.parameter = parameter
+
+
+# --- no usable answer -------------------------------------------------------------------------------------------------
+
+
+class CbrTransportError(CbrError):
+    """No usable answer came back: network, TLS, timeout, or a body that cannot be read.
+
+    :param sent: whether the request may have reached the service. False only where that is certain.
+    """
+
+    permanent: bool = False
+
+    def __init__(self, message: str, *, sent: bool = True, **details: Any) -> None:
+        super().__init__(message, **details)
+        self.sent = sent
+
+
+class CbrConnectionError(CbrTransportError):
+    """The connection could not be made, or broke."""
+
+
+class CbrTimeoutError(CbrTransportError):
+    """The service did not answer in time."""
+
+
+class CbrProtocolError(CbrTransportError):
+    """The answer is not what the API's documentation promises (truncated, HTML from a proxy, a redirect, wrong types)."""
+
+
+class CbrOutcomeUnknownError(CbrError):
+    """A replicate call was sent, and whether the service accepted it is not known.
+
+    Sending it again could copy, and bill, twice. The records of the source vault's backups tell what happened.
+    """
+
+
+# --- the service's own refusals ---------------------------------------------------------------------------------------
+
+
+class CbrApiError(CbrError):
+    """The service answered with an error; ``error_code`` says which one."""
+
+
+class CbrAuthenticationError(CbrApiError):
+    """The service does not accept the credentials (HTTP 401)."""
+
+
+class CbrPermissionError(CbrApiError):
+    """The credentials are valid and lack a permission (HTTP 403)."""
+
+
+class CbrNotFoundError(CbrApiError):
+    """The vault, backup, checkpoint, operation log or project does not exist (or is invisible to this project)."""
+
+
+class CbrRefusedError(CbrApiError):
+    """The service refuses this request for a reason that stays until somebody changes something."""
+
+
+class CbrThrottledError(CbrApiError):
+    """Too many requests (HTTP 429).
+
+    :param retry_after: seconds the service asked to wait, if it said so.
+    """
+
+    permanent: bool = False
+
+    def __init__(self, message: str, *, retry_after: float | None = None, **details: Any) -> None:
+        super().__init__(message, **details)
+        self.retry_after = retry_after
+
+
+class CbrUnavailableError(CbrApiError):
+    """The service or the gateway failed (HTTP 5xx, or a code that says "try again later").
+
+    :param retry_after: seconds the service asked to wait, if it said so.
+    """
+
+    permanent: bool = False
+
+    def __init__(self, message: str, *, retry_after: float | None = None, **details: Any) -> None:
+        super().__init__(message, **details)
+        self.retry_after = retry_after
+
+
+class CbrBusyError(CbrApiError):
+    """A resource is busy with something that ends by itself: a backup, a restore, a check. The request had no effect."""
+
+    permanent: bool = False
+
+
+class CbrVaultReplicatingError(CbrBusyError):
+    """The vault is being replicated already (``BackupService.6130``): by an earlier call of ours, a policy, or a person."""
+
+
+class CbrAlreadyReplicatedError(CbrApiError):
+    """A backup is, or is being, replicated to that region (``BackupService.1009``). The request had no effect."""
+
+    permanent: bool = False
+
+
+# --- what became of the replication -----------------------------------------------------------------------------------
+
+
+class CbrReplicationError(CbrError):
+    """Base of the errors about the replication itself, as opposed to a single call."""
+
+
+class CbrNothingToReplicateError(CbrReplicationError):
+    """The vault holds no eligible backup at all, and ``allow_empty`` is not set."""
+
+
+class CbrLimitError(CbrReplicationError):
+    """More would be replicated, or handed to mapped tasks, than a limit allows; nothing was sent."""
+
+
+class CbrReplicationFailedError(CbrReplicationError):
+    """Not every eligible backup is covered, after all copies have ended.
+
+    :param problems: one line for each backup that is not covered: its name, id, and the reason.
+    """
+
+    permanent: bool = False
+
+    def __init__(self, message: str, *, problems: Sequence[str] = (), **details: Any) -> None:
+        super().__init__(message, **details)
+        self.problems = list(problems)
+
+    def __str__(self) -> str:
+        """Return the message with one line for each problem."""
+        return "\n  - ".join([super().__str__(), *self.problems])
+
+
+class CbrReplicationTimeoutError(CbrReplicationError):
+    """The task's ``timeout`` has passed; the copies go on in CBR.
+
+    :param running: the ids of the replication records that were still running.
+    """
+
+    def __init__(self, message: str, *, running: Sequence[str] = (), **details: Any) -> None:
+        super().__init__(message, **details)
+        self.running = list(running)
+
+
+class CbrVerificationError(CbrReplicationError):
+    """The verification found backups without a good replica.
+
+    :param problems: one line for each finding.
+    """
+
+    permanent: bool = False
+
+    def __init__(self, message: str, *, problems: Sequence[str] = (), **details: Any) -> None:
+        super().__init__(message, **details)
+        self.problems = list(problems)
+
+    def __str__(self) -> str:
+        """Return the message with one line for each finding."""
+        return "\n  - ".join([super().__str__(), *self.problems])
