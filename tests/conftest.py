@@ -1,0 +1,103 @@
+"""What every test run gets: an Airflow of its own, a home directory of its own, and no silent skips.
+
+This file is read before any test module is imported, and Airflow reads its environment when it is imported. So the environment is set
+here, at import time, once in each pytest process: workers of pytest-xdist have their own directories and share nothing.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from xdist.workermanage import WorkerController
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+#: Tests that may be skipped (patterns of node ids) and why. Any other skip fails the run: a skipped test proves nothing.
+ALLOWED_SKIPS: dict[str, str] = {}
+
+_REAL_ENVIRONMENT = dict(os.environ)
+_DIRECTORY = Path(tempfile.mkdtemp(prefix="airflow-cbr-tests-"))
+
+
+def _isolate() -> None:
+    for name in list(os.environ):
+        # A developer's own Airflow, Huawei Cloud key or proxy must not decide what a test sees.
+        if name.startswith(("AIRFLOW_", "HUAWEICLOUD_")) or name.lower() in {"http_proxy", "https_proxy", "all_proxy"}:
+            del os.environ[name]
+    home = _DIRECTORY / "home"
+    (home / "airflow").mkdir(parents=True)
+    os.environ["HOME"] = str(home)
+    os.environ["AIRFLOW_HOME"] = str(home / "airflow")
+    os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+    os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "True"
+    os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(REPOSITORY / "dags")
+
+
+_isolate()
+
+
+def pytest_configure_node(node: WorkerController) -> None:
+    # A worker inherits the isolated environment, so it is told the real one.
+    node.workerinput["real_environment"] = _REAL_ENVIRONMENT
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(_DIRECTORY, ignore_errors=True)
+
+
+def _allowed(node_id: str) -> bool:
+    return any(fnmatch.fnmatch(node_id, pattern) for pattern in ALLOWED_SKIPS)
+
+
+def _fail_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if report.skipped and not _allowed(report.nodeid):
+        reason = getattr(report, "wasxfail", None) or (report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"{report.nodeid} was skipped, and is not in ALLOWED_SKIPS of tests/conftest.py: {reason}"
+        report.__dict__.pop("wasxfail", None)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _fail_skipped(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _fail_skipped(report)
+    return report
+
+
+@pytest.fixture(scope="session")
+def real_environment(pytestconfig: pytest.Config) -> dict[str, str]:
+    """Return the environment as the session found it: for installing packages, which needs the user's caches and settings."""
+    workerinput = getattr(pytestconfig, "workerinput", {})
+    return dict(workerinput.get("real_environment", _REAL_ENVIRONMENT))
+
+
+@pytest.fixture(scope="session")
+def airflow_database() -> Path:
+    """Migrate this process's Airflow metadata database, once, and return its AIRFLOW_HOME."""
+    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, stdout=subprocess.DEVNULL, timeout=240)
+    return Path(os.environ["AIRFLOW_HOME"])
+
+
+@pytest.fixture(autouse=True)
+def _airflow_database_where_marked(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("db"):
+        request.getfixturevalue("airflow_database")
