@@ -1,0 +1,158 @@
+"""Processes that are started with everything they start, and stopped the same way, by id."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING, Final
+
+import psutil
+
+from airflow_cbr.demo.waiting import DemoError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+__all__ = ["Component", "stop_all"]
+
+GRACE: Final = 5.0
+KILL_LIMIT: Final = 10.0
+
+
+class Component:
+    """One process in a session of its own.
+
+    A session and not a process group, because Airflow moves every task process to a group of its own: a signal to the group of the
+    scheduler does not reach the tasks that it runs. The session id of a process never changes unless it asks for that, and outlives
+    the parent, so the orphans of a killed component are found too.
+
+    :param name: what it is, for messages.
+    :param command: program and arguments.
+    :param environment: its whole environment.
+    :param directory: its working directory.
+    :param log: file that receives its output, appended.
+    """
+
+    def __init__(self, name: str, command: Sequence[str], *, environment: Mapping[str, str], directory: Path, log: Path) -> None:
+        self.name = name
+        self.command = list(command)
+        self.environment = dict(environment)
+        self.directory = directory
+        self.log = log
+        self.expected_to_run = False
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the process; its output goes to :attr:`log`.
+
+        :raises DemoError: the program cannot be started.
+        """
+        with self.log.open("ab") as output:
+            try:
+                self._process = subprocess.Popen(
+                    self.command,
+                    env=self.environment,
+                    cwd=self.directory,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise DemoError(f"{self.name} cannot be started: {error}") from error
+        self.expected_to_run = True
+
+    @property
+    def pid(self) -> int:
+        """Return the id of the process, which is also the id of its session."""
+        if self._process is None:
+            raise DemoError(f"{self.name} was not started")
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """Return the exit code, negative for a signal; None while it runs or was never started."""
+        return None if self._process is None else self._process.poll()
+
+    def members(self) -> list[int]:
+        """Return the ids of all living processes of the session: the process itself, and what it has started."""
+        if self._process is None:
+            return []
+        self._process.poll()  # reaps it: a zombie counts as gone
+        return [pid for pid in psutil.pids() if _session_of(pid) == self._process.pid and _is_alive(pid)]
+
+    def signal(self, signum: int) -> None:
+        """Send a signal to the process itself, and to nothing that it has started; does nothing when it is gone.
+
+        :param signum: for example ``signal.SIGTERM``.
+        """
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signum)
+
+    def kill(self) -> None:
+        """Kill every process of the session and wait until none is left, as when a machine is lost.
+
+        :raises DemoError: a process is still there after 10 seconds.
+        """
+        self.expected_to_run = False
+        deadline = time.monotonic() + KILL_LIMIT
+        while members := self.members():
+            if time.monotonic() > deadline:
+                raise DemoError(f"{self.name} does not die: processes {members}")
+            for pid in members:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.05)
+
+    def tail(self, lines: int = 25) -> str:
+        """Return the last lines of the output.
+
+        :param lines: how many. Default: 25.
+        """
+        try:
+            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        except FileNotFoundError:
+            return ""
+
+    def check(self) -> None:
+        """Raise when the process has ended although nobody has stopped it.
+
+        :raises DemoError: with the exit code and the end of the output.
+        """
+        if self.expected_to_run and self.exit_code is not None:
+            raise DemoError(f"{self.name} has ended with exit code {self.exit_code}; the end of its output:\n{self.tail()}")
+
+
+def stop_all(components: Iterable[Component], grace: float = GRACE) -> None:
+    """Ask every component to end, wait, and kill what is left of their sessions.
+
+    :param components: what to stop; one that has ended, or never started, does no harm.
+    :param grace: seconds between SIGTERM and SIGKILL, for all of them together. Default: 5.
+    """
+    remaining = list(components)
+    for component in remaining:
+        component.expected_to_run = False
+        component.signal(signal.SIGTERM)
+    deadline = time.monotonic() + grace
+    while time.monotonic() < deadline and (remaining := [each for each in remaining if each.members()]):
+        time.sleep(0.1)
+    for component in remaining:
+        component.kill()
+
+
+def _session_of(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except (ProcessLookupError, PermissionError):
+        return None
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
