@@ -63,14 +63,14 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 # --- replication ------------------------------------------------------------------------------------------------------
 
 
-class ReplicationReference(_Row):
+class ReplicationReference(_Row, frozen=True):
     """A pair of ids in the answer of a replicate call (CopyCheckpoint, CopyBackup)."""
 
     backup_id: str
     replication_record_id: str
 
 
-class Replication(_Row):
+class Replication(_Row, frozen=True):
     """The ``replication`` object that a replicate call answers.
 
     CopyCheckpoint lists ``backups``; CopyBackup has the two ids in the object itself. :attr:`references` reads both. The echoed
@@ -93,13 +93,11 @@ class Replication(_Row):
         """Return every pair of backup id and replication record id in the answer; may be empty."""
         found = list(self.backups or ())
         if self.backup_id and self.replication_record_id:
-            found.append(
-                ReplicationReference(backup_id=self.backup_id, replication_record_id=self.replication_record_id)
-            )
+            found.append(ReplicationReference(backup_id=self.backup_id, replication_record_id=self.replication_record_id))
         return found
 
 
-class ReplicationExtra(_Row):
+class ReplicationExtra(_Row, frozen=True):
     """``replication_records[].extra_info``; ``progress`` is a percentage."""
 
     progress: int | float | None = None
@@ -109,7 +107,7 @@ class ReplicationExtra(_Row):
     destination_vault_id: str | None = None
 
 
-class ReplicationRecord(_Row):
+class ReplicationRecord(_Row, frozen=True):
     """One replication of one backup to one destination (``ReplicationRecordGet``).
 
     ``status`` is ``waiting_replicate``, ``replicating``, ``success``, ``fail``, ``skip``, or a word the service invented since.
@@ -151,7 +149,7 @@ class ReplicationRecord(_Row):
         return self.status in FINAL
 
 
-class ReplicationCapability(_Row):
+class ReplicationCapability(_Row, frozen=True):
     """One row of ``replication-capabilities``: a source region and where its backups may go."""
 
     name: str | None = None
@@ -161,7 +159,7 @@ class ReplicationCapability(_Row):
 # --- backups ----------------------------------------------------------------------------------------------------------
 
 
-class BackupExtendInfo(_Row):
+class BackupExtendInfo(_Row, frozen=True):
     """``backup.extend_info``, as far as this package looks at it."""
 
     auto_trigger: bool | None = None
@@ -172,7 +170,7 @@ class BackupExtendInfo(_Row):
     progress: int | float | None = None
 
 
-class Backup(_Row):
+class Backup(_Row, frozen=True):
     """A backup (``BackupResp``): of the source vault, or a replica in a destination vault. ``resource_size`` is in GB."""
 
     id: str
@@ -205,7 +203,7 @@ class Backup(_Row):
 # --- vaults -----------------------------------------------------------------------------------------------------------
 
 
-class Billing(_Row):
+class Billing(_Row, frozen=True):
     """``vault.billing``: ``size`` and ``allocated`` in GB, ``used`` in MB."""
 
     protect_type: str | None = None
@@ -219,7 +217,7 @@ class Billing(_Row):
     charging_mode: str | None = None
 
 
-class VaultResource(_Row):
+class VaultResource(_Row, frozen=True):
     """A server, disk or file system bound to a vault, also as a checkpoint lists it. ``code`` and ``reason`` say why one was skipped."""
 
     id: str | None = None
@@ -233,7 +231,7 @@ class VaultResource(_Row):
     reason: str | None = None
 
 
-class Vault(_Row):
+class Vault(_Row, frozen=True):
     """A vault (``GET /vaults``, ``/vaults/{id}``, ``/vaults/external``)."""
 
     id: str
@@ -250,7 +248,7 @@ class Vault(_Row):
 # --- checkpoints ------------------------------------------------------------------------------------------------------
 
 
-class CheckpointVault(_Row):
+class CheckpointVault(_Row, frozen=True):
     """``checkpoint.vault``: what was backed up, and what the service skipped."""
 
     id: str | None = None
@@ -259,7 +257,7 @@ class CheckpointVault(_Row):
     skipped_resources: list[VaultResource] | None = None
 
 
-class Checkpoint(_Row):
+class Checkpoint(_Row, frozen=True):
     """A checkpoint: ``protecting``, ``available``, ``error``, ``deleting``, ``deleted`` or ``error-deleting``."""
 
     id: str
@@ -272,14 +270,14 @@ class Checkpoint(_Row):
 # --- operation logs ---------------------------------------------------------------------------------------------------
 
 
-class OperationError(_Row):
+class OperationError(_Row, frozen=True):
     """``operation_log.error_info``."""
 
     code: str | int | None = None
     message: str | None = None
 
 
-class OperationCommon(_Row):
+class OperationCommon(_Row, frozen=True):
     """``operation_log.extra_info.common``; ``progress`` is a percentage."""
 
     progress: int | float | None = None
@@ -287,7 +285,7 @@ class OperationCommon(_Row):
     task_id: str | None = None
 
 
-class OperationReplication(_Row):
+class OperationReplication(_Row, frozen=True):
     """``operation_log.extra_info.replication``: which backup went where. It names no replication record and no vault."""
 
     source_backup_id: str | None = None
@@ -298,14 +296,14 @@ class OperationReplication(_Row):
     destination_region: str | None = None
 
 
-class OperationExtra(_Row):
+class OperationExtra(_Row, frozen=True):
     """``operation_log.extra_info``, as far as this package looks at it."""
 
     common: OperationCommon | None = None
     replication: OperationReplication | None = None
 
 
-class OperationLog(_Row):
+class OperationLog(_Row, frozen=True):
     """One task of the service: ``success``, ``skipped``, ``failed``, ``running``, ``timeout`` or ``waiting``."""
 
     id: str
@@ -336,5 +334,3 @@ class OperationLog(_Row):
         if isinstance(extra, OperationExtra) and extra.replication is not None:
             return extra.replication
         return OperationReplication()
-
-

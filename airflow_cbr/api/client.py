@@ -1,0 +1,603 @@
+"""The client: one method per call of CBR's API.
+
+Names of calls in messages are those of the API reference (CopyCheckpoint, ListBackups ...). What may be sent twice and what may not is
+decided in :mod:`airflow_cbr.api.transport`; how an error is classified, in :mod:`airflow_cbr.api.errors`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from airflow_cbr.api import answers
+from airflow_cbr.api.answers import Answer, decode
+from airflow_cbr.api.auth import Credentials, make_authenticator
+from airflow_cbr.api.endpoints import Endpoints, check_id, check_region
+from airflow_cbr.api.errors import Decision, decide
+from airflow_cbr.api.paging import Page, Row, walk
+from airflow_cbr.api.transport import Call, Transport
+from airflow_cbr.exceptions import CbrAuthenticationError, CbrParameterError, CbrProtocolError, CbrTransportError
+
+if TYPE_CHECKING:
+    from airflow_cbr.api.models import Backup, Checkpoint, OperationLog, Replication, ReplicationCapability, Vault
+
+__all__ = ["CbrClient"]
+
+Result = TypeVar("Result")
+Filter = str | int | bool | datetime | Sequence[str] | None
+
+_LARGEST_PAGE: Final = 1000
+_NAME: Final = re.compile(r"[\u4e00-\u9fa5\uf900-\ufa2da-zA-Z0-9_-]{1,64}")
+_LONGEST_DESCRIPTION: Final = 255
+
+
+class CbrClient:
+    """Calls CBR in one region and project. Safe to use from several threads.
+
+    Reads are repeated within ``retry_budget`` after connection errors, timeouts, throttling and errors that pass. The calls that change
+    something (the two replicate calls and CreateCheckpoint) are sent again only when they were certainly not processed: the connection
+    was never made, the service throttled them, or refused a token that had expired. Where that is not certain they raise
+    :class:`~airflow_cbr.exceptions.CbrOutcomeUnknownError`.
+
+    Every method raises :class:`~airflow_cbr.exceptions.CbrParameterError` before anything is sent,
+    :class:`~airflow_cbr.exceptions.CbrTransportError` when no usable answer came back, and a subclass of
+    :class:`~airflow_cbr.exceptions.CbrApiError` for the service's own errors.
+
+    :param credentials: who asks.
+    :param region: region id, for example ``cn-north-4``.
+    :param project_id: project to work in. Default: looked up in IAM by the region's name, on first use.
+    :param home_region: the region that an endpoint without ``{region}`` belongs to. Default: ``region``.
+    :param endpoints: addresses of CBR and IAM. Default: those of ``myhuaweicloud.com``.
+    :param verify: True to check certificates, False not to, or the path of a file with authorities. Default: True.
+    :param connect_timeout: seconds for making a connection. Default: 10.
+    :param read_timeout: seconds without a byte of the answer. Default: 60.
+    :param retry_budget: seconds within which another attempt may begin; 0 for a single attempt. Default: 180.
+    :param sleep: waits between attempts. Default: :func:`time.sleep`.
+    :param on_secret: called with each new token before it is used, in the thread of the call, so that logs can be masked. Default: none.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        region: str,
+        project_id: str | None = None,
+        home_region: str | None = None,
+        endpoints: Endpoints = Endpoints(),  # noqa: B008 - immutable
+        verify: bool | str = True,
+        connect_timeout: float = 10,
+        read_timeout: float = 60,
+        retry_budget: float = 180,
+        sleep: Callable[[float], None] = time.sleep,
+        on_secret: Callable[[str], None] | None = None,
+    ) -> None:
+        self.region = check_region(region)
+        home = self.region if home_region is None else check_region(home_region, "home_region")
+        self._base = f"{endpoints.cbr_url(self.region, home_region=home)}/v3"
+        self._transport = Transport(
+            verify=verify,
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
+            retry_budget=retry_budget,
+            sleep=sleep,
+        )
+        self._authenticator = make_authenticator(
+            credentials,
+            self._transport,
+            iam_url=lambda: endpoints.iam_url(self.region, home_region=home),
+            region=self.region,
+            project_id=None if project_id is None else check_id(project_id, "project_id"),
+            on_secret=on_secret,
+        )
+
+    @property
+    def project_id(self) -> str:
+        """Return the id of the project; asks IAM on first use when it was not given.
+
+        :raises CbrConfigurationError: IAM knows no such project, or several.
+        """
+        return self._authenticator.project_id()
+
+    @property
+    def server_time(self) -> datetime | None:
+        """Return the service's clock: the ``Date`` header of the newest answer as an aware UTC time, or None before the first."""
+        return answers.parse_http_date(self._transport.newest_date)
+
+    def close(self) -> None:
+        """Close the connections. The client can still be used, it opens new ones."""
+        self._transport.close()
+
+    def __enter__(self) -> CbrClient:
+        """Return the client."""
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Close the connections."""
+        self.close()
+
+    # --- replicate ----------------------------------------------------------------------------------------------------
+
+    def replicate_checkpoint(
+        self,
+        *,
+        vault_id: str,
+        destination_region: str,
+        destination_project_id: str,
+        destination_vault_id: str,
+        auto_trigger: bool = False,
+        enable_acceleration: bool = False,
+    ) -> Replication:
+        """Replicate the backups of a vault that have no replica at the destination yet (CopyCheckpoint).
+
+        :param vault_id: source vault.
+        :param destination_region: region id of the destination.
+        :param destination_project_id: project in that region.
+        :param destination_vault_id: replication vault in that project.
+        :param auto_trigger: mark the records as made by a schedule. Default: False.
+        :param enable_acceleration: quicker transfer for an extra fee; sent only when true, since some accounts must not use the
+            word. Default: False.
+        :return: the accepted backups with their record ids; may be empty.
+        :raises CbrOutcomeUnknownError: the service may have accepted the call.
+        """
+        replicate: dict[str, Any] = {
+            "vault_id": check_id(vault_id, "vault_id"),
+            **_destination(destination_region, destination_project_id, destination_vault_id),
+            "auto_trigger": auto_trigger,
+        }
+        if enable_acceleration:
+            replicate["enable_acceleration"] = True
+
+        def read(answer: Answer) -> Replication:
+            found = decode(answer, answers.ReplicationAnswer, call="CopyCheckpoint").replication
+            if found.backups is None:
+                raise _unreadable(answer, "CopyCheckpoint", "no list of backups")
+            return _with_ids(found, answer, "CopyCheckpoint")
+
+        return self._change("CopyCheckpoint", "/checkpoints/replicate", {"replicate": replicate}, read)
+
+    def replicate_backup(
+        self,
+        backup_id: str,
+        *,
+        destination_region: str,
+        destination_project_id: str,
+        destination_vault_id: str,
+        name: str | None = None,
+        description: str | None = None,
+        enable_acceleration: bool = False,
+    ) -> Replication:
+        """Replicate one backup (CopyBackup).
+
+        :param backup_id: the backup in the source region.
+        :param destination_region: region id of the destination.
+        :param destination_project_id: project in that region.
+        :param destination_vault_id: replication vault in that project.
+        :param name: name of the replica: 1 to 64 Chinese characters, letters, digits, ``_`` and ``-``. Default: the service's choice.
+        :param description: at most 255 characters without ``<`` and ``>``. Default: none.
+        :param enable_acceleration: as in :meth:`replicate_checkpoint`. Default: False.
+        :return: the backup with its record id.
+        :raises CbrAlreadyReplicatedError: that region has, or is being sent, a replica of this backup.
+        :raises CbrOutcomeUnknownError: the service may have accepted the call.
+        """
+        replicate: dict[str, Any] = {
+            **_destination(destination_region, destination_project_id, destination_vault_id),
+            **_texts(name, description),
+        }
+        if enable_acceleration:
+            replicate["enable_acceleration"] = True
+
+        def read(answer: Answer) -> Replication:
+            found = decode(answer, answers.ReplicationAnswer, call="CopyBackup").replication
+            if not found.references:
+                raise _unreadable(answer, "CopyBackup", "no record id")
+            return _with_ids(found, answer, "CopyBackup")
+
+        return self._change("CopyBackup", f"/backups/{_segment(backup_id, 'backup_id')}/replicate", {"replicate": replicate}, read)
+
+    # --- backups ------------------------------------------------------------------------------------------------------
+
+    def list_backups(
+        self,
+        *,
+        page_size: int = _LARGEST_PAGE,
+        show_replication: bool = False,
+        vault_id: str | None = None,
+        checkpoint_id: str | None = None,
+        resource_id: str | None = None,
+        resource_name: str | None = None,
+        resource_type: str | None = None,
+        resource_az: str | None = None,
+        name: str | None = None,
+        parent_id: str | None = None,
+        image_type: str | None = None,
+        status: str | Sequence[str] | None = None,
+        incremental: bool | None = None,
+        dec: bool | None = None,
+        own_type: str | None = None,
+        member_status: str | None = None,
+        used_percent: int | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        enterprise_project_id: str | None = None,
+        sort: str | None = None,
+    ) -> Iterator[Backup]:
+        """Yield backups, page by page, newest first (ListBackups).
+
+        The service's ``marker``, ``limit`` and ``offset`` are the walk's own business: see :func:`airflow_cbr.api.paging.walk`.
+
+        :param page_size: rows per request, 1 to 1000. Default: 1000.
+        :param show_replication: fill ``replication_records``. Default: False.
+        :param vault_id: backups in this vault.
+        :param checkpoint_id: backups of this checkpoint.
+        :param resource_id: backups of this server or file system.
+        :param resource_name: backups of a resource of this name.
+        :param resource_type: for example ``OS::Nova::Server``.
+        :param resource_az: availability zone of the resource.
+        :param name: name of the backup.
+        :param parent_id: parent backup.
+        :param image_type: ``backup`` or ``replication``.
+        :param status: one status, or several of which any will do.
+        :param incremental: only incremental, or only full backups.
+        :param dec: only backups of dedicated clouds, or only others.
+        :param own_type: ``private``, ``shared`` or ``all_granted``. Default: the service's, ``private``.
+        :param member_status: of shared backups: ``pending``, ``accepted`` or ``rejected``.
+        :param used_percent: backups in vaults used beyond this percentage, 1 to 100.
+        :param start_time: created at or after this time; must have a zone.
+        :param end_time: created at or before this time; must have a zone.
+        :param enterprise_project_id: an id, ``0`` for the default one, or ``all_granted_eps``.
+        :param sort: keys with directions, for example ``created_at:asc``. Sorting by a key that changes while the list is read
+            (``updated_at``, ``status``) can hide rows. Default: the service's, newest first.
+        """
+        filters: dict[str, Filter] = {
+            "show_replication": show_replication or None,
+            "vault_id": _id(vault_id, "vault_id"),
+            "checkpoint_id": _id(checkpoint_id, "checkpoint_id"),
+            "resource_id": resource_id,
+            "resource_name": resource_name,
+            "resource_type": resource_type,
+            "resource_az": resource_az,
+            "name": name,
+            "parent_id": _id(parent_id, "parent_id"),
+            "image_type": image_type,
+            "status": status,
+            "incremental": incremental,
+            "dec": dec,
+            "own_type": own_type,
+            "member_status": member_status,
+            "used_percent": used_percent,
+            "start_time": start_time,
+            "end_time": end_time,
+            "enterprise_project_id": enterprise_project_id,
+            "sort": sort,
+        }
+
+        def read(answer: Answer) -> Page[Backup]:
+            page = decode(answer, answers.BackupsAnswer, call="ListBackups")
+            return page.backups or (), page.count
+
+        return self._list("ListBackups", "/backups", filters, page_size, read)
+
+    def show_backup(self, backup_id: str) -> Backup:
+        """Return one backup, with its replication records (ShowBackup).
+
+        :param backup_id: id of the backup.
+        :raises CbrNotFoundError: there is no such backup in this project.
+        """
+        path = f"/backups/{_segment(backup_id, 'backup_id')}"
+        return self._get("ShowBackup", path, answers.BackupAnswer).backup
+
+    # --- operation logs -----------------------------------------------------------------------------------------------
+
+    def list_operation_logs(
+        self,
+        *,
+        page_size: int = _LARGEST_PAGE,
+        operation_type: str | None = None,
+        status: str | None = None,
+        vault_id: str | None = None,
+        vault_name: str | None = None,
+        resource_id: str | None = None,
+        resource_name: str | None = None,
+        provider_id: str | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        enterprise_project_id: str | None = None,
+    ) -> Iterator[OperationLog]:
+        """Yield operation logs, page by page (ListOpLogs). The service keeps about 30 days of them.
+
+        :param page_size: rows per request, 1 to 1000. Default: 1000.
+        :param operation_type: for example ``replication`` or ``backup``.
+        :param status: ``success``, ``skipped``, ``failed``, ``running``, ``timeout`` or ``waiting``.
+        :param vault_id: of this vault. The rows themselves may lack the vault's id.
+        :param vault_name: of a vault of this name.
+        :param resource_id: of this resource.
+        :param resource_name: of a resource of this name.
+        :param provider_id: of this kind of resource.
+        :param start_time: begun at or after this time; must have a zone.
+        :param end_time: the documentation leaves open which of the task's times this limits; must have a zone.
+        :param enterprise_project_id: an id, ``0`` for the default one, or ``all_granted_eps``.
+        """
+        filters: dict[str, Filter] = {
+            "operation_type": operation_type,
+            "status": status,
+            "vault_id": _id(vault_id, "vault_id"),
+            "vault_name": vault_name,
+            "resource_id": resource_id,
+            "resource_name": resource_name,
+            "provider_id": _id(provider_id, "provider_id"),
+            "start_time": start_time,
+            "end_time": end_time,
+            "enterprise_project_id": enterprise_project_id,
+        }
+
+        def read(answer: Answer) -> Page[OperationLog]:
+            page = decode(answer, answers.OperationLogsAnswer, call="ListOpLogs")
+            return page.operation_logs or (), page.count
+
+        return self._list("ListOpLogs", "/operation-logs", filters, page_size, read)
+
+    def show_operation_log(self, operation_log_id: str) -> OperationLog:
+        """Return one operation log (ShowOpLog).
+
+        :param operation_log_id: id of the log.
+        :raises CbrNotFoundError: there is no such log in this project.
+        """
+        path = f"/operation-logs/{_segment(operation_log_id, 'operation_log_id')}"
+        return self._get("ShowOpLog", path, answers.OperationLogAnswer).operation_log
+
+    # --- vaults -------------------------------------------------------------------------------------------------------
+
+    def list_vaults(
+        self,
+        *,
+        page_size: int = _LARGEST_PAGE,
+        name: str | None = None,
+        vault_ids: Sequence[str] | None = None,
+        protect_type: str | None = None,
+        object_type: str | None = None,
+        cloud_type: str | None = None,
+        policy_id: str | None = None,
+        resource_ids: Sequence[str] | None = None,
+        status: str | None = None,
+        enterprise_project_id: str | None = None,
+    ) -> Iterator[Vault]:
+        """Yield vaults, page by page (ListVault).
+
+        :param page_size: rows per request, 1 to 1000. Default: 1000.
+        :param name: name of the vault.
+        :param vault_ids: only these (``id`` of the API).
+        :param protect_type: ``backup``, ``replication`` or ``hybrid``.
+        :param object_type: ``server``, ``disk``, ``turbo`` ...
+        :param cloud_type: ``public`` or ``hybrid``.
+        :param policy_id: vaults with this policy.
+        :param resource_ids: vaults with any of these resources.
+        :param status: for example ``available``.
+        :param enterprise_project_id: an id, ``0`` for the default one, or ``all_granted_eps``.
+        """
+        filters: dict[str, Filter] = {
+            "name": name,
+            "id": None if vault_ids is None else [check_id(vault_id, "vault_ids") for vault_id in _several(vault_ids, "vault_ids")],
+            "protect_type": protect_type,
+            "object_type": object_type,
+            "cloud_type": cloud_type,
+            "policy_id": _id(policy_id, "policy_id"),
+            "resource_ids": None if resource_ids is None else ",".join(_several(resource_ids, "resource_ids")),
+            "status": status,
+            "enterprise_project_id": enterprise_project_id,
+        }
+        return self._list("ListVault", "/vaults", filters, page_size, _read_vaults("ListVault"))
+
+    def show_vault(self, vault_id: str) -> Vault:
+        """Return one vault (ShowVault).
+
+        :param vault_id: id of the vault.
+        :raises CbrNotFoundError: there is no such vault in this project.
+        """
+        return self._get("ShowVault", f"/vaults/{_segment(vault_id, 'vault_id')}", answers.VaultAnswer).vault
+
+    def list_external_vaults(
+        self,
+        *,
+        external_project_id: str,
+        region_id: str,
+        page_size: int = _LARGEST_PAGE,
+        vault_id: str | None = None,
+        protect_type: str | None = None,
+        object_type: str | None = None,
+        cloud_type: str | None = None,
+    ) -> Iterator[Vault]:
+        """Yield the vaults of another region, as this region sees them (ListExternalVault).
+
+        :param external_project_id: project in the other region.
+        :param region_id: the other region.
+        :param page_size: rows per request, 1 to 1000. Default: 1000.
+        :param vault_id: only this one; the service then ignores the other filters.
+        :param protect_type: ``backup``, ``replication`` or ``hybrid``.
+        :param object_type: ``server``, ``disk``, ``turbo`` ...
+        :param cloud_type: ``public`` or ``hybrid``.
+        """
+        filters: dict[str, Filter] = {
+            "external_project_id": check_id(external_project_id, "external_project_id"),
+            "region_id": check_region(region_id, "region_id"),
+            "vault_id": _id(vault_id, "vault_id"),
+            "protect_type": protect_type,
+            # The API spells it like this.
+            "objcet_type": object_type,
+            "cloud_type": cloud_type,
+        }
+        return self._list("ListExternalVault", "/vaults/external", filters, page_size, _read_vaults("ListExternalVault"))
+
+    def list_replication_capabilities(self) -> list[ReplicationCapability]:
+        """Return from which region backups may be replicated to which (ShowReplicationCapabilities)."""
+        return self._get("ShowReplicationCapabilities", "/replication-capabilities", answers.CapabilitiesAnswer).regions or []
+
+    # --- checkpoints --------------------------------------------------------------------------------------------------
+
+    def create_checkpoint(
+        self,
+        *,
+        vault_id: str,
+        name: str | None = None,
+        description: str | None = None,
+        incremental: bool | None = None,
+        auto_trigger: bool | None = None,
+        resources: Sequence[str] | None = None,
+    ) -> Checkpoint:
+        """Back up the resources of a vault (CreateCheckpoint).
+
+        :param vault_id: the vault.
+        :param name: name of the backups, as in :meth:`replicate_backup`.
+        :param description: at most 255 characters without ``<`` and ``>``.
+        :param incremental: incremental or full. Default: the service's, incremental.
+        :param auto_trigger: mark it as made by a schedule. Default: the service's, False.
+        :param resources: ids of the resources to back up. Default: all of the vault.
+        :return: the checkpoint, usually ``protecting``.
+        :raises CbrOutcomeUnknownError: the service may have accepted the call.
+        """
+        parameters: dict[str, Any] = _texts(name, description)
+        if incremental is not None:
+            parameters["incremental"] = incremental
+        if auto_trigger is not None:
+            parameters["auto_trigger"] = auto_trigger
+        if resources is not None:
+            parameters["resources"] = [check_id(resource, "resources") for resource in _several(resources, "resources")]
+        body = {"checkpoint": {"vault_id": check_id(vault_id, "vault_id"), "parameters": parameters}}
+        return self._change(
+            "CreateCheckpoint",
+            "/checkpoints",
+            body,
+            lambda answer: decode(answer, answers.CheckpointAnswer, call="CreateCheckpoint").checkpoint,
+        )
+
+    def show_checkpoint(self, checkpoint_id: str) -> Checkpoint:
+        """Return one checkpoint (ShowCheckpoint).
+
+        :param checkpoint_id: id of the checkpoint.
+        :raises CbrNotFoundError: there is no such checkpoint in this project.
+        """
+        path = f"/checkpoints/{_segment(checkpoint_id, 'checkpoint_id')}"
+        return self._get("ShowCheckpoint", path, answers.CheckpointAnswer).checkpoint
+
+    # --- how ----------------------------------------------------------------------------------------------------------
+
+    def _get(self, name: str, path: str, model: type[Result]) -> Result:
+        return self._send(name, "GET", path, lambda answer: decode(answer, model, call=name))
+
+    def _change(self, name: str, path: str, body: dict[str, Any], read: Callable[[Answer], Result]) -> Result:
+        return self._send(name, "POST", path, read, msgspec.json.encode(body))
+
+    def _list(self, name: str, path: str, filters: dict[str, Filter], page_size: int, read: Callable[[Answer], Page[Row]]) -> Iterator[Row]:
+        if isinstance(page_size, bool) or not isinstance(page_size, int) or not 1 <= page_size <= _LARGEST_PAGE:
+            raise CbrParameterError("page_size", f"must be a whole number from 1 to {_LARGEST_PAGE}.")
+        query = _query(filters)
+
+        def fetch(offset: int, limit: int) -> Page[Row]:
+            return self._send(name, "GET", f"{path}?{query}limit={limit}&offset={offset}", read)
+
+        return walk(fetch, page_size=page_size, call=name)
+
+    def _send(self, name: str, method: str, path: str, read: Callable[[Answer], Result], body: bytes | None = None) -> Result:
+        """Send a call; once more with a new token when the service refuses the old one as expired."""
+        authenticator = self._authenticator
+        with _nothing_sent_yet():
+            auth = authenticator.current()
+            url = f"{self._base}/{quote(self.project_id, safe='')}{path}"
+        call = Call(name, method, url, body=body, repeatable=body is None)
+        try:
+            return self._transport.send(call, read, auth=auth, secrets=authenticator.secrets)
+        except CbrAuthenticationError as error:
+            if decide(error) is not Decision.REAUTHENTICATE or not (call.repeatable or error.http_status == 401):
+                raise
+            with _nothing_sent_yet():
+                renewed = authenticator.renew(auth)
+            if renewed is None:
+                raise
+        return self._transport.send(call, read, auth=renewed, secrets=authenticator.secrets)
+
+
+@contextlib.contextmanager
+def _nothing_sent_yet() -> Iterator[None]:
+    """Say of transport errors on the way to IAM that the call itself was not sent."""
+    try:
+        yield
+    except CbrTransportError as error:
+        error.sent = False
+        raise
+
+
+def _destination(region: str, project_id: str, vault_id: str) -> dict[str, str]:
+    return {
+        "destination_region": check_region(region, "destination_region"),
+        "destination_project_id": check_id(project_id, "destination_project_id"),
+        "destination_vault_id": check_id(vault_id, "destination_vault_id"),
+    }
+
+
+def _texts(name: str | None, description: str | None) -> dict[str, Any]:
+    texts: dict[str, Any] = {}
+    if name is not None:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise CbrParameterError("name", "must be 1 to 64 Chinese characters, letters, digits, '_' or '-'.")
+        texts["name"] = name
+    if description is not None:
+        if not isinstance(description, str) or len(description) > _LONGEST_DESCRIPTION or "<" in description or ">" in description:
+            raise CbrParameterError("description", f"must have at most {_LONGEST_DESCRIPTION} characters and no '<' or '>'.")
+        texts["description"] = description
+    return texts
+
+
+def _id(value: str | None, parameter: str) -> str | None:
+    return None if value is None else check_id(value, parameter)
+
+
+def _segment(value: str, parameter: str) -> str:
+    return quote(check_id(value, parameter), safe="")
+
+
+def _several(values: Sequence[str], parameter: str) -> Sequence[str]:
+    if isinstance(values, str) or not values:
+        raise CbrParameterError(parameter, "must be a list with at least one id.")
+    return values
+
+
+def _query(filters: dict[str, Filter]) -> str:
+    pairs: list[tuple[str, str]] = []
+    for name, value in filters.items():
+        if value is None:
+            continue
+        if isinstance(value, bool):
+            pairs.append((name, "true" if value else "false"))
+        elif isinstance(value, datetime):
+            if value.tzinfo is None:
+                raise CbrParameterError(name, "must have a time zone.")
+            pairs.append((name, value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")))
+        elif isinstance(value, (str, int)):
+            pairs.append((name, str(value)))
+        else:
+            pairs += [(name, item) for item in value]
+    return f"{urlencode(pairs, quote_via=quote, safe='')}&" if pairs else ""
+
+
+def _read_vaults(call: str) -> Callable[[Answer], Page[Vault]]:
+    def read(answer: Answer) -> Page[Vault]:
+        page = decode(answer, answers.VaultsAnswer, call=call)
+        return page.vaults or (), page.count
+
+    return read
+
+
+def _with_ids(found: Replication, answer: Answer, call: str) -> Replication:
+    if not all(pair.backup_id and pair.replication_record_id for pair in found.references):
+        raise _unreadable(answer, call, "an empty id")
+    return found
+
+
+def _unreadable(answer: Answer, call: str, what: str) -> CbrProtocolError:
+    return CbrProtocolError(f"{call}: the answer cannot be read ({what}).", request_id=answer.request_id, http_status=answer.status)

@@ -1,0 +1,182 @@
+"""Where requests go: checks of everything that becomes part of a URL, and the URLs of CBR and IAM.
+
+Dag params and connections fill region, cloud, ids and endpoints. A crafted one must not send a password or a signature to another
+host, so each is matched in full before any URL is made from it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from airflow_cbr.exceptions import CbrConfigurationError, CbrParameterError
+
+__all__ = [
+    "DEFAULT_CLOUD",
+    "Endpoints",
+    "check_cloud",
+    "check_endpoint",
+    "check_id",
+    "check_region",
+    "is_loopback",
+]
+
+DEFAULT_CLOUD: Final = "myhuaweicloud.com"
+
+_LABEL: Final = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_REGION: Final = re.compile(_LABEL)
+_CLOUD: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_ID: Final = re.compile("[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_ENDPOINT: Final = re.compile(
+    rf"https?://(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?(?:/[A-Za-z0-9._~-]+)*/?", re.IGNORECASE
+)
+_LONGEST_HOST: Final = 253
+
+
+def check_region(value: object, parameter: str = "region") -> str:
+    """Check a region id: one label of a host name, such as ``cn-north-4``.
+
+    :param value: what the user gave.
+    :param parameter: the name to blame. Default: ``region``.
+    :return: the value.
+    :raises CbrParameterError: it is not a region id.
+    """
+    if not isinstance(value, str) or not _REGION.fullmatch(value):
+        raise CbrParameterError(parameter, f"{_shown(value)} is not a region id (letters, digits and '-', for example 'cn-north-4').")
+    return value
+
+
+def check_cloud(value: object, parameter: str = "cloud") -> str:
+    """Check a cloud's domain: dotted labels of a host name, such as ``myhuaweicloud.com``.
+
+    :param value: what the user gave.
+    :param parameter: the name to blame. Default: ``cloud``.
+    :return: the value.
+    :raises CbrParameterError: it is not a domain.
+    """
+    if not isinstance(value, str) or not _CLOUD.fullmatch(value) or len(value) > _LONGEST_HOST:
+        raise CbrParameterError(parameter, f"{_shown(value)} is not a domain such as 'myhuaweicloud.com'.")
+    return value
+
+
+def check_id(value: object, parameter: str) -> str:
+    """Check the id of a project, vault, backup, checkpoint or operation log.
+
+    :param value: what the user gave.
+    :param parameter: the name to blame.
+    :return: the value in lower case, which is how the service writes ids.
+    :raises CbrParameterError: it is neither 32 hexadecimal digits nor a UUID with dashes.
+    """
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise CbrParameterError(
+            parameter,
+            f"{_shown(value)} is not an id (32 hexadecimal digits, or 8-4-4-4-12 of them with dashes).",
+        )
+    return value.lower()
+
+
+def check_endpoint(value: object, parameter: str) -> str:
+    """Check an endpoint that replaces the public one.
+
+    :param value: a URL of http or https with a host, perhaps a port and a path prefix, perhaps ``{region}`` in host or path.
+    :param parameter: the name to blame.
+    :return: the URL without a trailing slash and without a trailing ``/v3``, which the client adds itself.
+    :raises CbrParameterError: it is not such a URL, or has user name, query or fragment.
+    """
+    example = value.replace("{region}", "region") if isinstance(value, str) else ""
+    if not isinstance(value, str) or not _ENDPOINT.fullmatch(example) or not _is_sound(example):
+        raise CbrParameterError(
+            parameter,
+            f"{_shown(value)} is not an endpoint (http:// or https://, a host, perhaps a port, a path and '{{region}}'; "
+            "no user name, query or fragment).",
+        )
+    return value.rstrip("/").removesuffix("/v3")
+
+
+def is_loopback(url: str) -> bool:
+    """Return whether a URL's host is this machine: ``localhost`` or a loopback address.
+
+    :param url: a URL that :func:`check_endpoint` has accepted.
+    """
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """The addresses of CBR and IAM in every region of one cloud.
+
+    :param cloud: domain of the cloud. Default: ``myhuaweicloud.com``.
+    :param cbr: endpoint that replaces ``https://cbr.{region}.{cloud}``; may contain ``{region}``. Default: none.
+    :param iam: endpoint that replaces ``https://iam.{region}.{cloud}``; may contain ``{region}``. Default: none.
+    :raises CbrParameterError: one of them cannot be right; the error names ``cloud``, ``cbr_endpoint`` or ``iam_endpoint``.
+    """
+
+    cloud: str = DEFAULT_CLOUD
+    cbr: str | None = None
+    iam: str | None = None
+
+    def __post_init__(self) -> None:
+        check_cloud(self.cloud)
+        if self.cbr is not None:
+            object.__setattr__(self, "cbr", check_endpoint(self.cbr, "cbr_endpoint"))
+        if self.iam is not None:
+            object.__setattr__(self, "iam", check_endpoint(self.iam, "iam_endpoint"))
+
+    def cbr_url(self, region: str, *, home_region: str) -> str:
+        """Return the base URL of CBR in a region, without a trailing slash.
+
+        :param region: the region to work in.
+        :param home_region: the region of the connection, which an endpoint without ``{region}`` belongs to.
+        :raises CbrConfigurationError: the endpoint has no ``{region}``, is not on this machine, and another region is asked for.
+        """
+        return self._url("cbr", self.cbr, region, home_region)
+
+    def iam_url(self, region: str, *, home_region: str) -> str:
+        """Return the base URL of IAM in a region, without a trailing slash.
+
+        :param region: the region to work in.
+        :param home_region: the region of the connection, which an endpoint without ``{region}`` belongs to.
+        :raises CbrConfigurationError: the endpoint has no ``{region}``, is not on this machine, and another region is asked for.
+        """
+        return self._url("iam", self.iam, region, home_region)
+
+    def _url(self, service: str, override: str | None, region: str, home_region: str) -> str:
+        check_region(region)
+        check_region(home_region, "home_region")
+        if override is None:
+            return f"https://{service}.{region}.{self.cloud}"
+        if "{region}" not in override and region != home_region and not is_loopback(override):
+            raise CbrConfigurationError(
+                f"{service}_endpoint {override!r} serves one region ({home_region}), and {region!r} was asked for: "
+                "the answer would be about the wrong place.",
+                advice=f"Write '{{region}}' into {service}_endpoint where the region id stands, or use a connection of its own "
+                f"for {region}.",
+            )
+        return override.replace("{region}", region)
+
+
+def _is_sound(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        parts.port  # noqa: B018 - reading it is the check: urlsplit finds a port above 65535 only here
+        if ":" in host:
+            ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return len(host) <= _LONGEST_HOST and not {".", ".."} & set(parts.path.split("/"))
+
+
+def _shown(value: object) -> str:
+    if not isinstance(value, str):
+        return f"a {type(value).__name__}"
+    # A URL of the form scheme://user:password@host is a mistake that must not end up in a log.
+    text = repr(re.sub("//.*@", "//***@", value))
+    return text if len(text) <= 80 else f"{text[:77]}...'"

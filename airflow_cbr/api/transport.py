@@ -1,0 +1,385 @@
+"""Sending: one pooled session, timeouts, what may be sent again and when, and what became of a request that failed.
+
+The question behind every failure is whether the service can have seen the request. Reads may be sent again in any case. A call that
+changes something, and a replication costs money, is sent again only when it is certain that it was not processed.
+"""
+
+from __future__ import annotations
+
+import http.cookiejar
+import logging
+import os
+import random
+import ssl
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import urlsplit
+
+import requests
+import tenacity
+import urllib3.exceptions
+from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
+
+from airflow_cbr import __version__
+from airflow_cbr.api import answers, errors
+from airflow_cbr.api.answers import Answer
+from airflow_cbr.api.endpoints import is_loopback
+from airflow_cbr.exceptions import (
+    CbrApiError,
+    CbrConfigurationError,
+    CbrConnectionError,
+    CbrError,
+    CbrOutcomeUnknownError,
+    CbrProtocolError,
+    CbrThrottledError,
+    CbrTimeoutError,
+    CbrTransportError,
+    CbrUnavailableError,
+)
+
+if TYPE_CHECKING:
+    from requests.auth import AuthBase
+
+__all__ = ["Call", "Transport"]
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+_POOL_SIZE: Final = 10
+_CHUNK: Final = 1 << 16
+_LARGEST_BODY: Final = 64 << 20
+_BODY_PATIENCE: Final = 5
+"""The whole body may take this many read timeouts: each of them limits only the gap between two packets."""
+_IDLE_LIMIT: Final = 20.0
+_UNREADABLE_ATTEMPTS: Final = 3
+_PAUSE: Final = tenacity.wait_exponential(multiplier=0.5, max=30)
+_PAUSE_THROTTLED: Final = tenacity.wait_exponential(multiplier=5, max=60)
+
+_NEVER_SENT: Final = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.ProxyError,
+    urllib3.exceptions.LocationValueError,
+    ssl.SSLCertVerificationError,
+)
+
+_warned_hosts: set[str] = set()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of the API.
+
+    :param name: its name in the API reference, for messages.
+    :param method: HTTP method.
+    :param url: the whole URL, with its query, percent-encoded.
+    :param body: the exact bytes to send. Default: none.
+    :param repeatable: whether sending it twice does no more than sending it once. Default: True.
+    :param iam: whether it goes to IAM. Default: False.
+    """
+
+    name: str
+    method: str
+    url: str
+    body: bytes | None = None
+    repeatable: bool = True
+    iam: bool = False
+
+
+class Transport:
+    """Sends calls for one client; safe to use from several threads.
+
+    :param verify: True: check certificates against the usual authorities, or those that ``REQUESTS_CA_BUNDLE`` or ``CURL_CA_BUNDLE``
+        name. False: do not check. A path: a file or folder of authorities.
+    :param connect_timeout: seconds for making a connection.
+    :param read_timeout: seconds without a byte of the answer.
+    :param retry_budget: seconds, from the first attempt, within which another one may begin. 0: one attempt.
+    :param sleep: waits between attempts.
+    :raises CbrConfigurationError: ``verify`` names a path that does not exist.
+    """
+
+    def __init__(
+        self,
+        *,
+        verify: bool | str,
+        connect_timeout: float,
+        read_timeout: float,
+        retry_budget: float,
+        sleep: Callable[[float], None],
+    ) -> None:
+        if isinstance(verify, str) and not Path(verify).exists():
+            raise CbrConfigurationError(f"verify: there is no file or folder {verify!r} with certificates.")
+        self.verify = verify
+        self.newest_date: str | None = None
+        self._timeout = (connect_timeout, read_timeout)
+        self._body_timeout = _BODY_PATIENCE * read_timeout
+        self._retry_budget = retry_budget
+        self._sleep = sleep
+        self._last_used = time.monotonic()
+        self._proxies: dict[str, dict[str, str]] = {}
+        self._session = self._make_session()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def send(self, call: Call, read: Callable[[Answer], Result], *, auth: AuthBase | None, secrets: Iterable[str] = ()) -> Result:
+        """Send a call, again if that is right, and read its answer.
+
+        :param call: what to send.
+        :param read: makes the result from a successful answer; raises :class:`CbrProtocolError` when it cannot.
+        :param auth: authenticates each attempt. Default: nothing does.
+        :param secrets: texts that must not appear in a message.
+        :return: what ``read`` returned.
+        :raises CbrOutcomeUnknownError: a call that is not repeatable may or may not have been processed.
+        :raises CbrTransportError: no usable answer. After a call that is not repeatable: it was certainly not processed.
+        :raises CbrApiError: the service's own error.
+        """
+        retrying = tenacity.Retrying(
+            sleep=self._sleep,
+            retry=lambda state: _may_repeat(call, state),
+            wait=self._pause,
+            stop=lambda state: self._left(state) <= 0.001,
+            before_sleep=lambda state: self._log_retry(call, state),
+            reraise=True,
+        )
+        try:
+            result: Result = retrying(self._attempt, call, read, auth, secrets)
+            return result
+        except CbrError as error:
+            if not call.repeatable and _outcome_is_unknown(error):
+                raise CbrOutcomeUnknownError(
+                    f"{error.message} Whether the service accepted the request is not known.",
+                    advice="Look at the replication records of the source vault's backups, or at its tasks in the console, before sending "
+                    "it again.",
+                    error_code=error.error_code,
+                    request_id=error.request_id,
+                    http_status=error.http_status,
+                ) from error
+            raise
+
+    # --- one attempt --------------------------------------------------------------------------------------------------
+
+    def _attempt(self, call: Call, read: Callable[[Answer], Result], auth: AuthBase | None, secrets: Iterable[str]) -> Result:
+        answer = self._exchange(call, auth, secrets)
+        self.newest_date = answer.headers.get("Date") or self.newest_date
+        if 200 <= answer.status < 300:
+            return read(answer)
+        if answer.status < 400:
+            # 301, 307 and 308 come from something in front of the service and mean that the request was not processed. After 302 and
+            # 303 it may have been: both are also used to say "done, now look there".
+            raise CbrProtocolError(
+                f"{call.name}: HTTP {answer.status} redirects the request; redirects are not followed, because they would carry "
+                "credentials to another place.",
+                sent=answer.status not in (301, 307, 308),
+                request_id=answer.request_id,
+                http_status=answer.status,
+                advice="Check region, cloud and endpoints of the connection (https, not http?), and whether a proxy wants a login.",
+                permanent=True,
+            )
+        error = answers.error_from_answer(answer.status, answer.headers, answer.body, call=call.name, iam=call.iam, secrets=secrets)
+        log.info("%s: HTTP %s, code %s, request id %s", call.name, answer.status, error.error_code, error.request_id)
+        raise error
+
+    def _exchange(self, call: Call, auth: AuthBase | None, secrets: Iterable[str]) -> Answer:
+        now = time.monotonic()
+        if not call.repeatable and now - self._last_used > _IDLE_LIMIT:
+            # A connection that a proxy has dropped without a word would leave open whether the call arrived: take a new one.
+            self._session.close()
+        self._last_used = now
+        headers = {"Content-Type": "application/json;charset=UTF-8"}
+        try:
+            response = self._session.request(
+                call.method,
+                call.url,
+                data=call.body,
+                headers=headers,
+                auth=auth or _no_auth,
+                timeout=self._timeout,
+                allow_redirects=False,
+                proxies=self._proxies_of(call.url),
+                stream=True,
+            )
+            with response:
+                return Answer(response.status_code, response.headers, self._read_body(response, call))
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
+            raise _transport_error(call, error, secrets) from None
+
+    def _read_body(self, response: requests.Response, call: Call) -> bytes:
+        deadline = time.monotonic() + self._body_timeout
+        parts: list[bytes] = []
+        size = 0
+        for part in response.iter_content(_CHUNK):
+            parts.append(part)
+            size += len(part)
+            if size > _LARGEST_BODY:
+                raise CbrProtocolError(f"{call.name}: the answer is larger than {_LARGEST_BODY >> 20} MiB.")
+            if time.monotonic() > deadline:
+                raise CbrTimeoutError(f"{call.name}: the answer's body was not complete after {self._body_timeout:g} s.")
+        return b"".join(parts)
+
+    # --- again? -------------------------------------------------------------------------------------------------------
+
+    def _left(self, state: tenacity.RetryCallState) -> float:
+        # Sleeps count even where a test's sleep takes no time.
+        return self._retry_budget - max(state.seconds_since_start or 0.0, state.idle_for)
+
+    def _pause(self, state: tenacity.RetryCallState) -> float:
+        error = _error_of(state)
+        asked = error.retry_after if isinstance(error, (CbrThrottledError, CbrUnavailableError)) else None
+        if asked is not None:
+            # A little more than asked, so that the tasks which were refused together do not return together.
+            pause = asked + random.uniform(0.0, 1.0)  # noqa: S311 - spreads load, guards nothing
+        else:
+            longest: float = (_PAUSE_THROTTLED if isinstance(error, CbrThrottledError) else _PAUSE)(state)
+            pause = random.uniform(0.5, 1.0) * longest  # noqa: S311
+        return max(0.0, min(pause, self._left(state)))
+
+    def _log_retry(self, call: Call, state: tenacity.RetryCallState) -> None:
+        log.warning(
+            "%s This was attempt %s; the next one follows in %.1f s (%.0f s of %.0f s left for %s).",
+            _error_of(state),
+            state.attempt_number,
+            state.upcoming_sleep,
+            max(0.0, self._left(state)),
+            self._retry_budget,
+            call.name,
+        )
+
+    # --- the session --------------------------------------------------------------------------------------------------
+
+    def _make_session(self) -> requests.Session:
+        session = requests.Session()
+        # The environment's proxies and authorities are asked for below, once. What remains of trust_env is netrc, which would put
+        # another password into the Authorization header.
+        session.trust_env = False
+        session.verify = self.verify
+        if self.verify is True:
+            session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+        session.headers["User-Agent"] = f"airflow-cbr/{__version__}"
+        session.headers["Accept"] = "application/json"
+        session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=_POOL_SIZE))
+        return session
+
+    def _proxies_of(self, url: str) -> dict[str, str]:
+        parts = urlsplit(url)
+        host = f"{parts.scheme}://{parts.netloc}"
+        proxies = self._proxies.get(host)
+        if proxies is None:
+            proxies = self._proxies[host] = dict(get_environ_proxies(url))
+            self._warn_once(host, parts.scheme)
+        return proxies
+
+    def _warn_once(self, host: str, scheme: str) -> None:
+        if scheme == "https" and not self.verify:
+            warnings.filterwarnings("ignore", f".*host '{urlsplit(host).hostname}'", category=urllib3.exceptions.InsecureRequestWarning)
+            text = "Certificates of %s are not checked (verify is off): whoever is on the way can read and change everything."
+        elif scheme == "http" and not is_loopback(host):
+            text = "Requests to %s are not encrypted: whoever is on the way can read tokens and change answers. Use https."
+        else:
+            return
+        if host not in _warned_hosts:
+            _warned_hosts.add(host)
+            log.warning(text, host)
+
+
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _error_of(state: tenacity.RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None
+
+
+def _may_repeat(call: Call, state: tenacity.RetryCallState) -> bool:
+    error = _error_of(state)
+    if not isinstance(error, CbrError) or error.permanent:
+        return False
+    if isinstance(error, CbrThrottledError):
+        return True
+    if not call.repeatable:
+        return isinstance(error, CbrTransportError) and not error.sent
+    if isinstance(error, CbrProtocolError):
+        return state.attempt_number < _UNREADABLE_ATTEMPTS
+    if isinstance(error, CbrApiError):
+        return errors.decide(error) is errors.Decision.RETRY
+    return isinstance(error, CbrTransportError)
+
+
+def _outcome_is_unknown(error: CbrError) -> bool:
+    if isinstance(error, CbrTransportError):
+        return error.sent
+    return isinstance(error, CbrApiError) and errors.is_uncertain(error)
+
+
+# --- what became of a request that failed -----------------------------------------------------------------------------
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error and everything that it wraps: requests, urllib3 and ssl each put the next one into another place."""
+    seen: set[int] = set()
+    waiting: list[object] = [error]
+    while waiting:
+        item = waiting.pop(0)
+        if isinstance(item, BaseException) and id(item) not in seen:
+            seen.add(id(item))
+            yield item
+            waiting += [
+                *item.args,
+                getattr(item, "reason", None),
+                getattr(item, "original_error", None),
+                item.__cause__,
+                item.__context__,
+            ]
+
+
+def _transport_error(call: Call, error: BaseException, secrets: Iterable[str]) -> CbrTransportError:
+    causes = list(_chain(error))
+    host = urlsplit(call.url).netloc
+    sent = not any(isinstance(cause, _NEVER_SENT) for cause in causes)
+
+    def is_any(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(cause, kinds) for cause in causes)
+
+    if is_any(ssl.SSLCertVerificationError):
+        return CbrConnectionError(
+            f"{call.name}: the certificate of {host} cannot be verified ({_reason(causes, secrets, ssl.SSLCertVerificationError)}).",
+            sent=sent,
+            advice="Set verify to the file of the authority's certificate, if this is your own endpoint or your company's proxy.",
+            permanent=True,
+        )
+    if is_any(requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError):
+        return CbrProtocolError(f"{call.name}: the answer of {host} is compressed in a way that cannot be read.")
+    if is_any(requests.exceptions.InvalidHeader, requests.exceptions.InvalidURL):
+        # Their texts quote the header or the URL.
+        return CbrProtocolError(f"{call.name}: the request to {host} cannot be written as HTTP.", sent=False, permanent=True)
+    if is_any(urllib3.exceptions.NameResolutionError):
+        return CbrConnectionError(
+            f"{call.name}: the name {host} cannot be resolved.", sent=sent, advice="Check region, cloud and endpoints of the connection."
+        )
+    if is_any(urllib3.exceptions.ConnectTimeoutError):
+        return CbrTimeoutError(f"{call.name}: {host} did not accept a connection in time.", sent=sent)
+    if is_any(urllib3.exceptions.ProxyError):
+        return CbrConnectionError(
+            f"{call.name}: the proxy on the way to {host} did not connect ({_reason(causes, secrets)}).",
+            sent=sent,
+            advice="Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the environment.",
+        )
+    if is_any(requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
+        return CbrTimeoutError(f"{call.name}: {host} did not answer in time.", sent=sent)
+    made = "broke" if sent else "could not be made"
+    return CbrConnectionError(f"{call.name}: the connection to {host} {made} ({_reason(causes, secrets)}).", sent=sent)
+
+
+def _reason(causes: list[BaseException], secrets: Iterable[str], kind: type[BaseException] = BaseException) -> str:
+    innermost = next(cause for cause in reversed(causes) if isinstance(cause, kind))
+    text = getattr(innermost, "verify_message", "") or getattr(innermost, "strerror", "") or str(innermost)
+    return answers.clean(f"{type(innermost).__name__}: {text}", secrets)
