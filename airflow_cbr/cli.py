@@ -1,0 +1,67 @@
+"""The ``airflow-cbr`` command: the emulator, and the demo that runs against it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+EMULATOR_PORT: Final = 18090
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="airflow-cbr", description="Replicate Huawei Cloud CBR backups with Apache Airflow.")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    emulator = commands.add_parser("emulator", help="serve an emulated CBR and IAM on this machine until Ctrl-C")
+    emulator.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    emulator.add_argument("--port", type=_port, default=EMULATOR_PORT, help="port to listen on; 0: any free one (default: %(default)s)")
+    emulator.add_argument("--world", metavar="FILE", help="JSON file with the accounts, vaults and backups to start with")
+
+    demo = commands.add_parser("demo", help="replicate three backups to another region, through Airflow, against the emulator")
+    demo.add_argument("--auth", choices=("aksk", "password"), help="way to authenticate (default: one run with each)")
+    demo.add_argument("--ui", action="store_true", help="start Airflow with its web page, the emulator and the example Dags, until Ctrl-C")
+    demo.add_argument("--port", type=_port, default=0, help="with --ui: port of the web page (default: any free one)")
+    return parser
+
+
+def _port(text: str) -> int:
+    try:
+        port = int(text)
+    except ValueError:
+        port = -1
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is no port: a number from 0 to 65535")
+    return port
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    :param arguments: the command line without the program. Default: ``sys.argv``.
+    :return: exit code: 0 when all is well, 1 for an error, 2 for a wrong command line, 128 + signal when stopped by one.
+    """
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command == "emulator":
+        from airflow_cbr.emulator.server import serve
+
+        return serve(options.host, options.port, options.world)
+    if options.port and not options.ui:
+        parser.error("demo: --port goes with --ui")
+    if options.ui:
+        from airflow_cbr.demo.web import serve_web_page
+
+        return serve_web_page(options.port, options.auth or "aksk")
+    from airflow_cbr.demo.run import run_demo
+
+    return run_demo([options.auth] if options.auth else ["aksk", "password"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

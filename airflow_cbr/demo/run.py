@@ -1,0 +1,148 @@
+"""``airflow-cbr demo``: the example Dag, run through Airflow against the emulator, once for each way to authenticate."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from airflow_cbr.demo.components import Component, stop_all
+from airflow_cbr.demo.copies import Copy, CopyReader
+from airflow_cbr.demo.dag_run import DagRunAnswer, DagRunRequest
+from airflow_cbr.demo.display import CopyProgress, copy_table, make_console
+from airflow_cbr.demo.emulator import EmulatorProcess
+from airflow_cbr.demo.scenario import DAG_FILE, DAG_ID, DESTINATION_REGION, SOURCE_REGION, Auth, connection_variable, example_dags, params
+from airflow_cbr.demo.stack import airflow_environment, migrate_database
+from airflow_cbr.demo.waiting import DemoError, Stopped, StopSignals
+from airflow_cbr.exceptions import CbrError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+__all__ = ["judge", "run_demo"]
+
+RUN_LIMIT: Final = 300.0
+POLL_INTERVAL: Final = 1.0
+TITLES: Final = {"aksk": "requests signed with AK/SK", "password": "an IAM token for user and password"}
+
+
+def run_demo(auths: Sequence[Auth]) -> int:
+    """Run the demo and print it.
+
+    :param auths: the ways to authenticate, one run for each.
+    :return: exit code: 0 only when every copy of every run was verified; 1 otherwise; 128 + signal when stopped.
+    """
+    console = make_console()
+    with StopSignals() as signals:
+        try:
+            verified = _run(auths, console, signals)
+        except Stopped as stopped:
+            print(f"airflow-cbr: {stopped}; no process is left behind", file=sys.stderr)
+            return stopped.exit_code
+        except (DemoError, CbrError) as error:
+            print(f"airflow-cbr: {error}", file=sys.stderr)
+            return 1
+    if verified:
+        console.print(_next_steps(), soft_wrap=True)
+    return 0 if verified else 1
+
+
+def _run(auths: Sequence[Auth], console: Console, signals: StopSignals) -> bool:
+    dags = example_dags()
+    with tempfile.TemporaryDirectory(prefix="airflow-cbr-demo-") as folder:
+        home = Path(folder).resolve()
+        environment = airflow_environment(home, [dags])
+        console.print("Creating Airflow's database ...")
+        migrate_database(home, environment, check=signals.check)
+        # Each run replicates three fresh backups: it gets an emulator of its own. All of them run, also after one that has failed.
+        return all(_run_once(auth, home, environment, dags / DAG_FILE, console, signals) for auth in auths)
+
+
+def _run_once(auth: Auth, home: Path, environment: dict[str, str], dag_file: Path, console: Console, signals: StopSignals) -> bool:
+    request, answer = home / f"{auth}-request.json", home / f"{auth}-answer.json"
+    request.write_text(json.dumps(asdict(DagRunRequest(str(dag_file), DAG_ID, params(), POLL_INTERVAL))))
+    emulator = EmulatorProcess(home)
+    dag_run = Component(
+        "Airflow",
+        [sys.executable, "-P", "-m", "airflow_cbr.demo.dag_run", str(request), str(answer)],
+        environment={**environment, **connection_variable(auth, emulator.url)},
+        directory=home,
+        log=home / f"{auth}-dag-run.log",
+    )
+    console.print(f"\n[bold]{SOURCE_REGION} to {DESTINATION_REGION}, {TITLES[auth]}[/bold]")
+    console.print(f"Airflow runs {DAG_ID} against the emulator at {emulator.url} ...")
+    try:
+        emulator.start()
+        emulator.wait_until_ready(signals.check)
+        dag_run.start()
+        reader = CopyReader(emulator.url)
+        try:
+            _follow(reader, emulator, dag_run, console, signals)
+            copies, started = reader.read(), reader.started()
+        finally:
+            reader.close()
+    finally:
+        stop_all([dag_run, emulator])
+    if not answer.exists():
+        raise DemoError(f"Airflow has ended with exit code {dag_run.exit_code}; the end of its output:\n{dag_run.tail(40)}")
+    outcome = DagRunAnswer(**json.loads(answer.read_text()))
+    problems = judge(outcome, copies, started)
+    console.print(copy_table(copies, DESTINATION_REGION))
+    if problems:
+        console.print(f"[bold red]NOT VERIFIED[/bold red]: {'; '.join(problems)}", soft_wrap=True)
+        console.print(dag_run.tail(40), markup=False, soft_wrap=True)
+        return False
+    console.print(
+        f"[bold green]VERIFIED[/bold green]: {len(copies)} of {len(copies)} backups are in {DESTINATION_REGION}, each copied once."
+    )
+    return True
+
+
+def _follow(reader: CopyReader, emulator: EmulatorProcess, dag_run: Component, console: Console, signals: StopSignals) -> None:
+    deadline = time.monotonic() + RUN_LIMIT
+    with CopyProgress(console) as progress:
+        while dag_run.exit_code is None:
+            signals.check()
+            emulator.check()
+            if time.monotonic() > deadline:
+                raise DemoError(f"the Dag run has not ended within {RUN_LIMIT:g} s; the end of its output:\n{dag_run.tail(40)}")
+            progress.show(reader.read())
+            time.sleep(0.25)
+        progress.show(reader.read())
+
+
+def judge(outcome: DagRunAnswer, copies: Sequence[Copy], started: Sequence[str]) -> list[str]:
+    """Say what speaks against "every backup was copied once, and the run has verified it"; nothing is the good answer.
+
+    :param outcome: what Airflow says about the run.
+    :param copies: what the service says at both ends.
+    :param started: backup ids of the replications that the service has started.
+    """
+    problems = []
+    if outcome.state != "success":
+        bad = ", ".join(f"{task}: {state}" for task, state in outcome.tasks.items() if state != "success")
+        problems.append(f"the Dag run is {outcome.state} ({bad})")
+    verdicts = outcome.verdicts()
+    if not verdicts:
+        problems.append("no task of the run has given a verdict")
+    problems += [f"the run's own verdict is {verdict}" for verdict in verdicts if verdict["verdict"] != "verified"]
+    if not copies:
+        problems.append("there is no backup")
+    problems += [f"{copy.name} is not at the destination" for copy in copies if not copy.arrived]
+    problems += [f"backup {backup} was copied {times} times" for backup, times in Counter(started).items() if times > 1]
+    return problems
+
+
+def _next_steps() -> str:
+    return f"""
+Where to go next:
+  The Dag that has just run: {DAG_FILE}; it runs unchanged against Huawei Cloud with your connection (docs/connection.md) and params.
+  Airflow with its web page: airflow-cbr demo --ui
+  Your own Dags against it:  airflow-cbr emulator (docs/emulator.md)"""

@@ -1,0 +1,85 @@
+"""``airflow-cbr demo --ui``: a whole Airflow with its web page, for people who want to look around."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Final, NoReturn
+
+from airflow_cbr.demo.components import stop_all
+from airflow_cbr.demo.emulator import EmulatorProcess
+from airflow_cbr.demo.loopback import reserve_port
+from airflow_cbr.demo.scenario import CONN_ID, CONN_TYPE, DAG_ID, Auth, connection_fields, example_dags
+from airflow_cbr.demo.stack import AirflowStack
+from airflow_cbr.demo.waiting import DemoError, Stopped, StopSignals, wait_until
+
+__all__ = ["serve_web_page"]
+
+PARSE_LIMIT: Final = 120.0
+
+
+def serve_web_page(port: int, auth: Auth) -> int:
+    """Start Airflow, the emulator and the example Dags, say where, and run until a stop signal.
+
+    :param port: port of the web page; 0 for any free one.
+    :param auth: how the connection authenticates, ``aksk`` or ``password``.
+    :return: exit code: 0 when a stop signal has ended it, 1 when it could not start or a component has died.
+    """
+    with StopSignals() as signals:
+        try:
+            _serve(port, auth, signals)
+        except Stopped:
+            print("Stopped; no process is left behind.", flush=True)
+            return 0
+        except DemoError as error:
+            print(f"airflow-cbr: {error}", file=sys.stderr)
+            return 1
+
+
+def _serve(port: int, auth: Auth, signals: StopSignals) -> NoReturn:
+    reserve_port(port)
+    dags = example_dags()
+    with tempfile.TemporaryDirectory(prefix="airflow-cbr-demo-") as folder:
+        emulator = EmulatorProcess(Path(folder))
+        try:
+            emulator.start()
+            print("Starting Airflow and the emulator; this takes about half a minute ...", flush=True)
+
+            def check() -> None:
+                signals.check()
+                emulator.check()
+
+            with AirflowStack([dags], port=port, folder=Path(folder), check=check) as stack:
+                emulator.wait_until_ready(check)
+                fields = connection_fields(auth, emulator.url)
+                stack.api.create_connection(CONN_ID, CONN_TYPE, **{**fields, "extra": json.dumps(fields["extra"])})
+                wait_until(lambda: _parsed(stack), limit=PARSE_LIMIT, what=f"the Dag {DAG_ID} is parsed", check=stack.check, every=0.5)
+                print(_welcome(stack.url, emulator.url), flush=True)
+                while True:
+                    stack.check()
+                    time.sleep(0.2)
+        except Stopped:
+            print("Stopping ...", flush=True)
+            raise
+        finally:
+            stop_all([emulator])
+
+
+def _parsed(stack: AirflowStack) -> bool:
+    if errors := stack.api.import_errors():
+        raise DemoError(f"Airflow cannot read {errors[0]['filename']}:\n{errors[0]['stack_trace']}")
+    return stack.api.knows_dag(DAG_ID)
+
+
+def _welcome(airflow: str, emulator: str) -> str:
+    return f"""
+Airflow is ready:   {airflow}  (this machine only, no password)
+The example Dag:    {airflow}/dags/{DAG_ID}
+                    Press "Trigger"; the params are those of the emulator's default world.
+The connection:     {airflow}/connections  ({CONN_ID})
+The emulator:       {emulator}  (its record of every replicate call: {emulator}/_emulator/ledger)
+
+Ctrl-C stops everything."""
