@@ -1,12 +1,124 @@
-"""What Airflow learns about this provider without importing it."""
+"""What Airflow knows about this provider without importing the rest of it.
+
+Every Airflow process imports this module and calls :func:`get_provider_info` while it starts, and a mistake in the answer (a name that is
+not the canonical name of the distribution, a value that is not of the schema's type) stops every Airflow command on the machine. So it
+is one literal: nothing is read, computed or imported.
+"""
+
+from __future__ import annotations
 
 from typing import Any
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Return the provider's metadata; see Airflow's provider_info.schema.json."""
+    """Return the provider's metadata.
+
+    :return: a dict as described by Airflow's ``provider_info.schema.json``. ``conn-fields`` and ``ui-field-behaviour`` are the
+        connection form of Airflow 3.2 and newer; :class:`airflow_cbr.hooks.cbr.CbrHook` derives the form of Airflow 3.1 from them.
+    """
     return {
         "package-name": "airflow-cbr",
         "name": "Huawei Cloud CBR",
-        "description": "Huawei Cloud CBR (Cloud Backup and Recovery).",
+        "description": "`Huawei Cloud CBR (Cloud Backup and Recovery) <https://www.huaweicloud.com/intl/en-us/product/cbr.html>`__: "
+        "replicates the backups of a vault to another region, waits for the copies, and verifies them there.",
+        "integrations": [
+            {
+                "integration-name": "Huawei Cloud CBR",
+                "external-doc-url": "https://support.huaweicloud.com/intl/en-us/cbr/index.html",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": [{"integration-name": "Huawei Cloud CBR", "python-modules": ["airflow_cbr.hooks.cbr"]}],
+        "operators": [{"integration-name": "Huawei Cloud CBR", "python-modules": ["airflow_cbr.operators.cbr"]}],
+        "sensors": [{"integration-name": "Huawei Cloud CBR", "python-modules": ["airflow_cbr.sensors.cbr"]}],
+        "extra-links": ["airflow_cbr.links.cbr.CbrVaultLink"],
+        "connection-types": [
+            {
+                "connection-type": "huaweicloud_cbr",
+                "hook-class-name": "airflow_cbr.hooks.cbr.CbrHook",
+                "hook-name": "Huawei Cloud CBR",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["host", "port", "schema"],
+                    "relabeling": {
+                        "login": "Access key (AK) or IAM user name",
+                        "password": "Secret key (SK) or IAM password",
+                    },
+                    "placeholders": {
+                        "login": "for example HPUAEXAMPLEEXAMPLE01",
+                        "password": "stored encrypted, never shown again",
+                        "domain_name": "for example acme",
+                        "region": "for example cn-north-4",
+                        "project_id": "32 hexadecimal digits; empty: looked up by the region's name",
+                        "security_token": "only with temporary AK/SK",
+                        "cloud": "myhuaweicloud.com",
+                        "cbr_endpoint": "https://cbr.{region}.myhuaweicloud.com",
+                        "iam_endpoint": "https://iam.{region}.myhuaweicloud.com",
+                        "verify": "true, false, or the path of a CA bundle",
+                    },
+                },
+                "conn-fields": {
+                    "auth_type": {
+                        "label": "Authentication",
+                        "description": "How login and password are used: 'aksk' signs every request with an access key and its secret key; "
+                        "'password' exchanges the name and password of an IAM user for a token.",
+                        "schema": {
+                            "type": "string",
+                            "enum": ["aksk", "password"],
+                            "values_display": {"aksk": "Access key (AK/SK)", "password": "IAM user and password"},
+                            "default": "aksk",
+                        },
+                    },
+                    "domain_name": {
+                        "label": "Account name",
+                        "description": "The account (IAM domain) that the user belongs to. Required when the authentication is 'password'.",
+                        "schema": {"type": ["string", "null"], "maxLength": 64},
+                    },
+                    "region": {
+                        "label": "Source region",
+                        "description": "The id of the region in which the backups are, for example cn-north-4.",
+                        "schema": {"type": ["string", "null"], "pattern": "^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"},
+                    },
+                    "project_id": {
+                        "label": "Source project id",
+                        "description": "The id of the project in the source region. When empty, the project named like the "
+                        "region is looked up in IAM.",
+                        "schema": {
+                            "type": ["string", "null"],
+                            "pattern": "^([0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$",
+                        },
+                    },
+                    "security_token": {
+                        "label": "Security token",
+                        "description": "Belongs to a temporary access key; leave it empty for a permanent one.",
+                        "schema": {"type": ["string", "null"], "format": "password"},
+                    },
+                    "cloud": {
+                        "label": "Cloud domain",
+                        "description": "The domain that the service's host names end in. Change it for another cloud that runs CBR.",
+                        "schema": {
+                            "type": ["string", "null"],
+                            "default": "myhuaweicloud.com",
+                            "pattern": "^[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)*$",
+                        },
+                    },
+                    "cbr_endpoint": {
+                        "label": "CBR endpoint",
+                        "description": "Replaces https://cbr.{region}.{cloud}. Write {region} where the region belongs; an endpoint "
+                        "without it serves the source region only, unless it is on this machine.",
+                        "schema": {"type": ["string", "null"], "pattern": "^https?://"},
+                    },
+                    "iam_endpoint": {
+                        "label": "IAM endpoint",
+                        "description": "Replaces https://iam.{region}.{cloud}, in the same way.",
+                        "schema": {"type": ["string", "null"], "pattern": "^https?://"},
+                    },
+                    "verify": {
+                        "label": "TLS verification",
+                        "description": "true (default) checks the service's certificate against the system's authorities, a path checks it "
+                        "against that CA bundle, and false does not check it: never use that outside a laboratory.",
+                        "schema": {"type": ["string", "null"], "default": "true"},
+                    },
+                },
+            }
+        ],
     }

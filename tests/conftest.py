@@ -34,7 +34,7 @@ _DIRECTORY = Path(tempfile.mkdtemp(prefix="airflow-cbr-tests-"))
 def _isolate() -> None:
     for name in list(os.environ):
         # A developer's own Airflow, Huawei Cloud key or proxy must not decide what a test sees.
-        if name.startswith(("AIRFLOW_", "HUAWEICLOUD_")) or name.lower() in {"http_proxy", "https_proxy", "all_proxy"}:
+        if name.startswith(("AIRFLOW_", "_AIRFLOW_", "HUAWEICLOUD_")) or name.lower() in {"http_proxy", "https_proxy", "all_proxy"}:
             del os.environ[name]
     home = _DIRECTORY / "home"
     (home / "airflow").mkdir(parents=True)
