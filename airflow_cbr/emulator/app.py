@@ -1,0 +1,67 @@
+"""The web application: one thin route per published call, and the control calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from fastapi import FastAPI, Request, Response
+
+from airflow_cbr.emulator.control_routes import control_router
+from airflow_cbr.emulator.delivery import DeliveredResponse
+from airflow_cbr.emulator.exchange import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from airflow_cbr.emulator.service import Emulator
+
+ROUTES: Final = (
+    ("KeystoneShowVersion", "GET", "/v3"),
+    ("KeystoneCreateUserTokenByPassword", "POST", "/v3/auth/tokens"),
+    ("KeystoneValidateToken", "GET", "/v3/auth/tokens"),
+    ("KeystoneListProjects", "GET", "/v3/projects"),
+    ("CopyCheckpoint", "POST", "/v3/{project_id}/checkpoints/replicate"),
+    ("CreateCheckpoint", "POST", "/v3/{project_id}/checkpoints"),
+    ("ShowCheckpoint", "GET", "/v3/{project_id}/checkpoints/{checkpoint_id}"),
+    ("CopyBackup", "POST", "/v3/{project_id}/backups/{backup_id}/replicate"),
+    ("ListBackups", "GET", "/v3/{project_id}/backups"),
+    ("ShowBackup", "GET", "/v3/{project_id}/backups/{backup_id}"),
+    ("DeleteBackup", "DELETE", "/v3/{project_id}/backups/{backup_id}"),
+    ("ListOpLogs", "GET", "/v3/{project_id}/operation-logs"),
+    ("ShowOpLog", "GET", "/v3/{project_id}/operation-logs/{operation_log_id}"),
+    ("ListExternalVault", "GET", "/v3/{project_id}/vaults/external"),
+    ("ListVault", "GET", "/v3/{project_id}/vaults"),
+    ("ShowVault", "GET", "/v3/{project_id}/vaults/{vault_id}"),
+    ("ShowReplicationCapabilities", "GET", "/v3/{project_id}/replication-capabilities"),
+)
+"""Published name, method and path of every call; the order matters where a fixed segment stands in an id's place."""
+
+
+def create_app(emulator: Emulator) -> FastAPI:
+    """Return the application of an emulator.
+
+    :param emulator: the emulator.
+    """
+    app = FastAPI(title="CBR emulator", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app.include_router(control_router(emulator), prefix="/_emulator")
+    for name, method, path in ROUTES:
+        app.add_api_route(path, _endpoint(emulator, name), methods=[method], name=name)
+    app.add_api_route("/{anything:path}", _endpoint(emulator, "Unknown"), methods=["GET", "POST", "PUT", "PATCH", "DELETE"], name="Unknown")
+    return app
+
+
+def _endpoint(emulator: Emulator, name: str) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        scope = request.scope
+        call = Call(
+            name=name,
+            method=request.method,
+            raw_path=scope["raw_path"].decode("ascii", "replace"),
+            raw_query=scope["query_string"].decode("ascii", "replace"),
+            headers={key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]},
+            path=scope["path_params"],
+            body=await request.body(),
+        )
+        return DeliveredResponse(emulator.service.handle(call))
+
+    return endpoint

@@ -1,0 +1,297 @@
+"""The control calls under ``/_emulator/``: look at the service, change it, make it fail, read its book."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from airflow_cbr.emulator.changes import change_backup, change_record, change_vault
+from airflow_cbr.emulator.clock import moment_text
+from airflow_cbr.emulator.faults import Fault
+from airflow_cbr.emulator.rows import record_row
+from airflow_cbr.emulator.store import Backup, Record, Vault, WorldError
+from airflow_cbr.emulator.switches import Switches
+from airflow_cbr.emulator.world import BackupPart, VaultPart, read_world
+
+if TYPE_CHECKING:
+    from airflow_cbr.emulator.service import Emulator
+
+_FAULTS: TypeAdapter[list[Fault]] = TypeAdapter(list[Fault])
+
+
+class MissingError(WorldError):
+    """Something that a control call names does not exist."""
+
+
+class ClockChange(BaseModel):
+    """Body of the clock's control call."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    advance: float = Field(default=0.0, ge=0, description="Simulated seconds that pass at once.")
+    speed: float | None = Field(default=None, ge=0, description="Simulated seconds per real second from now on; null: as before.")
+
+
+class TokensEnd(BaseModel):
+    """Body of the tokens' control call."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    token: str | None = Field(default=None, description="Only this one; null: all that match.")
+    user: str | None = Field(default=None, description="Only this user's; null: everybody's.")
+    how: str = Field(default="revoke", pattern="^(revoke|expire)$", description="`revoke` or `expire`.")
+
+
+class Control:
+    """What the control calls do.
+
+    :param emulator: the emulator.
+    """
+
+    def __init__(self, emulator: Emulator) -> None:
+        self._emulator = emulator
+
+    def state(self, vault_id: str | None = None) -> dict[str, Any]:
+        """Return a summary of everything, or of one vault with its backups' records.
+
+        :param vault_id: only this vault. Default: None, all, without their backups.
+        """
+        service = self._emulator.service
+        now = service.settle()
+        vaults = service.store.vaults.values() if vault_id is None else [self._vault(vault_id)]
+        state: dict[str, Any] = {
+            "clock": self.clock(),
+            "switches": service.switches.model_dump(),
+            "faults": service.faults.listing(),
+            "projects": [
+                {"id": one.id, "name": one.name, "region": one.region, "replication": one.replication}
+                for one in service.store.projects.values()
+            ],
+            "vaults": [self._vault_state(vault) for vault in vaults],
+        }
+        if vault_id is not None:
+            state["backups"] = [
+                {
+                    "id": backup.id,
+                    "status": backup.status,
+                    "image_type": backup.image_type,
+                    "records": [record_row(record, now, service.switches) for record in backup.records],
+                }
+                for backup in service.store.in_vault(vault_id)
+            ]
+        return state
+
+    def clock(self) -> dict[str, Any]:
+        """Return the simulated time and its speed, and when something is due next."""
+        clock, due = self._emulator.clock, self._emulator.service.timeline.next_due()
+        return {"now": moment_text(clock.now()), "seconds": clock.now(), "speed": clock.speed, "next_due": moment_text(due)}
+
+    def change_clock(self, change: ClockChange) -> dict[str, Any]:
+        """Let simulated time pass, or change its speed.
+
+        :param change: what.
+        """
+        if change.speed is not None:
+            self._emulator.clock.speed = change.speed
+        self._emulator.clock.advance(change.advance)
+        self._emulator.service.settle()
+        return self.clock()
+
+    def replace_world(self, content: Any) -> dict[str, Any]:
+        """Put another world in force.
+
+        :param content: the world, decoded.
+        """
+        self._emulator.replace(read_world(content))
+        return self.state()
+
+    def reset(self) -> dict[str, Any]:
+        """Start the world anew."""
+        self._emulator.reset()
+        return self.state()
+
+    def faults(self) -> dict[str, Any]:
+        """Return the faults in force."""
+        return {"faults": self._emulator.service.faults.listing()}
+
+    def add_faults(self, content: Any) -> dict[str, Any]:
+        """Put faults in force.
+
+        :param content: one fault or a list of them, decoded.
+        """
+        faults = self._emulator.service.faults
+        asked = _FAULTS.validate_python(content if isinstance(content, list) else [content])
+        numbers = [faults.add(fault) for fault in asked]
+        return {"numbers": numbers} | self.faults()
+
+    def remove_faults(self, number: int | None = None) -> dict[str, Any]:
+        """Remove one fault, or all.
+
+        :param number: from :meth:`add_faults`. Default: None, all.
+        """
+        faults = self._emulator.service.faults
+        if not faults.remove(number) and number is not None:
+            raise MissingError(f"fault {number} is not in force")
+        return self.faults()
+
+    def change_switches(self, content: Any) -> dict[str, Any]:
+        """Change switches.
+
+        :param content: new values by name.
+        """
+        service = self._emulator.service
+        changed = Switches.model_validate(service.switches.model_dump() | content)
+        for name in Switches.model_fields:
+            setattr(service.switches, name, getattr(changed, name))
+        service.store.forget_rows()
+        return service.switches.model_dump()
+
+    def end_tokens(self, what: TokensEnd) -> dict[str, Any]:
+        """Revoke tokens, or let them expire.
+
+        :param what: which ones and how.
+        """
+        ended = self._emulator.service.iam.end_tokens(value=what.token, user=what.user, expire=what.how == "expire")
+        return {"ended": ended}
+
+    def change_user(self, name: str, content: Any) -> dict[str, Any]:
+        """Change a user: rotate keys or the password, or what they may do.
+
+        :param name: the user.
+        :param content: new values by the keys of a world's user.
+        """
+        self._emulator.service.iam.change_user(name, content)
+        return {"user": name}
+
+    def add_vault(self, content: Any) -> dict[str, Any]:
+        """Add a vault with its backups.
+
+        :param content: the vault, as in a world.
+        """
+        service = self._emulator.service
+        part = VaultPart.model_validate(content)
+        return self._vault_state(service.populator.add_vault(part, service.settle()))
+
+    def change_vault(self, vault_id: str, content: Any) -> dict[str, Any]:
+        """Change a vault.
+
+        :param vault_id: the vault.
+        :param content: new values by name.
+        """
+        self._emulator.service.settle()
+        vault = self._vault(vault_id)
+        change_vault(vault, content)
+        return self._vault_state(vault)
+
+    def remove_vault(self, vault_id: str) -> dict[str, Any]:
+        """Remove a vault with its backups.
+
+        :param vault_id: the vault.
+        """
+        service = self._emulator.service
+        service.settle()
+        vault = self._vault(vault_id)
+        for backup in list(service.store.in_vault(vault_id)):
+            service.cbr.remove_backup(backup)
+        del service.store.vaults[vault.id]
+        return {"removed": vault_id}
+
+    def add_backup(self, vault_id: str, content: Any) -> dict[str, Any]:
+        """Add a backup.
+
+        :param vault_id: its vault.
+        :param content: the backup, as in a world.
+        """
+        service = self._emulator.service
+        vault = self._vault(vault_id)
+        part = BackupPart.model_validate({"age_seconds": 0} | content if "created_at" not in content else content)
+        return self._backup_state(service.populator.add_backup(vault, part, service.settle(), service.store.count_in_vault(vault_id)))
+
+    def change_backup(self, backup_id: str, content: Any) -> dict[str, Any]:
+        """Change a backup or a replica.
+
+        :param backup_id: the backup.
+        :param content: new values by name.
+        """
+        service = self._emulator.service
+        service.settle()
+        backup = self._backup(backup_id)
+        change_backup(service.store, backup, content)
+        return self._backup_state(backup)
+
+    def remove_backup(self, backup_id: str) -> dict[str, Any]:
+        """Remove a backup or a replica, whatever happens to it at the moment.
+
+        :param backup_id: the backup.
+        """
+        service = self._emulator.service
+        service.settle()
+        service.cbr.remove_backup(self._backup(backup_id))
+        return {"removed": backup_id}
+
+    def change_record(self, record_id: str, content: Any) -> dict[str, Any]:
+        """Change a replication record.
+
+        :param record_id: the record.
+        :param content: new values by name.
+        """
+        service = self._emulator.service
+        now = service.settle()
+        record = self._record(record_id)
+        change_record(service.store, record, content)
+        return record_row(record, now, service.switches)
+
+    def remove_record(self, record_id: str) -> dict[str, Any]:
+        """Let a replication record vanish; its copy goes on.
+
+        :param record_id: the record.
+        """
+        service = self._emulator.service
+        service.settle()
+        service.store.remove_record(self._record(record_id))
+        return {"removed": record_id}
+
+    def ledger(self, vault_id: str | None = None) -> dict[str, Any]:
+        """Return what the service did.
+
+        :param vault_id: only what concerns this source vault. Default: None, everything.
+        """
+        self._emulator.service.settle()
+        return self._emulator.service.ledger.report(vault_id)
+
+    def _vault_state(self, vault: Vault) -> dict[str, Any]:
+        return {
+            "id": vault.id,
+            "name": vault.name,
+            "project_id": vault.project_id,
+            "protect_type": vault.protect_type,
+            "object_type": vault.object_type,
+            "status": vault.status,
+            "size": vault.size,
+            "used": vault.used,
+            "backups": self._emulator.service.store.count_in_vault(vault.id),
+            "copies_in_flight": vault.in_flight,
+        }
+
+    @staticmethod
+    def _backup_state(backup: Backup) -> dict[str, Any]:
+        return {"id": backup.id, "vault_id": backup.vault_id, "resource_id": backup.resource_id, "status": backup.status}
+
+    def _vault(self, vault_id: str) -> Vault:
+        vault = self._emulator.service.store.vaults.get(vault_id)
+        if vault is None:
+            raise MissingError(f"vault {vault_id} does not exist")
+        return vault
+
+    def _backup(self, backup_id: str) -> Backup:
+        backup = self._emulator.service.store.backups.get(backup_id)
+        if backup is None:
+            raise MissingError(f"backup {backup_id} does not exist")
+        return backup
+
+    def _record(self, record_id: str) -> Record:
+        record = self._emulator.service.store.records.get(record_id)
+        if record is None:
+            raise MissingError(f"record {record_id} does not exist")
+        return record

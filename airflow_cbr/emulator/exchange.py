@@ -1,0 +1,98 @@
+"""A call and its answer, without a web framework in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import parse_qsl
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+JSON_TYPE: Final = "application/json"
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a client sent.
+
+    ``headers`` have lower-case names; ``path`` holds the decoded parameters of the path; ``raw_path`` and ``raw_query`` are as they
+    came, since a signature covers them.
+    """
+
+    name: str
+    method: str
+    raw_path: str
+    raw_query: str
+    headers: Mapping[str, str]
+    path: Mapping[str, str]
+    body: bytes
+
+    @cached_property
+    def query(self) -> list[tuple[str, str]]:
+        """Return the decoded pairs of the query, in their order."""
+        return parse_qsl(self.raw_query, keep_blank_values=True)
+
+    @cached_property
+    def json(self) -> Any:
+        """Return the decoded body, or None when it is no JSON."""
+        try:
+            return msgspec.json.decode(self.body) if self.body else None
+        except (msgspec.MsgspecError, ValueError):
+            return None
+
+    def asked(self, name: str) -> str | None:
+        """Return the last value of a query parameter, or None.
+
+        :param name: the parameter.
+        """
+        return next((value for key, value in reversed(self.query) if key == name), None)
+
+
+@dataclass
+class Answer:
+    """What the service answers. ``body`` is exactly what is sent."""
+
+    status: int
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    content_type: str = JSON_TYPE
+
+    @classmethod
+    def of(cls, content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
+        """Make a JSON answer.
+
+        :param content: what msgspec can encode.
+        :param status: HTTP status. Default: 200.
+        :param headers: further headers. Default: none.
+        """
+        return cls(status, msgspec.json.encode(content), headers or {})
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How an answer reaches the client: whole, cut off, or not at all; ``pause`` is in seconds before the first byte."""
+
+    how: Literal["whole", "truncated", "reset", "silence"] = "whole"
+    pause: float = 0.0
+
+
+WHOLE: Final = Delivery()
+
+
+class Refusal(Exception):  # noqa: N818 (an answer of the service, not an error of this program)
+    """The service refuses a call.
+
+    :param status: HTTP status.
+    :param content: the body, in the shape of the part of the service that refuses.
+    :param code: the code without a prefix, for the switch that changes a code's HTTP status. Default: none.
+    """
+
+    def __init__(self, status: int, content: dict[str, Any], code: str | None = None) -> None:
+        super().__init__(content)
+        self.status = status
+        self.content = content
+        self.code = code

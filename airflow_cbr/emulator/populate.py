@@ -1,0 +1,258 @@
+"""Builds the store from a world, and adds vaults and backups to it while the emulator runs."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+from airflow_cbr.emulator.kinds import RESOURCE_TYPES
+from airflow_cbr.emulator.store import Backup, Checkpoint, Project, Record, Resource, Store, Vault, WorldError
+from airflow_cbr.emulator.world import BackupPart, GeneratePart, VaultPart, World
+
+if TYPE_CHECKING:
+    from airflow_cbr.emulator.ids import Ids
+
+_HOUR = 3600.0
+
+
+class Populator:
+    """Turns the parts of a world into what the store holds.
+
+    :param store: is filled.
+    :param ids: gives the ids that a part leaves open.
+    """
+
+    def __init__(self, store: Store, ids: Ids) -> None:
+        self._store = store
+        self._ids = ids
+
+    def build(self, world: World, now: float) -> None:
+        """Fill the store.
+
+        :param world: the world.
+        :param now: simulated time, from which ages count.
+        :raises WorldError: a backup names a replica's vault that is no replication vault.
+        """
+        for region in world.regions:
+            self._store.replicates_to[region.id] = list(region.replicates_to)
+        for project in world.projects:
+            self._store.projects[project.id] = Project(project.id, project.name or project.region, project.region, project.replication)
+        # Destinations first: backups may name them as the place of their finished replicas.
+        for part in sorted(world.vaults, key=lambda vault: vault.protect_type != "replication"):
+            self.add_vault(part, now)
+
+    def add_vault(self, part: VaultPart, now: float) -> Vault:
+        """Add a vault with its resources and backups.
+
+        :param part: the vault.
+        :param now: simulated time.
+        :raises WorldError: its id is taken, its project unknown, or one of its backups is wrong.
+        """
+        vault_id = part.id or self._ids.uuid()
+        if vault_id in self._store.vaults:
+            raise WorldError(f"vault {vault_id} is there already")
+        if part.project_id not in self._store.projects:
+            raise WorldError(f"vault {vault_id} is in an unknown project: {part.project_id}")
+        vault = Vault(
+            id=vault_id,
+            name=part.name or f"vault-{vault_id[:4]}",
+            project_id=part.project_id,
+            protect_type=part.protect_type,
+            object_type=part.object_type,
+            status=part.status,
+            size=part.size,
+            created_at=now - 24 * _HOUR,
+            locked=part.locked,
+            row=dict(part.row),
+        )
+        for number, resource in enumerate(part.resources, 1):
+            resource_id = resource.id or self._ids.uuid()
+            vault.resources[resource_id] = Resource(
+                resource_id,
+                resource.name or f"resource-{number:04}",
+                resource.type or RESOURCE_TYPES[part.object_type],
+                resource.size,
+                resource.protect_status,
+            )
+        self._store.vaults[vault_id] = vault
+        for number, backup in enumerate(part.backups):
+            self.add_backup(vault, backup, now, number)
+        if part.generate is not None:
+            self._generate(vault, part.generate, now)
+        if part.used is not None:
+            vault.used = part.used
+        return vault
+
+    def add_backup(self, vault: Vault, part: BackupPart, now: float, number: int = 0) -> Backup:
+        """Add a backup to a vault.
+
+        :param vault: the vault.
+        :param part: the backup.
+        :param now: simulated time.
+        :param number: its place, which chooses the resource and the age where the part does not. Default: 0.
+        :raises WorldError: its id is taken, or a replica's vault is no replication vault.
+        """
+        backup_id = part.id or self._ids.uuid()
+        if backup_id in self._store.backups:
+            raise WorldError(f"backup {backup_id} is there already")
+        bound = list(vault.resources.values())
+        resource = vault.resources.get(part.resource_id or "") or (bound[number % len(bound)] if bound and not part.resource_id else None)
+        if part.created_at is not None:
+            moment = part.created_at if part.created_at.tzinfo else part.created_at.replace(tzinfo=UTC)
+            created_at = moment.timestamp()
+        else:
+            created_at = now - (_HOUR + number if part.age_seconds is None else part.age_seconds)
+        size = part.resource_size if part.resource_size is not None else (resource.size if resource else 40)
+        backup = Backup(
+            id=backup_id,
+            name=part.name or f"backup-{backup_id[:8]}",
+            vault_id=vault.id,
+            project_id=vault.project_id,
+            checkpoint_id=part.checkpoint_id or self._ids.uuid(),
+            provider_id=vault.provider_id,
+            resource_id=resource.id if resource else part.resource_id or self._ids.uuid(),
+            resource_name=part.resource_name or (resource.name if resource else f"resource-{number:04}"),
+            resource_type=part.resource_type or (resource.type if resource else RESOURCE_TYPES[vault.object_type]),
+            resource_size=size,
+            status=part.status,
+            image_type=part.image_type,
+            created_at=created_at,
+            updated_at=created_at,
+            expired_at=None if part.expires_in_seconds is None else now + part.expires_in_seconds,
+            incremental=part.incremental,
+            auto_trigger=part.auto_trigger,
+            contain_system_disk=part.contain_system_disk,
+            system_disk_picked=part.system_disk_picked,
+            row=dict(part.row),
+        )
+        self._store.add_backup(backup)
+        self.add_to_checkpoint(backup, vault)
+        for destination_id in part.replicated_to:
+            self._add_finished_replica(backup, destination_id)
+        return backup
+
+    def add_to_checkpoint(self, backup: Backup, vault: Vault) -> None:
+        """Enter a backup's resource in its checkpoint, which is made if need be.
+
+        :param backup: the backup.
+        :param vault: its vault.
+        """
+        checkpoint = self._store.checkpoints.get(backup.checkpoint_id)
+        if checkpoint is None:
+            checkpoint = Checkpoint(
+                backup.checkpoint_id, vault.project_id, vault.id, vault.name, backup.created_at, "available", [], [], None
+            )
+            self._store.checkpoints[checkpoint.id] = checkpoint
+        checkpoint.resources.append(
+            checkpoint_resource(backup.resource_id, backup.resource_name, backup.resource_type, backup.resource_size)
+        )
+
+    def make_replica(
+        self, source: Backup, destination: Vault, checkpoint_id: str, now: float, name: str | None = None, description: str | None = None
+    ) -> Backup:
+        """Add the replica of a backup.
+
+        :param source: the backup; it may be gone from the store meanwhile.
+        :param destination: the replication vault.
+        :param checkpoint_id: the destination's checkpoint.
+        :param now: simulated time.
+        :param name: Default: the source's name.
+        :param description: Default: none.
+        """
+        replica = Backup(
+            id=self._ids.uuid(),
+            name=name or source.name,
+            vault_id=destination.id,
+            project_id=destination.project_id,
+            checkpoint_id=checkpoint_id,
+            provider_id=source.provider_id,
+            resource_id=source.resource_id,
+            resource_name=source.resource_name,
+            resource_type=source.resource_type,
+            resource_size=source.resource_size,
+            status="available",
+            image_type="replication",
+            created_at=now,
+            updated_at=now,
+            expired_at=source.expired_at,
+            incremental=source.incremental,
+            auto_trigger=source.auto_trigger,
+            contain_system_disk=source.contain_system_disk,
+            system_disk_picked=source.system_disk_picked,
+            description=description or "",
+        )
+        self._store.add_backup(replica)
+        self.add_to_checkpoint(replica, destination)
+        return replica
+
+    def _add_finished_replica(self, backup: Backup, destination_id: str) -> None:
+        destination = self._store.vaults.get(destination_id)
+        if destination is None or destination.protect_type != "replication":
+            raise WorldError(f"backup {backup.id} is replicated_to {destination_id}, which is no replication vault of this world")
+        moment = backup.created_at + 60
+        replica = self.make_replica(backup, destination, self._ids.uuid(), moment)
+        self._store.add_record(
+            backup,
+            Record(
+                id=self._ids.uuid(),
+                backup_id=backup.id,
+                checkpoint_id=backup.checkpoint_id,
+                vault_id=backup.vault_id,
+                project_id=backup.project_id,
+                region=self._store.projects[backup.project_id].region,
+                destination_project_id=destination.project_id,
+                destination_region=self._store.projects[destination.project_id].region,
+                destination_vault_id=destination.id,
+                created_at=backup.created_at + 30,
+                visible_at=backup.created_at + 30,
+                auto_trigger=False,
+                status="success",
+                destination_backup_id=replica.id,
+                destination_checkpoint_id=replica.checkpoint_id,
+            ),
+        )
+
+    def _generate(self, vault: Vault, part: GeneratePart, now: float) -> None:
+        bound = list(vault.resources.values()) or [
+            Resource(self._ids.uuid(), f"resource-{number:04}", RESOURCE_TYPES[vault.object_type], part.size)
+            for number in range(1, min(part.resources, part.count) + 1)
+        ]
+        vault.resources.update((resource.id, resource) for resource in bound)
+        for number in range(part.count):
+            self.add_backup(
+                vault,
+                BackupPart.model_construct(
+                    **_DEFAULTS
+                    | {
+                        "name": f"{vault.name}-{number:06}",
+                        "resource_id": bound[number % len(bound)].id,
+                        "age_seconds": part.newest_age_seconds + number * part.every_seconds,
+                        "status": part.status,
+                        "replicated_to": part.replicated_to,
+                        "row": {},
+                    }
+                ),
+                now,
+                number,
+            )
+
+
+_DEFAULTS = BackupPart().model_dump()
+
+
+def checkpoint_resource(resource_id: str, name: str, type_: str, size: int) -> dict[str, object]:
+    """Return a resource as checkpoints list it: sizes are text there.
+
+    :param resource_id: its id.
+    :param name: its name.
+    :param type_: its type.
+    :param size: GB.
+    """
+    return {
+        "id": resource_id,
+        "name": name,
+        "type": type_,
+        "protect_status": "available",
+        "resource_size": str(size),
+        "extra_info": None,
+    }

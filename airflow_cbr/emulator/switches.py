@@ -1,0 +1,70 @@
+"""What is not documented about the real service, or differs between accounts and years: one switch each."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from airflow_cbr.emulator.kinds import Progress
+
+
+class Switches(BaseModel):
+    """The switches of a world; every one can be changed while the emulator runs."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+    when_all_copied: Literal["1009", "0001", "empty", "skip"] = Field(
+        default="1009",
+        description="What a vault's replicate call answers when every backup is copied: a code, an empty list, or records in `skip`.",
+    )
+    when_none_qualifies: Literal["reason", "0001", "empty"] = Field(
+        default="reason",
+        description="The same when no backup may be replicated: the code of the first backup's reason, 0001, or an empty list.",
+    )
+    failed_taken_again: bool = Field(
+        default=True, description="Whether a vault's replicate call takes a backup again whose newest copy failed."
+    )
+    deleted_taken_again: bool = Field(default=False, description="The same for a backup whose replica was deleted.")
+    single_while_replicating: Literal["accepted", "6130"] = Field(
+        default="accepted", description="What a single backup's replicate call does while its vault replicates other backups."
+    )
+    careless: bool = Field(
+        default=False, description="No 6130, no 1009: every replicate call is accepted and starts new copies, so that a duplicate shows."
+    )
+    show_backup_records: Literal["filled", "empty", "absent"] = Field(
+        default="filled", description="Whether GET of one backup fills `replication_records`."
+    )
+    record_delay: float = Field(default=0.0, ge=0, description="Seconds until a new replication record shows.")
+    operation_log_delay: float = Field(default=0.0, ge=0, description="Seconds until a new operation log shows.")
+    operation_log_vault_id: bool = Field(
+        default=False, description="Whether the rows of the operation log name their vault; null otherwise."
+    )
+    code_status: dict[str, int] = Field(
+        default_factory=dict, description='HTTP status by code, where it differs from the newest documentation: `{"1009": 500}`.'
+    )
+    extra_info_as_text: bool = Field(default=False, description="Whether a record's `extra_info` is JSON text, as in older documentation.")
+    time_notation: Literal["naive", "offset", "zulu"] = Field(
+        default="naive", description="How CBR writes times: without a zone, `+00:00` with milliseconds, or `Z` with seconds."
+    )
+    refuse_acceleration: bool = Field(
+        default=False, description="Whether the account is gated: `enable_acceleration: true` is refused with 9900."
+    )
+    queue_seconds: float = Field(default=1.0, ge=0, description="Seconds that a copy waits in `waiting_replicate`, at least.")
+    copy_seconds: float = Field(default=4.0, ge=0, description="Seconds that a copy takes.")
+    copy_seconds_per_gb: float = Field(default=0.0, ge=0, description="Further seconds for each GB of the resource.")
+    copies_at_once: int | None = Field(
+        default=8, ge=1, description="Copies that run at the same time per source vault; the others wait. null: no limit."
+    )
+    progress: Progress = Field(
+        default="linear",
+        description="How the percentage moves: `linear`, `bursty` (by quarters), `stuck` (at 37 until the end), `null` (is not said).",
+    )
+    replica_settle_seconds: float = Field(
+        default=0.0, ge=0, description="Seconds that a new replica stays in `protecting` at the destination."
+    )
+    checkpoint_seconds: float = Field(default=4.0, ge=0, description="Seconds that a new checkpoint stays in `protecting`.")
+    token_seconds: float = Field(default=86400.0, gt=0, description="Lifetime of a token.")
+    signature_clock: Literal["real", "simulated"] = Field(
+        default="real", description="By which clock the date of a signature is judged; simulated time may have been advanced by hours."
+    )
