@@ -31,7 +31,9 @@ docs: $(STAMP)
 	$(PY) -m sphinx -q -W --keep-going -b html docs build/docs
 
 bench: $(STAMP)
-	$(PY) tests/benchmarks/run_all.py
+	@missed=; for file in tests/benchmarks/bench_*.py; do \
+	  $(PY) -m "tests.benchmarks.$$(basename "$$file" .py)" || missed="$$missed $$file"; \
+	done; if [ -n "$$missed" ]; then echo "Targets missed in:$$missed" >&2; exit 1; fi
 
 $(STAMP): $(INSTALLED_FROM) constraints.txt
 	sh tools/make-venv.sh .venv test,docs -c constraints.txt

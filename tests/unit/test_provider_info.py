@@ -197,7 +197,7 @@ def test_the_form_hides_secrets(form: dict[str, Any]) -> None:
     secret = {name for name, field in form["extra_fields"].items() if field["schema"].get("format") == "password"}
 
     assert secret == {"security_token"}
-    shown = log.redact(dict.fromkeys(EXTRA_FIELDS, "a value"))  # type: ignore[attr-defined]  # of another module of theirs
+    shown: Any = log.redact(dict.fromkeys(EXTRA_FIELDS, "a value"))  # type: ignore[attr-defined]  # from another module of theirs
     assert {name for name in EXTRA_FIELDS if shown[name] != "a value"} == secret, "Airflow masks extras by name, wherever it shows them"
 
 
