@@ -134,7 +134,7 @@ class ReplicationRecord(_Row, frozen=True):
         if isinstance(self.extra_info, ReplicationExtra):
             return self.extra_info
         if isinstance(self.extra_info, str):
-            with contextlib.suppress(msgspec.MsgspecError, ValueError):
+            with contextlib.suppress(msgspec.MsgspecError, ValueError, RecursionError):
                 return msgspec.json.decode(self.extra_info, type=ReplicationExtra, strict=False)
         return ReplicationExtra()
 
@@ -329,7 +329,7 @@ class OperationLog(_Row, frozen=True):
         """Return ``extra_info.replication``, empty where the log is of another kind."""
         extra = self.extra_info
         if isinstance(extra, str):
-            with contextlib.suppress(msgspec.MsgspecError, ValueError):
+            with contextlib.suppress(msgspec.MsgspecError, ValueError, RecursionError):
                 extra = msgspec.json.decode(extra, type=OperationExtra, strict=False)
         if isinstance(extra, OperationExtra) and extra.replication is not None:
             return extra.replication

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
@@ -21,10 +21,10 @@ ALGORITHM: Final = "SDK-HMAC-SHA256"
 def format_sdk_date(moment: datetime) -> str:
     """Write a time as the ``X-Sdk-Date`` header wants it.
 
-    :param moment: the time of signing, in UTC; the service refuses one more than 15 minutes from its own clock.
+    :param moment: the time of signing, aware; the service refuses one more than 15 minutes from its own clock.
     :return: for example ``20260101T000000Z``.
     """
-    return moment.strftime("%Y%m%dT%H%M%SZ")
+    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 def canonical_request(method: str, url: str, headers: Mapping[str, str], body: bytes) -> str:

@@ -1,0 +1,82 @@
+"""The error catalogue as a page: ``python -m airflow_cbr.api.errors_page > docs/errors.md``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+from airflow_cbr.api.errors import CATALOGUE, CatalogueRow, Decision
+
+__all__ = ["render"]
+
+_HEAD: Final = """\
+# Errors
+
+<!-- Made by `python -m airflow_cbr.api.errors_page > docs/errors.md`; do not edit. -->
+
+Every error that this package raises is a subclass of `airflow_cbr.exceptions.CbrError`. It carries `error_code` and `request_id` (quote
+both to Huawei Cloud support), `http_status`, `advice`, and `permanent`: whether running the task again would meet the same error, in which
+case the task is not retried.
+
+An answer of the service is classified by its `error_code` and not by its HTTP status, which for one and the same code has changed over the
+years. `BackupService.`, `APIG.` and `IAM.` codes are known to the tables below; a bare four-digit code of CBR is read as
+`BackupService.`, and `APIGW.` as `APIG.`. A code that the tables do not know is classified by its status:
+
+| HTTP status | Exception |
+|---|---|
+| 401 | `CbrAuthenticationError` |
+| 403 | `CbrPermissionError` |
+| 404, 410 | `CbrNotFoundError` |
+| 429 | `CbrThrottledError` |
+| 408, 5xx | `CbrUnavailableError` |
+| other 4xx | `CbrRefusedError` |
+
+A 401 that says "Malformed request url" is not about the credentials: it is the answer to a project, vault or backup id that does not exist,
+and becomes `CbrNotFoundError`.
+
+## What is done about an error
+
+| Decision | Reads | The replicate calls |
+|---|---|---|
+| retry | sent again, within the client's time budget | sent again only when throttled (429); otherwise the error is raised, and an Airflow retry of \
+the task looks up what happened before it sends anything |
+| reauthenticate | with a password: a new token, once; with AK/SK: raised, since repeated refusals lock the key | the same, where the status is \
+401 |
+| adopt | raised | raised; the operators then look for the records of the replication that exists, and follow them |
+| fail | raised | raised |
+
+After a replicate call, some failures leave open whether the service accepted it: the connection broke or timed out after sending, the answer
+could not be read, an unknown error with status 5xx or 408, and the codes marked "uncertain" below. They become `CbrOutcomeUnknownError`, and
+nothing is sent again before the source vault's records have been looked at.
+
+When no usable answer comes, the error is a `CbrTransportError`: `CbrConnectionError`, `CbrTimeoutError`, or `CbrProtocolError` for an answer
+that is not what the API promises (HTML from a proxy, a redirect, a truncated body).
+"""
+
+_SECTIONS: Final = (
+    ("BackupService.", "CBR", "Codes of the service itself."),
+    ("APIG.", "API gateway", "Codes of the gateway in front of every service; it also writes them as `APIGW.`."),
+    ("IAM.", "IAM", "Codes of the identity service: tokens and project look-up."),
+)
+
+
+def render() -> str:
+    """Return the page in Markdown."""
+    parts = [_HEAD]
+    for prefix, title, text in _SECTIONS:
+        rows = [row for row in CATALOGUE if row.code.startswith(prefix)]
+        lines = [f"## {title}", "", text, "", "| Code | Meaning | Decision | Exception | What to do |", "|---|---|---|---|---|"]
+        parts.append("\n".join([*lines, *(_line(row) for row in rows)]) + "\n")
+    return "\n".join(parts)
+
+
+def _line(row: CatalogueRow) -> str:
+    code = f"`{row.code}`"
+    if row.statuses:
+        code += f" (HTTP {', '.join(map(str, sorted(row.statuses)))})"
+    decision = f"{Decision(row.decision)}, uncertain" if row.uncertain else str(Decision(row.decision))
+    return f"| {code} | {row.meaning} | {decision} | `{row.error.__name__}` | {row.advice} |"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())
