@@ -1,0 +1,1 @@
+"""The hook: credentials from an Airflow connection, calls to CBR."""

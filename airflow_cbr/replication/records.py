@@ -1,0 +1,79 @@
+"""Following replication records by their ids alone, as a sensor does that knows nothing of how they came to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from airflow_cbr.api.models import Backup, ReplicationRecord
+from airflow_cbr.exceptions import CbrReplicationFailedError
+from airflow_cbr.replication.coverage import failure_of, name_of, success_beside
+from airflow_cbr.replication.progress import Progress, measure
+
+__all__ = ["RecordsSeen", "find_records"]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsSeen:
+    """What one look at a vault's backups says of the records in question.
+
+    :param listed: backup and record by record id.
+    :param unlisted: ids of the records that no backup of the vault lists.
+    """
+
+    listed: dict[str, tuple[Backup, ReplicationRecord]]
+    unlisted: list[str]
+
+    @property
+    def unfinished(self) -> list[ReplicationRecord]:
+        """Return the listed records that have not ended."""
+        return [record for _, record in self.listed.values() if not record.is_final]
+
+    @property
+    def are_final(self) -> bool:
+        """Return whether every record is listed and has ended."""
+        return not self.unlisted and not self.unfinished
+
+    def progress(self, now: datetime) -> Progress:
+        """Return how far the records have come.
+
+        :param now: the service's clock.
+        """
+        return measure((record for _, record in self.listed.values()), unlisted=len(self.unlisted), now=now)
+
+    def failure(self) -> CbrReplicationFailedError | None:
+        """Return what is wrong with records that have all ended; None when every backup was copied.
+
+        A record that ended in ``skip`` copied nothing. It passes only where another record shows that the copy was there before.
+        """
+        problems = []
+        for backup, record in self.listed.values():
+            if record.status == "fail":
+                problems.append(f"{name_of(backup)}: {failure_of(record)}")
+            elif record.status == "skip" and success_beside(backup, record) is None:
+                problems.append(f"{name_of(backup)}: record {record.id} was skipped by the service, and no earlier copy is recorded")
+        if not problems:
+            return None
+        return CbrReplicationFailedError(
+            f"{len(problems)} of {len(self.listed)} replication records did not end in a copy.",
+            problems=problems,
+            advice="Run the replicate task again: it asks for the failed backups alone.",
+        )
+
+
+def find_records(backups: Iterable[Backup], record_ids: Iterable[str]) -> RecordsSeen:
+    """Find replication records in a listing of their source vault's backups.
+
+    :param backups: the vault's backups, listed with their replication records.
+    :param record_ids: the records in question.
+    :return: what was seen.
+    """
+    wanted = dict.fromkeys(record_ids)
+    listed: dict[str, tuple[Backup, ReplicationRecord]] = {}
+    for backup in backups:
+        for record in backup.replication_records or ():
+            if record.id in wanted:
+                listed[record.id] = (backup, record)
+    return RecordsSeen(listed, [record_id for record_id in wanted if record_id not in listed])
+

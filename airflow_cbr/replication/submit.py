@@ -1,0 +1,506 @@
+"""Intent, POST once, adopt: how a vault's backups get their copies, and never two.
+
+A :class:`Submission` is a state machine without Airflow in it. :meth:`Submission.advance` looks at the source vault, does what can be done
+at once, and returns either a :class:`Pause` (sleep or defer, then call it again) or a :class:`Result`. What it does next depends only on
+what the look found and on its :class:`~airflow_cbr.replication.memory.Memory`, so that a process may die between any two steps: the next
+attempt looks, finds what the service accepted, and goes on from there.
+
+The rules, in the order in which they are tried:
+
+1. Backups that are still being made are waited for.
+2. Nothing is sent while the vault replicates, whoever started that, or while a call of unknown outcome may still show up (``settle_time``).
+3. Backups without a record are asked for with one call for the vault, once in a Dag run; what that leaves out, and what had failed
+   before this attempt, is asked for singly.
+4. The intent to send is written down before each call, and no call is repeated before a look has shown that it had no effect.
+5. Green only when every eligible backup is covered.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from airflow_cbr.api.models import Backup
+from airflow_cbr.exceptions import (
+    CbrAlreadyReplicatedError,
+    CbrApiError,
+    CbrAuthenticationError,
+    CbrError,
+    CbrOutcomeUnknownError,
+    CbrPermissionError,
+    CbrVaultReplicatingError,
+)
+from airflow_cbr.replication import verdict
+from airflow_cbr.replication.coverage import BackupStanding, Coverage, Standing, assess, name_of
+from airflow_cbr.replication.evidence import CLOCK_MARGIN, newest_logs, standing_by_log
+from airflow_cbr.replication.memory import Intent, IntentStore, Memory, digest_of
+from airflow_cbr.replication.progress import measure
+from airflow_cbr.replication.schedule import Schedule
+from airflow_cbr.replication.steps import Pause, Result, Step
+
+if TYPE_CHECKING:
+    from airflow_cbr.api.client import CbrClient
+    from airflow_cbr.api.models import OperationLog, ReplicationReference
+    from airflow_cbr.replication.order import Attempt, Order
+
+__all__ = ["Submission"]
+
+DECLINED_CODES: Final = frozenset({"1001", "1002", "1003", "1004", "1013", "6122"})
+"""The service's words for "this backup is not one that can be copied"."""
+
+NOTHING_LEFT_CODES: Final = frozenset({"0001", "1009"})
+"""The service's words for "there is nothing left to copy here"."""
+
+UNKNOWN_OUTCOMES_LIMIT: Final = 3
+TROUBLES_LIMIT: Final = 3
+_MARGIN: Final = CLOCK_MARGIN.total_seconds()
+
+
+Publish = Callable[[list[str], verdict.Counts], None]
+Observer = Callable[[Step, str], None]
+
+
+class Submission:
+    """One attempt at an order.
+
+    :param client: a client of the source region and project.
+    :param order: what is asked for.
+    :param attempt: which attempt this is.
+    :param intents: where the intent outlives this process, or None where there is no such place.
+    :param publish: called with record ids and counts as soon as they are known, and again when they change.
+    :param memory: what an earlier leg of the same attempt knew. Default: this is its first leg.
+    :param observe: called with each step and ``before`` or ``after``; tests kill the process there.
+    :param now: the local clock, Unix time.
+    :param log: where the lines go.
+    """
+
+    def __init__(
+        self,
+        client: CbrClient,
+        order: Order,
+        *,
+        attempt: Attempt,
+        intents: IntentStore | None,
+        publish: Publish,
+        memory: Memory | None = None,
+        observe: Observer = lambda step, moment: None,
+        now: Callable[[], float] = time.time,
+        log: logging.Logger | Any = logging.getLogger(__name__),
+    ) -> None:
+        self._client = client
+        self._order = order
+        self._attempt = attempt
+        self._intents = intents if order.durable else None
+        self._publish = publish
+        self._observe = observe
+        self._now = now
+        self._log = log
+        self._service_ahead = 0.0
+        self._published: tuple[list[str], verdict.Counts] | None = None
+        self._reported: tuple[Any, ...] | None = None
+        self._schedule = Schedule(order.poll_interval, order.max_poll_interval)
+        self._intent: Intent | None = None
+        self.memory = memory if memory is not None else self._recall()
+
+    def advance(self) -> Pause | Result:
+        """Do everything that can be done now.
+
+        :return: a pause, after which to call again, or the result.
+        :raises CbrError: a permanent one when running the task again would not help.
+        """
+        while True:
+            coverage = self._look()
+            if isinstance(coverage, Pause):
+                return coverage
+            coverage = self._follow_unlisted(coverage)
+            self._adopt(coverage)
+            step = self._step(coverage)
+            if step is not None:
+                return step
+
+    def _step(self, coverage: Coverage) -> Pause | Result | None:
+        """Take the next step; None asks for another look at once."""
+        memory, order = self.memory, self._order
+        being_made = coverage.of(Standing.BEING_MADE)
+        wanted = verdict.needed(coverage, memory)
+        running = verdict.running(coverage, memory)
+        if not being_made and not wanted and not (running and order.wait_for_completion):
+            return self._conclude(coverage)
+        if self._now() >= memory.deadline:
+            self._tell(coverage)
+            raise verdict.timed_out(order, running)
+        if being_made:
+            names = ", ".join(name_of(one.backup) for one in being_made[:5])
+            return self._pause(f"{len(being_made)} backups are still being made: {names}", order.poll_interval)
+        if running and (order.wait_for_completion or any(record_id not in memory.accepted for record_id in running)):
+            return self._pause_for_copies(coverage, running)
+        return self._send(coverage, wanted)
+
+    # --- sending ------------------------------------------------------------------------------------------------------
+
+    def _send(self, coverage: Coverage, wanted: list[BackupStanding]) -> Pause | None:
+        by_vault = not self.memory.one_by_one and any(one.standing is not Standing.FAILED for one in wanted)
+        ready = [one for one in wanted if self._service_now >= self._unsettled_until(one)]
+        if not ready or (by_vault and len(ready) < len(wanted)):
+            wait = min(self._unsettled_until(one) for one in wanted if one not in ready) - self._service_now
+            return self._pause("an earlier replicate call may still show up", max(wait, 1.0))
+        if shown := self._shown_in_log(ready):
+            return self._pause(f"the operation log shows {len(shown)} copies that have no record yet", self._order.poll_interval)
+        verdict.check_limits(coverage, self.memory, self._order, wanted)
+        self._log.info(
+            "About to replicate %d of %d backups, at most %s GB, to %s",
+            len(ready),
+            len(coverage.eligible),
+            sum(one.backup.resource_size or 0 for one in ready),
+            coverage.destination,
+        )
+        return self._replicate_vault(coverage, ready) if by_vault else self._replicate_backups(coverage, ready)
+
+    def _replicate_vault(self, coverage: Coverage, wanted: list[BackupStanding]) -> Pause | None:
+        order, memory = self._order, self.memory
+        self._record_intent(coverage, wanted)
+        doubtful = dict.fromkeys((one.backup.id for one in wanted), self._service_now)
+        try:
+            with self._at(Step.REPLICATE_VAULT):
+                replication = self._client.replicate_checkpoint(
+                    vault_id=order.vault_id,
+                    destination_region=order.destination.region,
+                    destination_project_id=order.destination.project_id,
+                    destination_vault_id=order.destination.vault_id,
+                    auto_trigger=order.auto_trigger,
+                    enable_acceleration=order.enable_acceleration,
+                )
+        except CbrOutcomeUnknownError as error:
+            memory.sent.update(doubtful)
+            self._note_unknown(order.vault_id, error)
+            return None
+        except CbrApiError as error:
+            if _bare(error.error_code) in NOTHING_LEFT_CODES | DECLINED_CODES:
+                self._log.info("The service has nothing to replicate by vault; what is still needed is asked for singly: %s", error)
+                references: list[ReplicationReference] = []
+            elif error.permanent:
+                raise
+            else:
+                return self._pause_for_service(error, doubtful)
+        else:
+            references = replication.references
+        memory.one_by_one = True
+        if references:
+            self._accept(references)
+        else:
+            # An empty answer may be the echo of a call that did have an effect: it is waited out like one of unknown outcome.
+            memory.sent.update(doubtful)
+        return None
+
+    def _replicate_backups(self, coverage: Coverage, wanted: list[BackupStanding]) -> Pause | None:
+        memory, destination = self.memory, self._order.destination
+        for one in wanted:
+            backup_id = one.backup.id
+            self._record_intent(coverage, wanted)
+            doubtful = {backup_id: self._service_now}
+            try:
+                with self._at(Step.REPLICATE_BACKUP):
+                    replication = self._client.replicate_backup(
+                        backup_id,
+                        destination_region=destination.region,
+                        destination_project_id=destination.project_id,
+                        destination_vault_id=destination.vault_id,
+                        enable_acceleration=self._order.enable_acceleration,
+                    )
+                if not replication.references:
+                    raise CbrOutcomeUnknownError(f"The service answered the replication of backup {backup_id} without a record id.")
+            except CbrOutcomeUnknownError as error:
+                memory.sent.update(doubtful)
+                self._note_unknown(backup_id, error)
+            except CbrAlreadyReplicatedError as error:
+                self._note_already_replicated(backup_id, doubtful, error)
+            except (CbrAuthenticationError, CbrPermissionError):
+                raise
+            except CbrApiError as error:
+                if _bare(error.error_code) in DECLINED_CODES:
+                    memory.declined[backup_id] = f"the service declines it: {error}"
+                elif error.permanent:
+                    memory.given_up[backup_id] = str(error)
+                else:
+                    return self._pause_for_service(error, doubtful)
+            else:
+                self._accept(replication.references)
+        return None
+
+    def _note_unknown(self, key: str, error: CbrOutcomeUnknownError) -> None:
+        unknown = self.memory.unknown
+        unknown[key] = unknown.get(key, 0) + 1
+        self._log.warning("Whether the service accepted the call is not known; looking before anything is sent again: %s", error)
+        if unknown[key] >= UNKNOWN_OUTCOMES_LIMIT:
+            error.permanent = not self._order.durable
+            raise error
+
+    def _note_already_replicated(self, backup_id: str, doubtful: dict[str, float], error: CbrAlreadyReplicatedError) -> None:
+        """Wait once for the record that must exist; without one, the replica is where this task does not look."""
+        memory = self.memory
+        memory.disowned.clear()
+        if backup_id in memory.sent:
+            memory.given_up[backup_id] = f"the service says that the region has it, and no record tells in which vault: {error}"
+        else:
+            memory.sent.update(doubtful)
+
+    # --- looking ------------------------------------------------------------------------------------------------------
+
+    def _look(self) -> Coverage | Pause:
+        memory, vault_id = self.memory, self._order.vault_id
+        if memory.as_of is None:
+            self._keep_deadline()
+        try:
+            with self._at(Step.LOOK):
+                backups = self._client.list_backups(vault_id=vault_id, show_replication=True)
+                coverage = assess(
+                    (backup for backup in backups if backup.vault_id in (None, vault_id)),
+                    self._order.destination,
+                    as_of=None if memory.as_of is None else _moment(memory.as_of),
+                    own=memory.accepted,
+                    declined=memory.declined,
+                )
+        except CbrError as error:
+            return self._endure(error)
+        memory.troubles = 0
+        if self._client.server_time is not None:
+            self._service_ahead = self._client.server_time.timestamp() - self._now()
+        if memory.as_of is None:
+            self._begin(coverage)
+        return coverage
+
+    def _endure(self, error: CbrError) -> Pause:
+        """Return a pause after a failed look: a wait that has begun outlives the service's bad hours."""
+        memory, order = self.memory, self._order
+        memory.troubles += 1
+        if memory.as_of is None or (error.permanent and memory.troubles >= TROUBLES_LIMIT):
+            raise error
+        if self._now() >= memory.deadline:
+            raise verdict.timed_out(order, list(memory.followed)) from error
+        self._log.warning("Looking at vault %s failed, and is tried again: %s", order.vault_id, error)
+        gap = min(order.poll_interval * 2 ** min(memory.troubles - 1, 10), order.max_poll_interval)
+        return Pause(str(error), max(gap, getattr(error, "retry_after", None) or 0.0), tuple(memory.followed))
+
+    def _begin(self, coverage: Coverage) -> None:
+        """Settle, at the first look of an attempt, what is old and what may still be on its way."""
+        memory, settle = self.memory, self._order.settle_time
+        memory.as_of = max(coverage.as_of.timestamp(), self._service_now)
+        memory.stale = [one.record.id for one in coverage.of(Standing.FAILED) if one.record is not None]
+        if not self._order.durable:
+            memory.disowned = [one.record.id for one in coverage.of(Standing.IN_FLIGHT) if one.record is not None]
+            return
+        times = [record.created.timestamp() for _, record in coverage.records.values() if record.created is not None]
+        unsettled_until = max(times, default=0.0) + settle
+        if self._intent is not None and self._intent.posted_at is not None:
+            unsettled_until = max(unsettled_until, self._intent.posted_at + settle)
+            appeared = digest_of(coverage.records) != self._intent.digest
+            self._log.info(
+                "An earlier attempt meant to replicate %d backups; %s",
+                self._intent.needed,
+                "records have appeared since" if appeared else "no record has appeared since",
+            )
+        elif self._intent is None and self._attempt.may_have_predecessor:
+            unsettled_until = self._service_now + settle
+        memory.unsettled_until = unsettled_until if unsettled_until > self._service_now else 0.0
+        if memory.began is not None:
+            since = memory.began - _MARGIN
+            memory.one_by_one = any(time >= since for time in times) or len(times) < len(coverage.records)
+
+    def _follow_unlisted(self, coverage: Coverage) -> Coverage:
+        """Say where the copies stand that the service accepted and does not list: not yet, or not any more."""
+        memory = self.memory
+        unlisted = verdict.unlisted(coverage, memory)
+        if not unlisted:
+            return coverage
+        settled = self._service_now >= memory.accepted_at + self._order.settle_time
+        logs = self._newest_logs(set(unlisted.values())) if settled else {}
+        standings = dict(coverage.standings)
+        for record_id, backup_id in unlisted.items():
+            listed = standings.get(backup_id)
+            if listed is not None and listed.record is not None and listed.record.id not in memory.stale:
+                continue
+            standing, reason = Standing.IN_FLIGHT, f"record {record_id} was accepted and is not listed yet"
+            if settled:
+                standing, reason = standing_by_log(logs.get(backup_id), record_id)
+            backup = listed.backup if listed is not None else Backup(id=backup_id, name="a backup that is not listed any more")
+            standings[backup_id] = BackupStanding(backup, standing, reason)
+        return replace(coverage, standings=standings)
+
+    def _shown_in_log(self, wanted: list[BackupStanding]) -> list[str]:
+        """Return the backups that an earlier call of unknown outcome did start, by the operation log."""
+        memory = self.memory
+        doubtful = {one.backup.id for one in wanted if one.backup.id in memory.sent or memory.unsettled_until}
+        if not doubtful or not self._order.durable:
+            return []
+        logs = self._newest_logs(doubtful)
+        shown = [backup_id for backup_id, row in logs.items() if row.status in ("running", "waiting", "success")]
+        for backup_id in shown:
+            self._log.info("Operation log %s shows a copy of backup %s: %s", logs[backup_id].id, backup_id, logs[backup_id].status)
+        return shown
+
+    def _newest_logs(self, backup_ids: set[str]) -> dict[str, OperationLog]:
+        memory, order = self.memory, self._order
+        since = memory.began or (memory.unsettled_until or self._service_now) - order.settle_time
+        with self._at(Step.LOOK_AT_LOG):
+            return newest_logs(
+                self._client, vault_id=order.vault_id, destination=order.destination, backup_ids=backup_ids, since=_moment(since)
+            )
+
+    # --- remembering and telling --------------------------------------------------------------------------------------
+
+    def _recall(self) -> Memory:
+        """Return the memory of an attempt that begins, from what an earlier one wrote down."""
+        attempt = self._attempt
+        memory = Memory(deadline=self._now() + self._order.timeout)
+        intent = Intent.read(self._intents.load()) if self._intents is not None else None
+        if intent is not None and intent.destination == self._destination_ids:
+            self._intent = intent
+            memory.began = intent.began
+            if intent.generation == attempt.generation:
+                memory.deadline = intent.deadline
+        elif attempt.may_have_predecessor and self._order.durable:
+            memory.began = attempt.run_after
+        return memory
+
+    def _keep_deadline(self) -> None:
+        """Write the deadline down before anything else, so that it counts from the first attempt."""
+        if self._intent is None or self._intent.generation != self._attempt.generation:
+            self._save(self._intent or Intent(destination=self._destination_ids))
+
+    def _record_intent(self, coverage: Coverage, wanted: list[BackupStanding]) -> None:
+        memory, posted_at = self.memory, self._service_now
+        memory.began = memory.began if memory.began is not None else posted_at
+        self._save(
+            Intent(
+                destination=self._destination_ids,
+                began=memory.began,
+                posted_at=posted_at,
+                needed=len(wanted),
+                eligible=len(coverage.eligible),
+                digest=digest_of(coverage.records),
+            )
+        )
+
+    def _save(self, intent: Intent) -> None:
+        if self._intents is None:
+            return
+        intent = msgspec.structs.replace(intent, generation=self._attempt.generation, deadline=self.memory.deadline)
+        with self._at(Step.RECORD_INTENT):
+            self._intents.save(msgspec.to_builtins(intent))
+
+    def _accept(self, references: list[ReplicationReference]) -> None:
+        memory = self.memory
+        memory.accepted_at = self._service_now
+        for pair in references:
+            memory.accepted[pair.replication_record_id] = pair.backup_id
+            memory.sent.pop(pair.backup_id, None)
+            self._log.info("Replication record %s: the copy of backup %s was accepted", pair.replication_record_id, pair.backup_id)
+        counts = dict.fromkeys(("already", "succeeded", "failed", "skipped", "missing"), 0)
+        self._tell_once(list(memory.followed), {"accepted": len(memory.accepted), "adopted": len(memory.adopted), **counts})
+
+    def _adopt(self, coverage: Coverage) -> None:
+        memory, order = self.memory, self._order
+        if not order.durable:
+            return
+        found = verdict.adoptable(coverage, memory, since=None if memory.began is None else memory.began - _MARGIN)
+        for record_id, record in found.items():
+            backup_id, _ = coverage.records[record_id]
+            memory.adopted[record_id] = backup_id
+            memory.sent.pop(backup_id, None)
+            foreign = record.extra.auto_trigger not in (None, order.auto_trigger)
+            self._log.info(
+                "Adopted replication record %s of backup %s: %s, created at %s%s",
+                record_id,
+                backup_id,
+                record.status,
+                record.created_at,
+                "; somebody else started it, by its auto_trigger flag" if foreign else "",
+            )
+        if found:
+            self._tell(coverage)
+
+    def _conclude(self, coverage: Coverage) -> Result:
+        with self._at(Step.CONCLUDE):
+            for one in coverage.of(Standing.SKIPPED):
+                self._log.info("Not replicated: %s", one)
+            record_ids, counts = self._tell(coverage)
+            if error := verdict.failure(coverage, self.memory, self._order):
+                raise error
+            if not record_ids:
+                self._log.info("Nothing to do: all %d eligible backups are covered already", len(coverage.eligible))
+            return Result(record_ids, counts)
+
+    def _tell(self, coverage: Coverage) -> tuple[list[str], verdict.Counts]:
+        record_ids, counts = verdict.record_ids_of(coverage, self.memory), verdict.counts_of(coverage, self.memory)
+        self._tell_once(record_ids, counts)
+        return record_ids, counts
+
+    def _tell_once(self, record_ids: list[str], counts: verdict.Counts) -> None:
+        if self._published == (record_ids, counts):
+            return
+        with self._at(Step.PUBLISH):
+            self._publish(record_ids, counts)
+        self._published = (record_ids, counts)
+
+    # --- pausing ------------------------------------------------------------------------------------------------------
+
+    def _pause(self, reason: str, seconds: float) -> Pause:
+        if self._reported != (reason,):
+            self._log.info("Waiting: %s", reason)
+            self._reported = (reason,)
+        return Pause(reason, seconds)
+
+    def _pause_for_service(self, error: CbrApiError, doubtful: dict[str, float]) -> Pause:
+        if isinstance(error, CbrVaultReplicatingError):
+            # The vault may be busy with the echo of our own call: nothing is sent before that would show.
+            self.memory.sent.update(doubtful)
+            self.memory.disowned.clear()
+        return self._pause(str(error), max(self._order.poll_interval, getattr(error, "retry_after", None) or 0.0))
+
+    def _pause_for_copies(self, coverage: Coverage, running: list[str]) -> Pause:
+        now = _moment(self._service_now)
+        listed = [coverage.records[record_id][1] for record_id in self.memory.followed if record_id in coverage.records]
+        progress = measure(listed, unlisted=sum(record_id not in coverage.records for record_id in running), now=now)
+        if self._reported != progress.change_key:
+            self._log.info("%s", progress.line)
+            self._reported = progress.change_key
+        unfinished = [coverage.records[record_id][1] for record_id in running if record_id in coverage.records]
+        return Pause(progress.line, self._schedule.gap(unfinished, now), tuple(running))
+
+    # --- clocks and steps ---------------------------------------------------------------------------------------------
+
+    @property
+    def _service_now(self) -> float:
+        return self._now() + self._service_ahead
+
+    def _unsettled_until(self, one: BackupStanding) -> float:
+        sent = self.memory.sent.get(one.backup.id)
+        return max(self.memory.unsettled_until, 0.0 if sent is None else sent + self._order.settle_time)
+
+    @property
+    def _destination_ids(self) -> list[str]:
+        destination = self._order.destination
+        return [destination.region, destination.project_id, destination.vault_id]
+
+    @contextmanager
+    def _at(self, step: Step) -> Iterator[None]:
+        self._observe(step, "before")
+        yield
+        self._observe(step, "after")
+
+
+def _bare(error_code: str | None) -> str:
+    """Return the number of a CBR code without its ``BackupService.`` prefix; empty for a code of the gateway or IAM."""
+    code = (error_code or "").removeprefix("BackupService.")
+    return code if code.isdigit() else ""
+
+
+def _moment(timestamp: float) -> datetime:
+    return datetime.fromtimestamp(timestamp, tz=UTC)

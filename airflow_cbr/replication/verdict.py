@@ -1,0 +1,143 @@
+"""Reading a coverage with an attempt's memory: what is needed, what runs, what is told, and what is wrong.
+
+Pure functions: the same look and the same memory always give the same answer, whichever process asks.
+"""
+
+from __future__ import annotations
+
+from airflow_cbr.api.models import ReplicationRecord
+from airflow_cbr.exceptions import CbrLimitError, CbrNothingToReplicateError, CbrReplicationFailedError, CbrReplicationTimeoutError
+from airflow_cbr.replication.coverage import BackupStanding, Coverage, Standing
+from airflow_cbr.replication.memory import Memory
+from airflow_cbr.replication.order import Order
+
+__all__ = ["Counts", "adoptable", "check_limits", "counts_of", "failure", "needed", "record_ids_of", "running", "timed_out", "unlisted"]
+
+Counts = dict[str, int]
+
+PROBLEMS = (Standing.FAILED, Standing.UNRECORDED, Standing.ELSEWHERE, Standing.LOST)
+
+
+def needed(coverage: Coverage, memory: Memory) -> list[BackupStanding]:
+    """Return the backups that must be asked for, oldest first."""
+    return [
+        one
+        for one in coverage.of(Standing.UNRECORDED, Standing.FAILED, Standing.IN_FLIGHT)
+        if one.backup.id not in memory.given_up
+        and (
+            one.standing is Standing.UNRECORDED
+            or (one.record is not None and (one.record.id in memory.stale or one.record.id in memory.disowned))
+        )
+    ]
+
+
+def unlisted(coverage: Coverage, memory: Memory) -> dict[str, str]:
+    """Return backup id by record id for the followed copies that the listing does not show."""
+    return {record_id: backup_id for record_id, backup_id in memory.followed.items() if record_id not in coverage.records}
+
+
+def running(coverage: Coverage, memory: Memory) -> list[str]:
+    """Return the ids of the records that have not ended."""
+    in_flight = coverage.of(Standing.IN_FLIGHT)
+    listed = [one.record.id for one in in_flight if one.record is not None and one.record.id not in memory.disowned]
+    without_record = {one.backup.id for one in in_flight if one.record is None}
+    return listed + [record_id for record_id, backup_id in unlisted(coverage, memory).items() if backup_id in without_record]
+
+
+def adoptable(coverage: Coverage, memory: Memory, *, since: float | None) -> dict[str, ReplicationRecord]:
+    """Return the records, not followed yet, that this task takes for its own: all that run, and all that began since it did.
+
+    :param since: Unix time (service) before which no call of this Dag run's task was sent, or None when none was.
+    """
+    return {
+        record_id: record
+        for record_id, (_, record) in coverage.records.items()
+        if record_id not in memory.followed
+        and record.status != "skip"
+        and (
+            not record.is_final
+            or (since is not None and (record.created is None or record.created.timestamp() >= since))
+        )
+    }
+
+
+def record_ids_of(coverage: Coverage, memory: Memory) -> list[str]:
+    """Return the accepted and adopted records, without those that a newer record of the same backup has replaced."""
+    kept = []
+    for record_id, backup_id in memory.followed.items():
+        one = coverage.standings.get(backup_id)
+        replaced = one is not None and one.record is not None and one.record.id != record_id
+        if not replaced or record_id not in coverage.records:
+            kept.append(record_id)
+    return kept
+
+
+def counts_of(coverage: Coverage, memory: Memory) -> Counts:
+    """Return the counts that go into the XCom: ``accepted`` and ``adopted`` count records, the others backups."""
+    record_ids = record_ids_of(coverage, memory)
+    backups = {memory.followed[record_id] for record_id in record_ids}
+    covered = coverage.of(Standing.SUCCEEDED)
+    return {
+        "accepted": sum(record_id in memory.accepted for record_id in record_ids),
+        "adopted": sum(record_id not in memory.accepted for record_id in record_ids),
+        "already": sum(one.backup.id not in backups for one in covered),
+        "succeeded": sum(one.backup.id in backups for one in covered),
+        "failed": len(coverage.of(Standing.FAILED)),
+        "skipped": len(coverage.of(Standing.SKIPPED)),
+        "missing": len(coverage.of(Standing.UNRECORDED, Standing.ELSEWHERE, Standing.LOST)),
+    }
+
+
+def check_limits(coverage: Coverage, memory: Memory, order: Order, wanted: list[BackupStanding]) -> None:
+    """Refuse, before anything is sent, to start or to name more copies than the order allows.
+
+    :raises CbrLimitError: when a limit would be passed.
+    """
+    if order.max_backups is not None and len(wanted) > order.max_backups:
+        raise CbrLimitError(
+            f"{len(wanted)} backups would be replicated, more than max_backups={order.max_backups}. Nothing was sent.",
+            advice="Raise max_backups if that many copies are meant.",
+        )
+    named = len(record_ids_of(coverage, memory)) + len(wanted)
+    if order.max_records is not None and named > order.max_records:
+        raise CbrLimitError(
+            f"{named} record ids would be handed to a mapped task, more than [core] max_map_length={order.max_records}. Nothing was sent.",
+            advice="Map over batches of record ids, as the example Dag does, or raise max_map_length.",
+        )
+
+
+def failure(coverage: Coverage, memory: Memory, order: Order) -> CbrReplicationFailedError | CbrNothingToReplicateError | None:
+    """Return why the task is not green once nothing runs and nothing more can be asked for; None when it is green."""
+    problems = coverage.of(*PROBLEMS)
+    if problems:
+        lasting = all(one.standing is Standing.ELSEWHERE for one in problems)
+        return CbrReplicationFailedError(
+            f"{len(problems)} of {len(coverage.eligible)} backups of vault {order.vault_id} are not covered in {order.destination}.",
+            problems=[_line(one, memory) for one in problems],
+            advice="Name that vault as the destination, or delete the replicas there."
+            if lasting
+            else "Copies that succeeded stay; run the task again to ask for these backups alone.",
+            permanent=lasting,
+        )
+    if not coverage.eligible and not order.allow_empty:
+        skipped = "".join(f"\n  - {one}" for one in coverage.of(Standing.SKIPPED))
+        return CbrNothingToReplicateError(
+            f"Nothing to replicate in vault {order.vault_id}: it holds no eligible backup.{skipped}",
+            advice="Check that backups are made, or set allow_empty=True if an empty vault is fine.",
+        )
+    return None
+
+
+def timed_out(order: Order, still_running: list[str]) -> CbrReplicationTimeoutError:
+    """Return the error of a task whose deadline has passed."""
+    state = f"{len(still_running)} copies still run: {', '.join(still_running)}" if still_running else "no copy is running"
+    return CbrReplicationTimeoutError(
+        f"The timeout of {order.timeout:.0f} s for vault {order.vault_id} has passed; {state}.",
+        running=still_running,
+        advice="Copies go on in CBR. Clear this task to go on waiting for them: what is there already is not sent again.",
+    )
+
+
+def _line(one: BackupStanding, memory: Memory) -> str:
+    given_up = memory.given_up.get(one.backup.id)
+    return f"{one}: {given_up}" if given_up else str(one)
