@@ -22,6 +22,7 @@ def test_a_taken_port_is_an_error_that_names_it() -> None:
 
 def test_a_port_whose_last_connection_was_just_closed_is_free() -> None:
     with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as every server does
         server.bind((HOST, 0))
         server.listen()
         port: int = server.getsockname()[1]
