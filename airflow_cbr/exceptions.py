@@ -12,8 +12,10 @@ Two questions decide what a caller does with an error, and both are attributes:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = [
     "CbrAlreadyReplicatedError",

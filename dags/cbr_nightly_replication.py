@@ -1,5 +1,4 @@
-"""
-### Replicate a vault every night, and prove it
+"""Replicate a vault every night, and prove it.
 
 1. `replicate` looks at the source vault, asks CBR to copy what has no copy yet, and follows each copy to its end. It is safe to retry, to
    clear and to kill: before anything is sent, it looks at what the service has done already.
@@ -13,7 +12,7 @@ To run it against your own vaults, set the connection `huaweicloud_cbr_default` 
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, Param, task
 
@@ -27,7 +26,7 @@ with DAG(
     description="Replicate the backups of a CBR vault to another region and verify the copies.",
     # Every night, after the backups are made. The task's `timeout` is below this interval: one night never meets the next.
     schedule="0 3 * * *",
-    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     # CBR replicates a vault once at a time.
     max_active_runs=1,
@@ -36,13 +35,9 @@ with DAG(
         "retry_delay": timedelta(minutes=1),
         "retry_exponential_backoff": True,
         "max_retry_delay": timedelta(minutes=30),
-        # The same five values for every task; a param may be changed for one run in the form of "Trigger Dag".
-        "vault_id": "{{ params.vault_id }}",
-        "destination_region": "{{ params.destination_region }}",
-        "destination_project_id": "{{ params.destination_project_id }}",
-        "destination_vault_id": "{{ params.destination_vault_id }}",
         "cbr_conn_id": "huaweicloud_cbr_default",
     },
+    # Change these for your vaults; one run may be given others in the form of "Trigger Dag".
     params={
         "vault_id": Param("3b5816b5-f29c-4172-9d9a-76c719a659ce", type="string", description="Source vault."),
         "destination_region": Param("cn-shenzhen-1", type="string", description="Region id of the destination."),
@@ -54,6 +49,10 @@ with DAG(
     replicate = CbrReplicateCheckpointOperator(
         task_id="replicate",
         doc_md="One replicate call for the vault, then wait. `return_value`: the replication record ids of this run.",
+        vault_id="{{ params.vault_id }}",
+        destination_region="{{ params.destination_region }}",
+        destination_project_id="{{ params.destination_project_id }}",
+        destination_vault_id="{{ params.destination_vault_id }}",
         timeout=20 * 3600,
     )
 
@@ -61,6 +60,10 @@ with DAG(
         task_id="verify",
         doc_md="Both sides, all records of this run. Red when a copy is missing, also when `replicate` failed half-way.",
         replication_record_ids=replicate.output,
+        vault_id="{{ params.vault_id }}",
+        destination_region="{{ params.destination_region }}",
+        destination_project_id="{{ params.destination_project_id }}",
+        destination_vault_id="{{ params.destination_vault_id }}",
         trigger_rule="all_done",
     )
 
@@ -72,4 +75,8 @@ with DAG(
     verify_batch = CbrVerifyReplicationOperator.partial(
         task_id="verify_batch",
         doc_md="The same check, one mapped task for each batch of record ids.",
-    ).expand(replication_record_ids=batches(replicate.output))
+        vault_id="{{ params.vault_id }}",
+        destination_region="{{ params.destination_region }}",
+        destination_project_id="{{ params.destination_project_id }}",
+        destination_vault_id="{{ params.destination_vault_id }}",
+    ).expand(replication_record_ids=batches(replicate.output))  # type: ignore[arg-type]

@@ -17,8 +17,8 @@ STATE_KEY = "cbr_replication_intent"
 def attempt_of(context: Context) -> Attempt:
     """Return which attempt this is.
 
-    Airflow adds the task's retries to the number of the attempt that was cleared, so ``max_tries - retries`` grows with each clear and is the
-    number of attempts before it.
+    Airflow adds the task's retries to the number of the attempt that was cleared, so ``max_tries - retries`` grows with each
+    clear and is the number of attempts before it.
 
     :param context: the task's context.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,8 @@ from airflow_cbr.exceptions import CbrError
 from airflow_cbr.hooks.connection import ConnectionFields
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.api.models import Backup, Checkpoint, OperationLog, Replication, ReplicationCapability, Vault
 

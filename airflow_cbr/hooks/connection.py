@@ -5,7 +5,6 @@ Shared by the hook, which resolves the connection synchronously, and by the trig
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,8 @@ from airflow_cbr.api.endpoints import Endpoints, check_cloud, check_id, check_re
 from airflow_cbr.exceptions import CbrConfigurationError, CbrParameterError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from airflow.providers.common.compat.sdk import Connection
 
     from airflow_cbr.api.client import CbrClient

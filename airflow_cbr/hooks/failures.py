@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_cbr.exceptions import CbrError
+if TYPE_CHECKING:
+    from airflow_cbr.exceptions import CbrError
 
 __all__ = ["raise_for_airflow"]
 
@@ -14,8 +15,8 @@ __all__ = ["raise_for_airflow"]
 def raise_for_airflow(error: CbrError) -> NoReturn:
     """Raise an error so that Airflow does the right thing with it.
 
-    A permanent error becomes ``AirflowFailException``, which is not retried; its cause is the error itself. Any other is raised as it is, so
-    that the task's retries, and a ``retry_policy`` that names one of :mod:`airflow_cbr.exceptions`, see it.
+    A permanent error becomes ``AirflowFailException``, which is not retried; its cause is the error itself. Any other is raised as it is,
+    so that the task's retries, and a ``retry_policy`` that names one of :mod:`airflow_cbr.exceptions`, see it.
 
     :param error: what the inner rings raised.
     :raises AirflowFailException: for a permanent error.

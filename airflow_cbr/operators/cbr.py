@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
@@ -20,7 +19,9 @@ from airflow_cbr.replication.order import Order
 from airflow_cbr.replication.steps import Pause, Result, Step
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context, XComArg
 
     from airflow_cbr.api.models import Backup
     from airflow_cbr.replication.memory import Memory
@@ -80,7 +81,7 @@ class CbrReplicateCheckpointOperator(BaseOperator):
         "project_id",
     )
     operator_extra_links = (CbrVaultLink(),)
-    ui_color: ClassVar[str] = "#f7d4d4"
+    ui_color = "#f7d4d4"
 
     def __init__(
         self,
@@ -218,7 +219,7 @@ class CbrReplicateCheckpointOperator(BaseOperator):
 
     def _order(self) -> Order:
         poll_interval, max_poll_interval = check_intervals(self.poll_interval, self.max_poll_interval)
-        is_mapped_over = next(iter(self.iter_mapped_dependants()), None) is not None if self.has_dag() else False
+        is_mapped_over = self.dag is not None and next(iter(self.iter_mapped_dependants()), None) is not None
         return Order(
             vault_id=self.vault_id,
             destination=check_destination(
@@ -279,7 +280,8 @@ class CbrVerifyReplicationOperator(BaseOperator):
     :param destination_project_id: project id in that region. (templated)
     :param destination_vault_id: id of the replication vault in that project. (templated)
     :param cbr_conn_id: id of the connection. Default: ``huaweicloud_cbr_default``. (templated)
-    :param destination_conn_id: connection for the destination region, where it needs other credentials. Default: ``cbr_conn_id``. (templated)
+    :param destination_conn_id: connection for the destination region, where it needs other credentials. Default: ``cbr_conn_id``.
+        (templated)
     :param region: source region id. Default: the connection's. (templated)
     :param project_id: source project id. Default: the connection's, or looked up. (templated)
     :param allow_empty: succeed when there is nothing to check: no record ids and no eligible backup. Default: False, that fails.
@@ -297,13 +299,13 @@ class CbrVerifyReplicationOperator(BaseOperator):
         "region",
         "project_id",
     )
-    ui_color: ClassVar[str] = "#d4f0d4"
+    ui_color = "#d4f0d4"
 
     def __init__(
         self,
         *,
         vault_id: str,
-        replication_record_ids: list[str] | str,
+        replication_record_ids: list[str] | str | XComArg,
         destination_region: str,
         destination_project_id: str,
         destination_vault_id: str,
@@ -334,9 +336,7 @@ class CbrVerifyReplicationOperator(BaseOperator):
     @cached_property
     def destination_hook(self) -> CbrHook:
         """Return the hook of the destination region and project."""
-        return CbrHook(
-            self.destination_conn_id or self.cbr_conn_id, region=self.destination_region, project_id=self.destination_project_id
-        )
+        return CbrHook(self.destination_conn_id or self.cbr_conn_id, region=self.destination_region, project_id=self.destination_project_id)
 
     def execute(self, context: Context) -> dict[str, str | int]:
         """Verify.

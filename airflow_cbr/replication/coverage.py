@@ -7,15 +7,27 @@ say "there was nothing to do for this one" and are passed over: what counts is w
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from airflow_cbr.api.models import Backup, ReplicationRecord
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
-__all__ = ["BackupStanding", "Coverage", "Destination", "Standing", "assess", "failure_of", "name_of", "reason_not_eligible", "success_beside"]
+    from airflow_cbr.api.models import Backup, ReplicationRecord
+
+__all__ = [
+    "BackupStanding",
+    "Coverage",
+    "Destination",
+    "Standing",
+    "assess",
+    "failure_of",
+    "name_of",
+    "reason_not_eligible",
+    "success_beside",
+]
 
 BEING_MADE: Final = frozenset({"protecting", "waiting_protect"})
 
@@ -50,11 +62,7 @@ class Destination:
         The vault stands in the record itself and once more in ``extra_info``; either will do.
         """
         vault_id = record.destination_vault_id or record.extra.destination_vault_id
-        return (
-            vault_id == self.vault_id
-            and record.destination_project_id == self.project_id
-            and record.destination_region == self.region
-        )
+        return vault_id == self.vault_id and record.destination_project_id == self.project_id and record.destination_region == self.region
 
     def __str__(self) -> str:
         """Return the destination as a person would name it."""
@@ -125,9 +133,7 @@ class Coverage:
     @property
     def eligible(self) -> list[BackupStanding]:
         """Return the backups that must be covered: all but the skipped ones and those still being made, oldest first."""
-        return sorted(
-            (one for one in self.standings.values() if one.standing not in (Standing.SKIPPED, Standing.BEING_MADE)), key=_age
-        )
+        return sorted((one for one in self.standings.values() if one.standing not in (Standing.SKIPPED, Standing.BEING_MADE)), key=_age)
 
 
 def name_of(backup: Backup) -> str:
@@ -206,9 +212,7 @@ def _stand(
         return _stand_by(record, backup)
     if declined:
         return BackupStanding(backup, Standing.SKIPPED, declined)
-    elsewhere = _newest(
-        r for r in backup.replication_records or () if r.destination_region == destination.region and r not in here
-    )
+    elsewhere = _newest(r for r in backup.replication_records or () if r.destination_region == destination.region and r not in here)
     if elsewhere is not None and elsewhere.status != "fail":
         vault_id = elsewhere.destination_vault_id or elsewhere.extra.destination_vault_id
         reason = f"the destination region has it in vault {vault_id}, and CBR keeps one replica in a region"

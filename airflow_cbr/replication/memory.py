@@ -8,10 +8,12 @@ Both hold ids and numbers only.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["Intent", "IntentStore", "Memory", "digest_of"]
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from airflow_cbr.replication.coverage import Destination
+if TYPE_CHECKING:
+    from airflow_cbr.replication.coverage import Destination
 
 __all__ = ["Attempt", "Order"]
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from typing import TYPE_CHECKING
 
-from airflow_cbr.api.models import ReplicationRecord
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from airflow_cbr.api.models import ReplicationRecord
 
 __all__ = ["Progress", "measure", "remaining_seconds"]
 

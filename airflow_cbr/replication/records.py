@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from typing import TYPE_CHECKING
 
-from airflow_cbr.api.models import Backup, ReplicationRecord
 from airflow_cbr.exceptions import CbrReplicationFailedError
 from airflow_cbr.replication.coverage import failure_of, name_of, success_beside
 from airflow_cbr.replication.progress import Progress, measure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from airflow_cbr.api.models import Backup, ReplicationRecord
 
 __all__ = ["RecordsSeen", "find_records"]
 
@@ -76,4 +80,3 @@ def find_records(backups: Iterable[Backup], record_ids: Iterable[str]) -> Record
             if record.id in wanted:
                 listed[record.id] = (backup, record)
     return RecordsSeen(listed, [record_id for record_id in wanted if record_id not in listed])
-

@@ -2,19 +2,23 @@
 
 The gap between two looks is a fraction of the time that the copies still need by the service's own percentage. Halving what is left at
 each look reaches the end in a number of looks that grows with the logarithm of the copy's length, and a copy that slows down is simply
-asked again. Where the percentage is unknown or stands still there is nothing to reckon with, and the gap is short.
+asked again. Where the percentage is unknown or stands still there is nothing to reckon with but the copy's age: the gap grows with it, and
+stays short.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from airflow_cbr.api.models import ReplicationRecord
 from airflow_cbr.replication.progress import remaining_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from airflow_cbr.api.models import ReplicationRecord
 
 __all__ = ["Schedule"]
 
@@ -49,19 +53,20 @@ class Schedule:
         :return: seconds, between ``shortest`` and ``longest``, jittered downwards by up to a tenth above ``shortest``.
         """
         left: list[float] = []
-        blind = False
+        blind: list[float] = []
         seen: dict[str, float | int | None] = {}
         for record in unfinished:
             percent = record.extra.progress
             seen[record.id] = percent
             remaining = remaining_seconds(record, now)
             if remaining is None or (record.id in self._seen and self._seen[record.id] == percent):
-                blind = True
+                age = (now - record.created).total_seconds() if record.created is not None else BLIND_GAP
+                blind.append(min(age * _FRACTION, BLIND_GAP))
             else:
                 left.append(remaining)
         self._seen = seen
-        gap = max(left, default=BLIND_GAP if blind else 0.0) * (_FRACTION if left else 1.0)
+        gap = max(left) * _FRACTION if left else 0.0
         if blind:
-            gap = min(gap, BLIND_GAP)
+            gap = min(gap, BLIND_GAP) if left else max(blind)
         gap = max(self.shortest, min(gap, self.longest))
         return max(self.shortest, gap * (1 - _JITTER * self.rng.random()))

@@ -21,13 +21,11 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from airflow_cbr.api.models import Backup
 from airflow_cbr.exceptions import (
     CbrAlreadyReplicatedError,
     CbrApiError,
@@ -39,7 +37,7 @@ from airflow_cbr.exceptions import (
 )
 from airflow_cbr.replication import verdict
 from airflow_cbr.replication.coverage import BackupStanding, Coverage, Standing, assess, name_of
-from airflow_cbr.replication.evidence import CLOCK_MARGIN, newest_logs, standing_by_log
+from airflow_cbr.replication.evidence import CLOCK_MARGIN, Witness
 from airflow_cbr.replication.memory import Intent, IntentStore, Memory, digest_of
 from airflow_cbr.replication.progress import measure
 from airflow_cbr.replication.schedule import Schedule
@@ -47,7 +45,7 @@ from airflow_cbr.replication.steps import Pause, Result, Step
 
 if TYPE_CHECKING:
     from airflow_cbr.api.client import CbrClient
-    from airflow_cbr.api.models import OperationLog, ReplicationReference
+    from airflow_cbr.api.models import ReplicationReference
     from airflow_cbr.replication.order import Attempt, Order
 
 __all__ = ["Submission"]
@@ -60,6 +58,8 @@ NOTHING_LEFT_CODES: Final = frozenset({"0001", "1009"})
 
 UNKNOWN_OUTCOMES_LIMIT: Final = 3
 TROUBLES_LIMIT: Final = 3
+logger = logging.getLogger(__name__)
+
 _MARGIN: Final = CLOCK_MARGIN.total_seconds()
 
 
@@ -92,7 +92,7 @@ class Submission:
         memory: Memory | None = None,
         observe: Observer = lambda step, moment: None,
         now: Callable[[], float] = time.time,
-        log: logging.Logger | Any = logging.getLogger(__name__),
+        log: Any = logger,
     ) -> None:
         self._client = client
         self._order = order
@@ -108,6 +108,7 @@ class Submission:
         self._schedule = Schedule(order.poll_interval, order.max_poll_interval)
         self._intent: Intent | None = None
         self.memory = memory if memory is not None else self._recall()
+        self._witness = Witness(client, order, self.memory, at=self._at, service_now=lambda: self._service_now)
 
     def advance(self) -> Pause | Result:
         """Do everything that can be done now.
@@ -119,7 +120,7 @@ class Submission:
             coverage = self._look()
             if isinstance(coverage, Pause):
                 return coverage
-            coverage = self._follow_unlisted(coverage)
+            coverage = self._witness.follow_unlisted(coverage)
             self._adopt(coverage)
             step = self._step(coverage)
             if step is not None:
@@ -151,7 +152,9 @@ class Submission:
         if not ready or (by_vault and len(ready) < len(wanted)):
             wait = min(self._unsettled_until(one) for one in wanted if one not in ready) - self._service_now
             return self._pause("an earlier replicate call may still show up", max(wait, 1.0))
-        if shown := self._shown_in_log(ready):
+        if shown := self._witness.begun_unseen(ready):
+            for backup_id, row in shown.items():
+                self._log.info("Operation log %s shows a copy of backup %s: %s", row.id, backup_id, row.status)
             return self._pause(f"the operation log shows {len(shown)} copies that have no record yet", self._order.poll_interval)
         verdict.check_limits(coverage, self.memory, self._order, wanted)
         self._log.info(
@@ -312,46 +315,6 @@ class Submission:
         if memory.began is not None:
             since = memory.began - _MARGIN
             memory.one_by_one = any(time >= since for time in times) or len(times) < len(coverage.records)
-
-    def _follow_unlisted(self, coverage: Coverage) -> Coverage:
-        """Say where the copies stand that the service accepted and does not list: not yet, or not any more."""
-        memory = self.memory
-        unlisted = verdict.unlisted(coverage, memory)
-        if not unlisted:
-            return coverage
-        settled = self._service_now >= memory.accepted_at + self._order.settle_time
-        logs = self._newest_logs(set(unlisted.values())) if settled else {}
-        standings = dict(coverage.standings)
-        for record_id, backup_id in unlisted.items():
-            listed = standings.get(backup_id)
-            if listed is not None and listed.record is not None and listed.record.id not in memory.stale:
-                continue
-            standing, reason = Standing.IN_FLIGHT, f"record {record_id} was accepted and is not listed yet"
-            if settled:
-                standing, reason = standing_by_log(logs.get(backup_id), record_id)
-            backup = listed.backup if listed is not None else Backup(id=backup_id, name="a backup that is not listed any more")
-            standings[backup_id] = BackupStanding(backup, standing, reason)
-        return replace(coverage, standings=standings)
-
-    def _shown_in_log(self, wanted: list[BackupStanding]) -> list[str]:
-        """Return the backups that an earlier call of unknown outcome did start, by the operation log."""
-        memory = self.memory
-        doubtful = {one.backup.id for one in wanted if one.backup.id in memory.sent or memory.unsettled_until}
-        if not doubtful or not self._order.durable:
-            return []
-        logs = self._newest_logs(doubtful)
-        shown = [backup_id for backup_id, row in logs.items() if row.status in ("running", "waiting", "success")]
-        for backup_id in shown:
-            self._log.info("Operation log %s shows a copy of backup %s: %s", logs[backup_id].id, backup_id, logs[backup_id].status)
-        return shown
-
-    def _newest_logs(self, backup_ids: set[str]) -> dict[str, OperationLog]:
-        memory, order = self.memory, self._order
-        since = memory.began or (memory.unsettled_until or self._service_now) - order.settle_time
-        with self._at(Step.LOOK_AT_LOG):
-            return newest_logs(
-                self._client, vault_id=order.vault_id, destination=order.destination, backup_ids=backup_ids, since=_moment(since)
-            )
 
     # --- remembering and telling --------------------------------------------------------------------------------------
 

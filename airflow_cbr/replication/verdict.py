@@ -5,11 +5,15 @@ Pure functions: the same look and the same memory always give the same answer, w
 
 from __future__ import annotations
 
-from airflow_cbr.api.models import ReplicationRecord
+from typing import TYPE_CHECKING
+
 from airflow_cbr.exceptions import CbrLimitError, CbrNothingToReplicateError, CbrReplicationFailedError, CbrReplicationTimeoutError
 from airflow_cbr.replication.coverage import BackupStanding, Coverage, Standing
-from airflow_cbr.replication.memory import Memory
-from airflow_cbr.replication.order import Order
+
+if TYPE_CHECKING:
+    from airflow_cbr.api.models import ReplicationRecord
+    from airflow_cbr.replication.memory import Memory
+    from airflow_cbr.replication.order import Order
 
 __all__ = ["Counts", "adoptable", "check_limits", "counts_of", "failure", "needed", "record_ids_of", "running", "timed_out", "unlisted"]
 
@@ -54,10 +58,7 @@ def adoptable(coverage: Coverage, memory: Memory, *, since: float | None) -> dic
         for record_id, (_, record) in coverage.records.items()
         if record_id not in memory.followed
         and record.status != "skip"
-        and (
-            not record.is_final
-            or (since is not None and (record.created is None or record.created.timestamp() >= since))
-        )
+        and (not record.is_final or (since is not None and (record.created is None or record.created.timestamp() >= since)))
     }
 
 

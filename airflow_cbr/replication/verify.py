@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from airflow_cbr.api.models import Backup, ReplicationRecord
 from airflow_cbr.exceptions import CbrVerificationError
 from airflow_cbr.replication.coverage import Coverage, Standing, failure_of, name_of, success_beside
-from airflow_cbr.replication.records import RecordsSeen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from airflow_cbr.api.models import Backup, ReplicationRecord
+    from airflow_cbr.replication.records import RecordsSeen
 
 __all__ = ["Claim", "Finding", "Verdict", "VerificationReport", "claims_of_newest", "claims_of_records", "verify"]
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseSensorOperator, conf
 
@@ -16,7 +15,9 @@ from airflow_cbr.hooks.failures import raise_for_airflow
 from airflow_cbr.operators.parameters import check_record_ids
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context, XComArg
 
     from airflow_cbr.replication.records import RecordsSeen
 
@@ -26,8 +27,8 @@ __all__ = ["CbrReplicationSensor"]
 class CbrReplicationSensor(BaseSensorOperator):
     """Wait until replication records have ended, and fail if one did not end in a copy.
 
-    One look asks for all records at once (``GET /v3/{project_id}/backups?vault_id=..&show_replication=true``). A record that is not listed is
-    waited for: the service shows it with a delay. A record that ends in ``fail`` fails the sensor after all others have ended; so does one
+    One look asks for all records at once (``GET /v3/{project_id}/backups?vault_id=..&show_replication=true``). A record that is not
+    listed is waited for: the service shows it with a delay. A record that ends in ``fail`` fails the sensor after all others have ended; so does one
     that the service skipped, unless an earlier copy is recorded.
 
     :param vault_id: id of the source vault. (templated)
@@ -40,13 +41,13 @@ class CbrReplicationSensor(BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("vault_id", "replication_record_ids", "cbr_conn_id", "region", "project_id")
-    ui_color: ClassVar[str] = "#d4e4f7"
+    ui_color = "#d4e4f7"
 
     def __init__(
         self,
         *,
         vault_id: str,
-        replication_record_ids: list[str] | str,
+        replication_record_ids: list[str] | str | XComArg,
         cbr_conn_id: str = CbrHook.default_conn_name,
         region: str | None = None,
         project_id: str | None = None,

@@ -35,7 +35,7 @@ def wake_of(event: Any) -> Wake:
     if not isinstance(event, dict):
         raise CbrProtocolError(f"The deferred wait ended without an event that can be read: {type(event).__name__}.")
     try:
-        return Wake(event.get("wake"))
+        return Wake(str(event.get("wake")))
     except ValueError:
         raise CbrProtocolError(f"The deferred wait ended with an unknown word: {event.get('wake')!r}.") from None
 
