@@ -10,14 +10,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from airflow_cbr.replication.coverage import Standing
-
-if TYPE_CHECKING:
-from typing import TYPE_CHECKING
-
 from airflow_cbr.api.models import Backup
 from airflow_cbr.replication import verdict
-from airflow_cbr.replication.coverage import BackupStanding, Coverage
+from airflow_cbr.replication.coverage import BackupStanding, Coverage, Standing
 from airflow_cbr.replication.steps import Step
 
 if TYPE_CHECKING:
