@@ -161,7 +161,10 @@ class Control:
         :param name: the user.
         :param content: new values by the keys of a world's user.
         """
-        self._emulator.service.iam.change_user(name, content)
+        identity = self._emulator.service.iam
+        if name not in identity.users:
+            raise MissingError(f"user {name} does not exist")
+        identity.change_user(name, content)
         return {"user": name}
 
     def add_vault(self, content: Any) -> dict[str, Any]:

@@ -87,6 +87,7 @@ class TruncatedFault(_OnCall):
     """The body ends in the middle."""
 
     kind: Literal["truncated"]
+    when: Literal["after"] = Field(default="after", description="It is the service's own answer that is cut.")
 
 
 class BodyFault(_OnCall):

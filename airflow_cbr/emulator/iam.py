@@ -256,13 +256,11 @@ class Iam:
     def change_user(self, name: str, changes: Mapping[str, Any]) -> None:
         """Change a user: rotate keys or the password (which revokes their tokens), or what they may do.
 
-        :param name: the user.
+        :param name: the user, who exists.
         :param changes: new values by the keys of a world's user; ``name`` cannot be changed.
-        :raises WorldError: the user or a key is unknown, or a value is wrong.
+        :raises WorldError: a key is unknown, or a value is wrong.
         """
-        user = self.users.get(name)
-        if user is None:
-            raise WorldError(f"user {name} does not exist")
+        user = self.users[name]
         now = {
             "name": name,
             "password": user.password,

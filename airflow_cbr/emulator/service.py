@@ -136,7 +136,7 @@ class Service:
         own: Answer | None = None
         outcome = "not carried out"
         if fault is None or fault.when == "after" or isinstance(fault, TokenFault | MovingRowsFault):
-            own, outcome = self._carry_out(call, now, request_id, entry)
+            own, outcome = self.carry_out(call, now, request_id, entry)
         if fault is not None:
             replaced = instead(fault, call, now)
             if isinstance(replaced, Refusal):
@@ -147,7 +147,15 @@ class Service:
                 return spoilt(fault, own), outcome
         return own or Answer(200), outcome
 
-    def _carry_out(self, call: Call, now: float, request_id: str, entry: CallEntry | None) -> tuple[Answer, str]:
+    def carry_out(self, call: Call, now: float, request_id: str, entry: CallEntry | None) -> tuple[Answer, str]:
+        """Do what a call asks for, without any fault.
+
+        :param call: the call.
+        :param now: simulated time.
+        :param request_id: its request id.
+        :param entry: its place in the ledger, when it writes.
+        :return: the answer, and in a word what was decided: ``accepted`` or a code.
+        """
         try:
             on_iam = self._iam_calls.by_name.get(call.name)
             if on_iam is not None:

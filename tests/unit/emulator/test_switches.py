@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_cbr.emulator.world import BACKUPS, DESTINATION_PROJECT, SOURCE_VAULT
+from tests.support.emulated import Plain, code_of
+from tests.support.emulator import ControlError
+
+if TYPE_CHECKING:
+    from tests.support.emulator import ControlClient, InProcessAdapter
+
+
+@pytest.mark.parametrize("code", ["1009", "0001"])
+def test_when_all_is_copied_a_code(cbr: Plain, control: ControlClient, adapter: InProcessAdapter, code: str) -> None:
+    control.switch(when_all_copied=code)
+    cbr.accepted()
+    adapter.clock.advance(10)
+    assert code_of(cbr.replicate()) == (400, f"BackupService.{code}")
+
+
+def test_when_all_is_copied_an_empty_list(cbr: Plain, control: ControlClient, adapter: InProcessAdapter) -> None:
+    control.switch(when_all_copied="empty")
+    cbr.accepted()
+    adapter.clock.advance(10)
+    assert cbr.accepted() == []
+
+
+def test_when_all_is_copied_records_that_skip(cbr: Plain, control: ControlClient, adapter: InProcessAdapter) -> None:
+    control.switch(when_all_copied="skip")
+    cbr.accepted()
+    adapter.clock.advance(10)
+    assert cbr.accepted() == list(BACKUPS)
+    assert [record["status"] for record in cbr.records(BACKUPS[0])] == ["success", "skip"]
+    assert len(control.ledger()["replications"]) == 3
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_failed_copies_are_taken_again_or_not(cbr: Plain, control: ControlClient, adapter: InProcessAdapter, again: bool) -> None:
+    control.switch(failed_taken_again=again)
+    control.fault("copy_fails", backup_id=BACKUPS[0])
+    cbr.accepted()
+    adapter.clock.advance(10)
+    if again:
+        assert cbr.accepted() == [BACKUPS[0]]
+    else:
+        assert code_of(cbr.replicate()) == (400, "BackupService.1009")
+        assert cbr.replicate_backup(BACKUPS[0]).status_code == 200
+
+
+def test_single_calls_while_the_vault_replicates(cbr: Plain, control: ControlClient) -> None:
+    control.switch(single_while_replicating="6130")
+    assert cbr.replicate_backup(BACKUPS[0]).status_code == 200
+    assert code_of(cbr.replicate_backup(BACKUPS[1])) == (400, "BackupService.6130")
+
+
+def test_a_careless_service_starts_duplicates(cbr: Plain, control: ControlClient, adapter: InProcessAdapter) -> None:
+    control.switch(careless=True)
+    assert len(cbr.accepted()) == 3
+    assert len(cbr.accepted()) == 3
+    assert cbr.replicate_backup(BACKUPS[0]).status_code == 200
+    adapter.clock.advance(10)
+    assert len(cbr.accepted()) == 3
+    assert len(control.ledger()["duplicates"]) == 7
+    assert cbr.get("/backups", project_id=DESTINATION_PROJECT)["count"] == 7
+
+
+def test_records_in_the_answer_for_one_backup(cbr: Plain, control: ControlClient) -> None:
+    cbr.accepted()
+    control.switch(show_backup_records="empty")
+    assert cbr.get(f"/backups/{BACKUPS[0]}")["backup"]["replication_records"] == []
+    control.switch(show_backup_records="absent")
+    assert "replication_records" not in cbr.get(f"/backups/{BACKUPS[0]}")["backup"]
+    assert cbr.get("/backups", show_replication="true")["backups"][0]["replication_records"]
+
+
+def test_records_and_logs_show_late(cbr: Plain, control: ControlClient, adapter: InProcessAdapter) -> None:
+    control.switch(record_delay=30, operation_log_delay=60, copy_seconds=1000)
+    cbr.accepted()
+    assert cbr.records(BACKUPS[0]) == []
+    assert code_of(cbr.replicate()) == (400, "BackupService.6130")
+    adapter.clock.advance(30)
+    assert len(cbr.statuses()) == 3
+    assert cbr.get("/operation-logs")["count"] == 0
+    adapter.clock.advance(30)
+    assert cbr.get("/operation-logs")["count"] == 3
+
+
+def test_a_record_that_shows_after_its_copy_has_ended(cbr: Plain, control: ControlClient, adapter: InProcessAdapter) -> None:
+    control.switch(record_delay=30)
+    cbr.accepted()
+    adapter.clock.advance(20)
+    assert cbr.statuses() == []
+    adapter.clock.advance(10)
+    assert set(cbr.statuses()) == {"success"}
+
+
+def test_the_status_of_a_code(cbr: Plain, control: ControlClient) -> None:
+    control.switch(code_status={"1009": 500, "6130": 409})
+    cbr.accepted()
+    assert code_of(cbr.replicate()) == (409, "BackupService.6130")
+    assert code_of(cbr.replicate_backup(BACKUPS[0])) == (500, "BackupService.1009")
+
+
+def test_extra_info_as_text(cbr: Plain, control: ControlClient) -> None:
+    cbr.accepted()
+    control.switch(extra_info_as_text=True)
+    assert json.loads(cbr.records(BACKUPS[0])[0]["extra_info"])["progress"] == 0
+
+
+@pytest.mark.parametrize(("notation", "end"), [("offset", "+00:00"), ("zulu", "Z")])
+def test_notations_of_time(cbr: Plain, control: ControlClient, notation: str, end: str) -> None:
+    cbr.get("/backups")
+    control.switch(time_notation=notation)
+    assert all(row["created_at"].endswith(end) for row in cbr.get("/backups")["backups"])
+
+
+def test_accounts_without_acceleration(cbr: Plain, control: ControlClient) -> None:
+    control.switch(refuse_acceleration=True)
+    answer = cbr.replicate(enable_acceleration=True)
+    assert code_of(answer) == (400, "BackupService.9900")
+    assert "invalid key enable_acceleration" in answer.json()["error_msg"]
+    assert len(cbr.accepted(enable_acceleration=False)) == 3
+
+
+def test_a_switch_that_does_not_exist(control: ControlClient) -> None:
+    with pytest.raises(ControlError, match="carefull: Extra inputs are not permitted"):
+        control.switch(carefull=True)
+    with pytest.raises(ControlError, match="when_all_copied"):
+        control.switch(when_all_copied="2000")
+    assert control.state(SOURCE_VAULT)["switches"]["when_all_copied"] == "1009"
