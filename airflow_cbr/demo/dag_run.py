@@ -21,12 +21,11 @@ __all__ = ["DagRunAnswer", "DagRunRequest", "run_dag"]
 
 @dataclass(frozen=True)
 class DagRunRequest:
-    """What to run: a Dag of a file, with params, and how often its waiting tasks look (in the demo a copy takes seconds, not hours)."""
+    """What to run: a Dag of a file, with params."""
 
     file: str
     dag_id: str
     params: dict[str, Any]
-    poll_interval: float
 
 
 @dataclass(frozen=True)
@@ -69,8 +68,6 @@ def _load(request: DagRunRequest) -> DAG:
     if dag is None:
         raise LookupError(f"{request.file} defines no Dag {request.dag_id}")
     for task in dag.tasks:
-        if hasattr(task, "poll_interval"):
-            task.poll_interval = request.poll_interval
     return dag
 
 

@@ -16,6 +16,7 @@ from airflow_cbr.demo.copies import Copy, CopyReader
 from airflow_cbr.demo.dag_run import DagRunAnswer, DagRunRequest
 from airflow_cbr.demo.display import CopyProgress, copy_table, make_console
 from airflow_cbr.demo.emulator import EmulatorProcess
+from airflow_cbr.demo.pace import DEMO_PACE, install_pace
 from airflow_cbr.demo.scenario import DAG_FILE, DAG_ID, DESTINATION_REGION, SOURCE_REGION, Auth, connection_variable, example_dags, params
 from airflow_cbr.demo.stack import airflow_environment, migrate_database
 from airflow_cbr.demo.waiting import DemoError, Stopped, StopSignals
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["judge", "run_demo"]
 
 RUN_LIMIT: Final = 300.0
-POLL_INTERVAL: Final = 1.0
 TITLES: Final = {"aksk": "requests signed with AK/SK", "password": "an IAM token for user and password"}
 
 
@@ -59,6 +59,7 @@ def _run(auths: Sequence[Auth], console: Console, signals: StopSignals) -> bool:
     with tempfile.TemporaryDirectory(prefix="airflow-cbr-demo-") as folder:
         home = Path(folder).resolve()
         environment = airflow_environment(home, [dags])
+        install_pace(home, DEMO_PACE)
         console.print("Creating Airflow's database ...")
         migrate_database(home, environment, check=signals.check)
         # Each run replicates three fresh backups: it gets an emulator of its own. All of them run, also after one that has failed.
@@ -67,7 +68,7 @@ def _run(auths: Sequence[Auth], console: Console, signals: StopSignals) -> bool:
 
 def _run_once(auth: Auth, home: Path, environment: dict[str, str], dag_file: Path, console: Console, signals: StopSignals) -> bool:
     request, answer = home / f"{auth}-request.json", home / f"{auth}-answer.json"
-    request.write_text(json.dumps(asdict(DagRunRequest(str(dag_file), DAG_ID, params(), POLL_INTERVAL))))
+    request.write_text(json.dumps(asdict(DagRunRequest(str(dag_file), DAG_ID, params()))))
     emulator = EmulatorProcess(home)
     dag_run = Component(
         "Airflow",

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from airflow_cbr.demo.components import Component, stop_all
 from airflow_cbr.demo.loopback import HOST, clean_environment, free_port, reserve_port
+from airflow_cbr.demo.pace import install_pace
 from airflow_cbr.demo.rest import AirflowApi
 from airflow_cbr.demo.waiting import DemoError, wait_until
 
@@ -104,6 +105,7 @@ class AirflowStack:
     :param port: port of the api-server and its web page; 0 for any free one. Default: 0.
     :param parallelism: tasks that run at once. Default: 8.
     :param triggerers: number of triggerers. Default: 1.
+    :param pace: seconds between two looks of every waiting task. Default: what each Dag says.
     :param environment: further environment variables, for example ``AIRFLOW_CONN_...``. Default: none.
     :param folder: where the new folder is made. Default: the system's folder for temporary files.
     :param check: called whenever something is waited for; may raise to stop the start. Default: none.
@@ -116,6 +118,7 @@ class AirflowStack:
         port: int = 0,
         parallelism: int = 8,
         triggerers: int = 1,
+        pace: float | None = None,
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
         check: Callable[[], None] | None = None,
@@ -124,6 +127,7 @@ class AirflowStack:
         self.port = port
         self.parallelism = parallelism
         self.triggerers = triggerers
+        self.pace = pace
         self.components: dict[str, Component] = {}
         self._further_environment = dict(environment or {})
         self._folder = folder
@@ -175,6 +179,8 @@ class AirflowStack:
             self._home = Path(tempfile.mkdtemp(prefix="airflow-cbr-", dir=self._folder)).resolve()
             self._api = AirflowApi(f"http://{HOST}:{port}")
             self._environment = self._settings(port)
+            if self.pace is not None:
+                install_pace(self.home, self.pace)
             migrate_database(self.home, self._environment, check=self.check)
             self._start_component("api-server", "api-server")
             self._start_component("dag-processor", "dag-processor")

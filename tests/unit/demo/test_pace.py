@@ -1,0 +1,53 @@
+"""The pace of the demo's tasks."""
+
+from __future__ import annotations
+
+import runpy
+from typing import TYPE_CHECKING
+
+from airflow.sdk import DAG, BaseOperator
+
+from airflow_cbr.demo.pace import install_pace, set_pace
+from airflow_cbr.operators.cbr import CbrReplicateCheckpointOperator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DESTINATION = {
+    "destination_region": "cn-shenzhen-1",
+    "destination_project_id": "68589cac08274b82b4e254268a3862d8",
+    "destination_vault_id": "0ca3eb86-8800-46da-9c37-9d657a825274",
+}
+
+
+def test_a_waiting_task_gets_the_pace_and_another_task_gets_nothing() -> None:
+    replicate = CbrReplicateCheckpointOperator(task_id="replicate", vault_id="v", **DESTINATION)
+    other = BaseOperator(task_id="other")
+    before = set(vars(other))
+
+    set_pace(replicate, 2.0)
+    set_pace(other, 2.0)
+
+    assert (replicate.poll_interval, replicate.max_poll_interval) == (2.0, 2.0)
+    assert set(vars(other)) == before
+
+
+def test_a_mapped_task_gets_the_pace_for_all_its_instances() -> None:
+    with DAG("many_vaults", schedule=None):
+        mapped = CbrReplicateCheckpointOperator.partial(task_id="replicate", **DESTINATION).expand(vault_id=["a", "b"])
+        other = BaseOperator.partial(task_id="other").expand_kwargs([{}])
+
+    set_pace(mapped, 2.0)
+    set_pace(other, 2.0)
+
+    assert (mapped.partial_kwargs["poll_interval"], mapped.partial_kwargs["max_poll_interval"]) == (2.0, 2.0)
+    assert "poll_interval" not in other.partial_kwargs
+
+
+def test_airflow_finds_the_policy_in_its_folder(tmp_path: Path) -> None:
+    install_pace(tmp_path, 2.0)
+    replicate = CbrReplicateCheckpointOperator(task_id="replicate", vault_id="v", **DESTINATION)
+
+    runpy.run_path(str(tmp_path / "config" / "airflow_local_settings.py"))["task_policy"](replicate)
+
+    assert replicate.max_poll_interval == 2.0
