@@ -1,0 +1,208 @@
+"""The emulator on real sockets: as a process, and with faults that only a real connection shows."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from airflow_cbr.emulator.world import SOURCE_PROJECT, SOURCE_VAULT, GeneratePart, VaultPart, default_world
+from tests.support.emulated import TO_DESTINATION, Plain
+from tests.support.emulator import EmulatorServer
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+_PROGRAM = "import sys; from airflow_cbr.emulator.server import serve; sys.exit(serve(sys.argv[1], int(sys.argv[2]), *sys.argv[3:]))"
+_LIMIT = 30.0
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", _PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def announced(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line.startswith("CBR emulator listening on http://127.0.0.1:"), line
+    return line.split()[-1]
+
+
+@pytest.fixture
+def served() -> Generator[Plain]:
+    with EmulatorServer() as server, requests.Session() as session:
+        session.trust_env = False
+        yield Plain(session, server.url, server.control)
+
+
+# --- the process ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_says_when_it_is_ready_and_stops_on_a_signal(number: signal.Signals) -> None:
+    process = start("127.0.0.1", "0")
+    try:
+        url = announced(process)
+        assert requests.get(f"{url}/v3", timeout=_LIMIT).status_code == 200
+        process.send_signal(number)
+        out, err = process.communicate(timeout=_LIMIT)
+        assert (process.returncode, out, err) == (0, "", "")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_it_stops_although_a_client_waits() -> None:
+    process = start("127.0.0.1", "0")
+    try:
+        url = announced(process)
+        requests.post(f"{url}/_emulator/faults", json={"kind": "timeout", "call": "KeystoneShowVersion"}, timeout=_LIMIT)
+        where = urlsplit(url)
+        with socket.create_connection((str(where.hostname), int(where.port or 0)), timeout=_LIMIT) as waiting:
+            waiting.sendall(b"GET /v3 HTTP/1.1\r\nHost: x\r\n\r\n")
+            deadline = time.monotonic() + _LIMIT
+            while not requests.get(f"{url}/_emulator/ledger", timeout=_LIMIT).json()["requests"]:
+                assert time.monotonic() < deadline
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(_LIMIT) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_taken_port_is_one_clear_line() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        process = start("127.0.0.1", str(port))
+        out, err = process.communicate(timeout=_LIMIT)
+    assert (process.returncode, out) == (1, "")
+    assert err == f"CBR emulator: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+
+
+def test_an_unknown_host_is_one_clear_line() -> None:
+    process = start("no-such-host.invalid", "0")
+    _, err = process.communicate(timeout=_LIMIT)
+    assert process.returncode == 1
+    assert err.startswith("CBR emulator: cannot listen on no-such-host.invalid:0: ")
+    assert err.count("\n") == 1
+
+
+def test_a_world_file(tmp_path: Path) -> None:
+    path = tmp_path / "world.json"
+    world = default_world().model_dump(mode="json")
+    world["vaults"][0]["generate"] = {"count": 7}
+    path.write_text(json.dumps(world))
+    process = start("127.0.0.1", "0", str(path))
+    try:
+        state = requests.get(f"{announced(process)}/_emulator/state", timeout=_LIMIT).json()
+        assert next(vault["backups"] for vault in state["vaults"] if vault["id"] == SOURCE_VAULT) == 10
+    finally:
+        process.terminate()
+        process.communicate(timeout=_LIMIT)
+
+
+def test_a_wrong_world_file_is_one_clear_line(tmp_path: Path) -> None:
+    path = tmp_path / "world.json"
+    path.write_text(json.dumps(default_world().model_dump(mode="json") | {"colour": 1}))
+    process = start("127.0.0.1", "0", str(path))
+    _, err = process.communicate(timeout=_LIMIT)
+    assert (process.returncode, err) == (1, f"CBR emulator: world file {path}: colour: Extra inputs are not permitted\n")
+
+
+# --- the connection -------------------------------------------------------------------------------------------------------
+
+
+def test_a_reset_after_the_commit(served: Plain) -> None:
+    served.token(SOURCE_PROJECT)
+    served.control.fault("reset", call="CopyCheckpoint")
+    with pytest.raises(requests.exceptions.ConnectionError, match="Connection reset by peer"):
+        served.replicate()
+    (call,) = served.control.ledger()["calls"]
+    assert (call["outcome"], call["answer_delivered"]) == ("accepted", False)
+    assert len(served.control.ledger()["replications"]) == 3
+
+
+def test_silence(served: Plain) -> None:
+    served.token(SOURCE_PROJECT)
+    served.control.fault("timeout", call="ListBackups")
+    with pytest.raises(requests.exceptions.ReadTimeout):
+        served.send("GET", "/backups", timeout=(5, 0.2))
+    assert served.get("/backups")["count"] == 3
+
+
+def test_a_truncated_body(served: Plain) -> None:
+    served.token(SOURCE_PROJECT)
+    served.control.fault("truncated", call="ListBackups")
+    with pytest.raises(requests.exceptions.ChunkedEncodingError, match="IncompleteRead"):
+        served.send("GET", "/backups")
+    assert served.get("/backups")["count"] == 3
+
+
+def test_a_slow_first_byte(served: Plain) -> None:
+    served.token(SOURCE_PROJECT)
+    served.control.fault("slow", call="ListBackups", seconds=0.3)
+    before = time.monotonic()
+    assert served.get("/backups")["count"] == 3
+    assert time.monotonic() - before >= 0.3
+
+
+def test_a_slow_answer_that_nobody_waits_for_is_not_delivered(served: Plain) -> None:
+    served.token(SOURCE_PROJECT)
+    served.control.fault("slow", call="CopyCheckpoint", seconds=0.5)
+    with pytest.raises(requests.exceptions.ReadTimeout):
+        served.send("POST", "/checkpoints/replicate", body={"replicate": {"vault_id": SOURCE_VAULT} | TO_DESTINATION}, timeout=(5, 0.1))
+    served.control.fault("slow", call="ListBackups", seconds=1)
+    served.get("/backups")
+    (call,) = served.control.ledger()["calls"]
+    assert (call["outcome"], call["answer_delivered"]) == ("accepted", False)
+
+
+def test_others_are_served_while_one_waits(served: Plain) -> None:
+    served.control.fault("timeout", call="KeystoneShowVersion")
+    where = urlsplit(served.url)
+    with socket.create_connection((str(where.hostname), int(where.port or 0)), timeout=_LIMIT) as waiting:
+        waiting.sendall(b"GET /v3 HTTP/1.1\r\nHost: x\r\n\r\n")
+        deadline = time.monotonic() + _LIMIT
+        while not served.control.requests():
+            assert time.monotonic() < deadline
+        assert served.get("/backups")["count"] == 3
+        waiting.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            waiting.recv(1)
+
+
+def test_a_connection_is_kept(served: Plain) -> None:
+    where = urlsplit(served.url)
+    connection = http.client.HTTPConnection(str(where.hostname), where.port, timeout=_LIMIT)
+    connection.request("GET", "/v3")
+    assert connection.getresponse().read()
+    kept = connection.sock
+    connection.request("GET", "/v3")
+    assert connection.getresponse().status == 200
+    assert connection.sock is kept is not None
+    connection.close()
+
+
+def test_ten_thousand_backups_page_by_page() -> None:
+    world = default_world()
+    world.vaults = [VaultPart(id=SOURCE_VAULT, project_id=SOURCE_PROJECT, size=1_000_000, generate=GeneratePart(count=10_000))]
+    with EmulatorServer(world) as server, requests.Session() as session:
+        cbr = Plain(session, server.url, server.control)
+        seen: set[str] = set()
+        offset = 0
+        while rows := cbr.get("/backups", vault_id=SOURCE_VAULT, show_replication="true", limit=1000, offset=offset)["backups"]:
+            seen.update(row["id"] for row in rows)
+            offset += len(rows)
+        assert (len(seen), server.control.requests()["ListBackups"]) == (10_000, 11)
