@@ -31,6 +31,7 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": [{"integration-name": "Huawei Cloud CBR", "python-modules": ["airflow_cbr.hooks.cbr"]}],
         "operators": [{"integration-name": "Huawei Cloud CBR", "python-modules": ["airflow_cbr.operators.cbr"]}],
         "sensors": [{"integration-name": "Huawei Cloud CBR", "python-modules": ["airflow_cbr.sensors.cbr"]}],
+        "triggers": [{"integration-name": "Huawei Cloud CBR", "python-modules": ["airflow_cbr.triggers.cbr"]}],
         "extra-links": ["airflow_cbr.links.cbr.CbrVaultLink"],
         "connection-types": [
             {

@@ -6,9 +6,6 @@ import ast
 import importlib.metadata
 import importlib.resources
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from airflow_cbr.get_provider_info import get_provider_info
+from tests.support.interpreter import run_python
 
 INFO = get_provider_info()
 CONNECTION_TYPE = INFO["connection-types"][0]
@@ -33,14 +31,6 @@ EXTRA_FIELDS = {
     "iam_endpoint",
     "verify",
 }
-
-
-def python(*arguments: str) -> str:
-    # Without unit test mode, which Airflow announces on stdout.
-    environment = {name: value for name, value in os.environ.items() if name != "AIRFLOW__CORE__UNIT_TEST_MODE"}
-    run = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=120)
-    assert run.returncode == 0, run.stderr
-    return run.stdout
 
 
 def test_the_name_is_the_canonical_name_of_the_distribution() -> None:
@@ -100,7 +90,7 @@ def test_every_listed_module_and_class_can_be_imported() -> None:
     modules = sorted(set().union(*(listed_modules(kind) for kind in ("hooks", "operators", "sensors", "triggers"))))
     classes = [*INFO["extra-links"], *(entry["hook-class-name"] for entry in INFO["connection-types"])]
 
-    python("-c", f"import pkgutil\nfor name in {[*modules, *classes]!r}: pkgutil.resolve_name(name)")
+    run_python("-c", f"import pkgutil\nfor name in {[*modules, *classes]!r}: pkgutil.resolve_name(name)")
 
 
 def test_the_hook_and_the_provider_say_the_same() -> None:
@@ -123,7 +113,7 @@ def test_the_link_of_the_operator_is_listed() -> None:
 
 
 def test_importing_airflow_imports_nothing_of_the_package_but_this() -> None:
-    loaded = python(
+    loaded = run_python(
         "-c", "import sys, airflow.sdk, airflow.configuration; print(*(m for m in sys.modules if m.split('.')[0] == 'airflow_cbr'))"
     )
 
@@ -131,7 +121,7 @@ def test_importing_airflow_imports_nothing_of_the_package_but_this() -> None:
 
 
 def airflow_providers(*arguments: str) -> Any:
-    return json.loads(python("-m", "airflow", "providers", *arguments, "--output", "json"))
+    return json.loads(run_python("-m", "airflow", "providers", *arguments, "--output", "json"))
 
 
 def test_airflow_providers_get_shows_it() -> None:
@@ -170,7 +160,7 @@ def form() -> dict[str, Any]:
         "(form,) = (f for f in HookMetaService.hook_meta_data() if f.connection_type == 'huaweicloud_cbr')\n"
         "print('FORM', form.model_dump_json())"
     )
-    (line,) = (line for line in python("-c", code).splitlines() if line.startswith("FORM "))
+    (line,) = (line for line in run_python("-c", code).splitlines() if line.startswith("FORM "))
     return dict(json.loads(line.removeprefix("FORM ")))
 
 

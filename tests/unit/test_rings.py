@@ -1,0 +1,173 @@
+"""A ring imports only what lies inside it, nothing heavy is loaded with a Dag file, and the tree holds nothing of one machine."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import pkgutil
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.interpreter import run_python
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PACKAGE = REPOSITORY / "airflow_cbr"
+ADAPTERS = {"hooks", "operators", "sensors", "triggers", "links"}
+CORE = {"exceptions", "api", "replication"}
+
+#: Part of the package: the other parts it may import. All may import ``airflow_cbr`` itself, which holds the version only.
+RINGS: dict[str, set[str]] = {
+    "__init__": set(),
+    "exceptions": set(),
+    "get_provider_info": set(),
+    "api": {"exceptions"},
+    "replication": {"exceptions", "api"},
+    **{adapter: CORE | ADAPTERS | {"get_provider_info"} for adapter in ADAPTERS},
+    "emulator": set(),
+    "demo": CORE | ADAPTERS | {"emulator"},
+    "cli": {"demo", "emulator"},
+}
+WITHOUT_AIRFLOW = {"__init__", "exceptions", "get_provider_info", "api", "replication", "emulator", "cli"}
+LARGEST_MODULE = 20_000
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(REPOSITORY).as_posix()
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Yield every dotted name that a module imports: at its top, inside functions, and for type checking."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name_of(path)} imports relatively"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def modules_of(*parts: str) -> list[str]:
+    names = [f"airflow_cbr.{part}" for part in parts]
+    folders = {f"airflow_cbr.{part}.": str(PACKAGE / part) for part in parts if (PACKAGE / part).is_dir()}
+    return names + [module.name for prefix, folder in folders.items() for module in pkgutil.iter_modules([folder], prefix)]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_point_inward(path: Path) -> None:
+    part = part_of(path)
+    assert part in RINGS, f"{part} has no place in the rings yet"
+    allowed = RINGS[part] | {part, "__version__"}
+
+    own = [name for name in imports_of(path) if name.split(".")[0] == "airflow_cbr"]
+
+    assert [name for name in own if "." in name and name.split(".")[1] not in allowed] == []
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if part_of(path) in WITHOUT_AIRFLOW], ids=name_of)
+def test_the_inner_rings_and_the_emulator_do_not_import_airflow(path: Path) -> None:
+    assert [name for name in imports_of(path) if name.split(".")[0] == "airflow"] == []
+
+
+@pytest.mark.parametrize(
+    ("parts", "without"),
+    [
+        (["exceptions", "api", "replication"], ["airflow", "airflow_cbr.emulator", "fastapi", "uvicorn"]),
+        (["emulator"], ["airflow", "airflow_cbr.api", "airflow_cbr.replication", "airflow_cbr.exceptions", "requests"]),
+        (["cli"], ["airflow", "requests", "fastapi", "uvicorn", "rich"]),
+    ],
+    ids=["the client", "the emulator", "the command"],
+)
+def test_it_can_be_imported_without(parts: list[str], without: list[str]) -> None:
+    run_python(
+        "-c",
+        f"import importlib, sys\nsys.modules.update(dict.fromkeys({without!r}))\n"
+        f"for name in {modules_of(*parts)!r}: importlib.import_module(name)",
+    )
+
+
+@pytest.mark.parametrize("part", sorted(ADAPTERS))
+def test_a_dag_file_loads_neither_requests_nor_a_web_framework(part: str) -> None:
+    loaded = run_python(
+        "-c",
+        f"import importlib, sys\nfor name in {modules_of(part)!r}: importlib.import_module(name)\n"
+        "print(*sys.modules.keys() & {'requests', 'fastapi', 'starlette', 'uvicorn', 'aiohttp'})",
+    )
+
+    assert loaded.split() == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_is_small_enough_to_be_one_concept(path: Path) -> None:
+    assert path.stat().st_size <= LARGEST_MODULE
+
+
+def test_what_is_imported_is_declared() -> None:
+    distributions = importlib.metadata.packages_distributions()
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    declared = {re.split(r"[<>=!~\[; ]", requirement)[0] for requirement in project["dependencies"]}
+    # Only used where an old Airflow brings them; airflow.providers.* belongs to several distributions.
+    optional = {"flask_appbuilder", "wtforms"}
+
+    imported = (
+        {name.split(".")[0] for path in MODULES for name in imports_of(path)} - set(sys.stdlib_module_names) - {"airflow_cbr", "airflow"}
+    )
+    missing = {name for name in imported - optional if not declared & {found.lower() for found in distributions.get(name, [])}}
+
+    assert missing == set()
+    assert {"apache-airflow", "apache-airflow-providers-common-compat"} <= declared
+
+
+def test_run_time_dependencies_have_lower_bounds_only() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+
+    assert [requirement for requirement in project["dependencies"] if not re.fullmatch(r"[a-z0-9-]+>=[\d.]+", requirement)] == []
+
+
+def test_the_constraints_are_pins_and_name_no_index() -> None:
+    lines = (REPOSITORY / "constraints.txt").read_text().splitlines()
+
+    assert [line for line in lines if not re.fullmatch(r"[a-z0-9-]+==[\w.!+]+( ; [^/:]+)?", line)] == []
+
+
+def tracked_files() -> list[Path]:
+    git = subprocess.run(["git", "-C", str(REPOSITORY), "ls-files", "-z"], capture_output=True, text=True)
+    if git.returncode == 0:
+        return [REPOSITORY / name for name in git.stdout.split("\0") if name]
+    # An unpacked source distribution holds nothing else than what was tracked, apart from what has been made since.
+    made = {".venv", "build", "dist", "__pycache__"}
+    return [path for path in REPOSITORY.rglob("*") if path.is_file() and not made & set(path.relative_to(REPOSITORY).parts)]
+
+
+def test_no_tracked_file_names_an_index_or_a_folder_of_one_machine() -> None:
+    # Each pattern is written so that it does not find itself.
+    patterns = [
+        r"py[p]i\.(org|python)",
+        r"files\.python[h]osted",
+        r"--(extra-)?index-ur[l]",
+        r"(?<![\w.])/(root|work|Users)[/]\w",
+        r"/home/(?!airflow)\w+[/]",
+    ]
+    pattern = re.compile("|".join(patterns))
+    found = []
+    for path in tracked_files():
+        try:
+            text = path.read_text()
+        except (UnicodeDecodeError, FileNotFoundError):
+            continue
+        found += [f"{name_of(path)}: {match[0]}" for match in pattern.finditer(text)]
+
+    assert found == []
