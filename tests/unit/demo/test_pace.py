@@ -13,15 +13,19 @@ from airflow_cbr.operators.cbr import CbrReplicateCheckpointOperator
 if TYPE_CHECKING:
     from pathlib import Path
 
-DESTINATION = {
-    "destination_region": "cn-shenzhen-1",
-    "destination_project_id": "68589cac08274b82b4e254268a3862d8",
-    "destination_vault_id": "0ca3eb86-8800-46da-9c37-9d657a825274",
-}
+REGION = "cn-shenzhen-1"
+PROJECT = "68589cac08274b82b4e254268a3862d8"
+VAULT = "0ca3eb86-8800-46da-9c37-9d657a825274"
+
+
+def _replicate() -> CbrReplicateCheckpointOperator:
+    return CbrReplicateCheckpointOperator(
+        task_id="replicate", vault_id="v", destination_region=REGION, destination_project_id=PROJECT, destination_vault_id=VAULT
+    )
 
 
 def test_a_waiting_task_gets_the_pace_and_another_task_gets_nothing() -> None:
-    replicate = CbrReplicateCheckpointOperator(task_id="replicate", vault_id="v", **DESTINATION)
+    replicate = _replicate()
     other = BaseOperator(task_id="other")
     before = set(vars(other))
 
@@ -34,7 +38,9 @@ def test_a_waiting_task_gets_the_pace_and_another_task_gets_nothing() -> None:
 
 def test_a_mapped_task_gets_the_pace_for_all_its_instances() -> None:
     with DAG("many_vaults", schedule=None):
-        mapped = CbrReplicateCheckpointOperator.partial(task_id="replicate", **DESTINATION).expand(vault_id=["a", "b"])
+        mapped = CbrReplicateCheckpointOperator.partial(
+            task_id="replicate", destination_region=REGION, destination_project_id=PROJECT, destination_vault_id=VAULT
+        ).expand(vault_id=["a", "b"])
         other = BaseOperator.partial(task_id="other").expand_kwargs([{}])
 
     set_pace(mapped, 2.0)
@@ -46,7 +52,7 @@ def test_a_mapped_task_gets_the_pace_for_all_its_instances() -> None:
 
 def test_airflow_finds_the_policy_in_its_folder(tmp_path: Path) -> None:
     install_pace(tmp_path, 2.0)
-    replicate = CbrReplicateCheckpointOperator(task_id="replicate", vault_id="v", **DESTINATION)
+    replicate = _replicate()
 
     runpy.run_path(str(tmp_path / "config" / "airflow_local_settings.py"))["task_policy"](replicate)
 

@@ -1,0 +1,53 @@
+"""The processes behind a stack: which one runs a task, and what is left of a program that has ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from airflow_cbr.demo.waiting import wait_until
+
+if TYPE_CHECKING:
+    from airflow_cbr.demo.stack import AirflowStack
+
+
+def task_process(stack: AirflowStack, task: dict[str, Any], *, limit: float = 30) -> int:
+    """Return the id of the process that runs a task instance, as soon as there is one.
+
+    :param stack: the stack; its scheduler's LocalExecutor runs the tasks.
+    :param task: row of the task instance: its ``id`` is in the title of the process.
+    """
+    title = f"airflow worker -- {task['id']}"
+    scheduler = stack.components["scheduler"]
+
+    def find() -> int | None:
+        return next((pid for pid in scheduler.members() if title in _title(pid)), None)
+
+    return wait_until(find, limit=limit, what=f"a process runs {task['task_id']}", check=stack.check)
+
+
+def kill_task(stack: AirflowStack, task: dict[str, Any]) -> None:
+    """Kill the process that runs a task instance with SIGKILL; its supervisor notices, and Airflow retries it."""
+    pid = task_process(stack, task)
+    os.kill(pid, signal.SIGKILL)
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """Return a process and all that it has started, so far."""
+    parent = psutil.Process(pid)
+    return [parent, *parent.children(recursive=True)]
+
+
+def living(processes: list[psutil.Process]) -> list[str]:
+    """Return the command lines of those processes that still run."""
+    return [" ".join(process.cmdline()) for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+
+def _title(pid: int) -> str:
+    try:
+        return " ".join(psutil.Process(pid).cmdline())
+    except psutil.NoSuchProcess:
+        return ""

@@ -1,0 +1,27 @@
+"""Dags of the system tests: the replicate operator alone, at a test's pace, with both connections of the tests."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, Param
+
+from airflow_cbr.operators.cbr import CbrReplicateCheckpointOperator
+
+for auth in ("aksk", "password"):
+    with DAG(
+        dag_id=f"replicate_{auth}",
+        schedule=None,
+        params={
+            name: Param("", type="string") for name in ("vault_id", "destination_region", "destination_project_id", "destination_vault_id")
+        },
+        default_args={"retries": 2, "retry_delay": timedelta(seconds=1)},
+    ):
+        CbrReplicateCheckpointOperator(
+            task_id="replicate",
+            cbr_conn_id=f"cbr_{auth}",
+            vault_id="{{ params.vault_id }}",
+            destination_region="{{ params.destination_region }}",
+            destination_project_id="{{ params.destination_project_id }}",
+            destination_vault_id="{{ params.destination_vault_id }}",
+        )
