@@ -6,6 +6,7 @@ once. The cache's keys hold everything that a token depends on, and of the passw
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import hmac
 import os
@@ -25,7 +26,7 @@ from airflow_cbr.api import answers
 from airflow_cbr.api.models import parse_time
 from airflow_cbr.api.signing import authorization, format_sdk_date
 from airflow_cbr.api.transport import Call, Transport
-from airflow_cbr.exceptions import CbrConfigurationError, CbrProtocolError
+from airflow_cbr.exceptions import CbrConfigurationError, CbrError, CbrProtocolError
 
 if TYPE_CHECKING:
     from requests import PreparedRequest
@@ -138,8 +139,21 @@ _Value = TypeVar("_Value")
 _HASH_KEY: Final = os.urandom(32)
 
 
+@dataclass
+class _Making:
+    """One thread makes the value, the others wait for it."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    failures: int = 0
+    error: CbrError | None = None
+
+
 class _ProcessCache(Generic[_Value]):
-    """Values by key, made by one thread at a time per key, so that threads which need the same one ask IAM once."""
+    """Values by key, made by one thread at a time per key.
+
+    Threads that need the same value ask IAM once, also when the answer is an error: ten tasks with a wrong password would otherwise
+    lock the user.
+    """
 
     def __init__(self) -> None:
         self._values: dict[tuple[object, ...], _Value] = {}
@@ -149,19 +163,27 @@ class _ProcessCache(Generic[_Value]):
 
     def reset_locks(self) -> None:
         self._guard = threading.Lock()
-        self._making: dict[tuple[object, ...], threading.Lock] = {}
+        self._making: dict[tuple[object, ...], _Making] = {}
 
     def get(self, key: tuple[object, ...], is_good: Callable[[_Value], bool], make: Callable[[], _Value]) -> _Value:
         value = self._values.get(key)
         if value is not None and is_good(value):
             return value
         with self._guard:
-            lock = self._making.setdefault(key, threading.Lock())
-        with lock:
+            making = self._making.setdefault(key, _Making())
+            failures = making.failures
+        with making.lock:
             value = self._values.get(key)
-            if value is None or not is_good(value):
-                value = make()
-                self._values[key] = value
+            if value is not None and is_good(value):
+                return value
+            if making.error is not None and making.failures != failures:
+                raise copy.copy(making.error)
+            try:
+                value = self._values[key] = make()
+            except CbrError as error:
+                making.failures += 1
+                making.error = error
+                raise
             return value
 
     def clear(self) -> None:

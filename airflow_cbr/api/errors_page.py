@@ -38,19 +38,17 @@ and becomes `CbrNotFoundError`.
 
 | Decision | Reads | The replicate calls |
 |---|---|---|
-| retry | sent again, within the client's time budget | sent again only when throttled (429); otherwise the error is raised, and an Airflow retry of \
-the task looks up what happened before it sends anything |
-| reauthenticate | with a password: a new token, once; with AK/SK: raised, since repeated refusals lock the key | the same, where the status is \
-401 |
-| adopt | raised | raised; the operators then look for the records of the replication that exists, and follow them |
+| retry | sent again, within the client's time budget | sent again only when throttled (429), otherwise raised |
+| reauthenticate | password: a new token, once; AK/SK: raised, since repeated refusals lock the key | the same, where the status is 401 |
+| adopt | raised | raised: what exists already has replication records, which can be followed |
 | fail | raised | raised |
 
-After a replicate call, some failures leave open whether the service accepted it: the connection broke or timed out after sending, the answer
-could not be read, an unknown error with status 5xx or 408, and the codes marked "uncertain" below. They become `CbrOutcomeUnknownError`, and
-nothing is sent again before the source vault's records have been looked at.
+After a replicate call, some failures leave open whether the service accepted it: the connection broke or timed out after sending, the
+answer could not be read, an unknown error with status 5xx or 408, and the codes marked "uncertain" below. They become
+`CbrOutcomeUnknownError`, and the client does not send the call again: the records of the source vault's backups tell what happened.
 
-When no usable answer comes, the error is a `CbrTransportError`: `CbrConnectionError`, `CbrTimeoutError`, or `CbrProtocolError` for an answer
-that is not what the API promises (HTML from a proxy, a redirect, a truncated body).
+When no usable answer comes, the error is a `CbrTransportError`: `CbrConnectionError`, `CbrTimeoutError`, or `CbrProtocolError` for an
+answer that is not what the API promises (HTML from a proxy, a redirect, a truncated body).
 """
 
 _SECTIONS: Final = (

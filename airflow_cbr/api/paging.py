@@ -47,6 +47,7 @@ def walk(fetch: Callable[[int, int], Page[Row]], *, page_size: int, call: str) -
     recent: set[str] = set()
     older: set[str] = set()
     forgotten = False
+    may_forget = True
     offset = idle = longest = 0
     at_last_row = False
     while True:
@@ -61,8 +62,11 @@ def walk(fetch: Callable[[int, int], Page[Row]], *, page_size: int, call: str) -
             offset = max(0, offset - max(1, longest - 1))
             at_last_row = False
             continue
-        if not overlaps and forgotten:
-            raise CbrProtocolError(f"{call}: the list changes faster than it can be read; none of its last rows is left.")
+        if not overlaps and (recent or older):
+            if forgotten:
+                raise CbrProtocolError(f"{call}: the list changes faster than it can be read; none of its last rows is left.")
+            # Begin again, and remember everything: where in the list the rows stand that are known by now is not.
+            may_forget = False
 
         # What stands before the first known row was yielded long ago, or is new.
         first = known.index(True) if overlaps else 0
@@ -70,7 +74,7 @@ def walk(fetch: Callable[[int, int], Page[Row]], *, page_size: int, call: str) -
         at_last_row = not fresh and len(rows) == 1
         if fresh:
             idle = 0
-            if len(recent) >= _REMEMBERED * limit:
+            if may_forget and len(recent) >= _REMEMBERED * limit:
                 forgotten = forgotten or bool(older)
                 older, recent = recent, set()
             recent.update(fresh)

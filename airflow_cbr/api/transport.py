@@ -215,7 +215,8 @@ class Transport:
         deadline = time.monotonic() + self._body_timeout
         parts: list[bytes] = []
         size = 0
-        for part in response.iter_content(_CHUNK):
+        # read1 returns what is there; the other ways of reading wait until a whole chunk is.
+        while part := response.raw.read1(_CHUNK, decode_content=True):
             parts.append(part)
             size += len(part)
             if size > _LARGEST_BODY:
@@ -365,18 +366,24 @@ def _transport_error(call: Call, error: BaseException, secrets: Iterable[str]) -
         return CbrConnectionError(
             f"{call.name}: the name {host} cannot be resolved.", sent=sent, advice="Check region, cloud and endpoints of the connection."
         )
-    if is_any(urllib3.exceptions.ConnectTimeoutError):
-        return CbrTimeoutError(f"{call.name}: {host} did not accept a connection in time.", sent=sent)
     if is_any(urllib3.exceptions.ProxyError):
         return CbrConnectionError(
             f"{call.name}: the proxy on the way to {host} did not connect ({_reason(causes, secrets)}).",
             sent=sent,
             advice="Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the environment.",
         )
+    # A refused connection is a kind of timeout in urllib3.
+    if is_any(urllib3.exceptions.NewConnectionError):
+        return CbrConnectionError(
+            f"{call.name}: the connection to {host} could not be made ({_reason(causes, secrets)}).",
+            sent=sent,
+            advice="Check region, cloud and endpoints of the connection, and whether a firewall or a missing proxy setting is in the way.",
+        )
+    if is_any(urllib3.exceptions.ConnectTimeoutError):
+        return CbrTimeoutError(f"{call.name}: {host} did not accept a connection in time.", sent=sent)
     if is_any(requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
         return CbrTimeoutError(f"{call.name}: {host} did not answer in time.", sent=sent)
-    made = "broke" if sent else "could not be made"
-    return CbrConnectionError(f"{call.name}: the connection to {host} {made} ({_reason(causes, secrets)}).", sent=sent)
+    return CbrConnectionError(f"{call.name}: the connection to {host} broke ({_reason(causes, secrets)}).", sent=sent)
 
 
 def _reason(causes: list[BaseException], secrets: Iterable[str], kind: type[BaseException] = BaseException) -> str:

@@ -234,5 +234,5 @@ def test_the_error_names_the_field(options: dict[str, str], parameter: str) -> N
 
 
 def test_a_crafted_region_is_refused_before_a_url_is_made() -> None:
-    with pytest.raises(CbrParameterError, match="home_region"):
+    with pytest.raises(CbrParameterError, match=r"home_region"):
         Endpoints().cbr_url("eu-de", home_region="x@evil")
