@@ -178,9 +178,11 @@ def test_no_credentials_at_all(cbr: Plain) -> None:
 
 
 def test_wrong_signatures_lock_the_key(cbr: Plain, adapter: InProcessAdapter) -> None:
-    for _ in range(5):
-        signed(cbr, keys=(KEYS[0], "wrong"))
-    assert signed(cbr).status_code == 200
+    for _ in range(2):
+        # Only failures in a row count.
+        for _ in range(5):
+            signed(cbr, keys=(KEYS[0], "wrong"))
+        assert signed(cbr).status_code == 200
     for _ in range(6):
         signed(cbr, keys=(KEYS[0], "wrong"))
     assert "AK access failed to reach the limit" in signed(cbr).json()["error_msg"]

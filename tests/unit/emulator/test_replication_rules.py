@@ -4,11 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_cbr.emulator.world import BACKUPS, DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_PROJECT, SOURCE_VAULT
+from airflow_cbr.emulator.clock import Clock
+from airflow_cbr.emulator.service import Emulator
+from airflow_cbr.emulator.world import BACKUPS, DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_PROJECT, SOURCE_VAULT, default_world
 from tests.support.emulated import Plain, code_of
+from tests.support.emulator import InProcessAdapter
 
 if TYPE_CHECKING:
-    from tests.support.emulator import ControlClient, InProcessAdapter
+    from tests.support.emulator import ControlClient
 
 UNKNOWN = "11111111-2222-4333-8444-555555555555"
 SECOND = "22222222-2222-4333-8444-555555555555"
@@ -74,6 +77,13 @@ def test_sources_that_cannot_replicate(cbr: Plain, control: ControlClient, vault
     control.change_vault(SOURCE_VAULT, **vault)
     assert code_of(cbr.replicate()) == refused(code)
     assert code_of(cbr.replicate_backup(BACKUPS[0])) == refused(code)
+
+
+def test_a_project_that_is_closed_to_replication() -> None:
+    world = default_world()
+    world.projects[1].replication = False
+    cbr = Plain.in_process(InProcessAdapter(Emulator(world, Clock(speed=0))))
+    assert code_of(cbr.replicate()) == refused("1011")
 
 
 def test_what_is_not_there(cbr: Plain) -> None:
