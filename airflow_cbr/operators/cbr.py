@@ -219,7 +219,7 @@ class CbrReplicateCheckpointOperator(BaseOperator):
 
     def _order(self) -> Order:
         poll_interval, max_poll_interval = check_intervals(self.poll_interval, self.max_poll_interval)
-        is_mapped_over = self.dag is not None and next(iter(self.iter_mapped_dependants()), None) is not None
+        is_mapped_over = self.has_dag() and next(iter(self.iter_mapped_dependants()), None) is not None
         return Order(
             vault_id=self.vault_id,
             destination=check_destination(
