@@ -1,7 +1,7 @@
 """Schemas of every answer: the project's own, and the published definitions where they are at hand.
 
 The published definitions are Swagger 2 documents, one for each call. They are looked for in the folder that ``CBR_OPENAPI_DIR`` names,
-or in ``shared/cbr-api/openapi`` beside the repository. What they leave out is known from real answers: any field may be null.
+or beside the repository. What they leave out is known from real answers: any field may be null.
 """
 
 from __future__ import annotations
