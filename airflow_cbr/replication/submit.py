@@ -33,6 +33,7 @@ from airflow_cbr.exceptions import (
     CbrError,
     CbrOutcomeUnknownError,
     CbrPermissionError,
+    CbrThrottledError,
     CbrVaultReplicatingError,
 )
 from airflow_cbr.replication import verdict
@@ -197,9 +198,9 @@ class Submission:
         memory.one_by_one = True
         if references:
             self._accept(references)
-        else:
-            # An empty answer may be the echo of a call that did have an effect: it is waited out like one of unknown outcome.
-            memory.sent.update(doubtful)
+            return self._pause_for_accepted()
+        # An empty answer may be the echo of a call that did have an effect: it is waited out like one of unknown outcome.
+        memory.sent.update(doubtful)
         return None
 
     def _replicate_backups(self, coverage: Coverage, wanted: list[BackupStanding]) -> Pause | None:
@@ -235,7 +236,7 @@ class Submission:
                     return self._pause_for_service(error, doubtful)
             else:
                 self._accept(replication.references)
-        return None
+        return self._pause_for_accepted() if memory.accepted else None
 
     def _note_unknown(self, key: str, error: CbrOutcomeUnknownError) -> None:
         unknown = self.memory.unknown
@@ -421,11 +422,19 @@ class Submission:
         return Pause(reason, seconds)
 
     def _pause_for_service(self, error: CbrApiError, doubtful: dict[str, float]) -> Pause:
-        if isinstance(error, CbrVaultReplicatingError):
-            # The vault may be busy with the echo of our own call: nothing is sent before that would show.
+        if not isinstance(error, CbrThrottledError):
+            # By the documentation such a refusal has no effect. Should it be wrong, or the echo of our own call, that would show first.
             self.memory.sent.update(doubtful)
+        if isinstance(error, CbrVaultReplicatingError):
             self.memory.disowned.clear()
         return self._pause(str(error), max(self._order.poll_interval, getattr(error, "retry_after", None) or 0.0))
+
+    def _pause_for_accepted(self) -> Pause | None:
+        """Return the pause after an acceptance: there is nothing to see yet. Without a wait, the task looks once more and ends."""
+        if not self._order.wait_for_completion:
+            return None
+        running = tuple(self.memory.accepted)
+        return Pause(f"{len(running)} copies were accepted", self._order.poll_interval, running)
 
     def _pause_for_copies(self, coverage: Coverage, running: list[str]) -> Pause:
         now = _moment(self._service_now)

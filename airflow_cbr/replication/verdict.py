@@ -5,6 +5,7 @@ Pure functions: the same look and the same memory always give the same answer, w
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from airflow_cbr.exceptions import CbrLimitError, CbrNothingToReplicateError, CbrReplicationFailedError, CbrReplicationTimeoutError
@@ -19,20 +20,32 @@ __all__ = ["Counts", "adoptable", "check_limits", "counts_of", "failure", "neede
 
 Counts = dict[str, int]
 
+SKIPS_LIMIT = 2
+"""A copy that the vault call skipped is asked for once more, singly; a second skip is the service's last word."""
+
 PROBLEMS = (Standing.FAILED, Standing.UNRECORDED, Standing.ELSEWHERE, Standing.LOST)
 
 
 def needed(coverage: Coverage, memory: Memory) -> list[BackupStanding]:
     """Return the backups that must be asked for, oldest first."""
+    skips = skips_of(coverage, memory)
     return [
         one
         for one in coverage.of(Standing.UNRECORDED, Standing.FAILED, Standing.IN_FLIGHT)
         if one.backup.id not in memory.given_up
+        and skips[one.backup.id] < SKIPS_LIMIT
         and (
             one.standing is Standing.UNRECORDED
             or (one.record is not None and (one.record.id in memory.stale or one.record.id in memory.disowned))
         )
     ]
+
+
+def skips_of(coverage: Coverage, memory: Memory) -> Counter[str]:
+    """Return how often the service accepted a copy of a backup from this attempt and then skipped it."""
+    return Counter(
+        backup_id for record_id, (backup_id, record) in coverage.records.items() if record_id in memory.accepted and record.status == "skip"
+    )
 
 
 def unlisted(coverage: Coverage, memory: Memory) -> dict[str, str]:
@@ -110,11 +123,12 @@ def check_limits(coverage: Coverage, memory: Memory, order: Order, wanted: list[
 def failure(coverage: Coverage, memory: Memory, order: Order) -> CbrReplicationFailedError | CbrNothingToReplicateError | None:
     """Return why the task is not green once nothing runs and nothing more can be asked for; None when it is green."""
     problems = coverage.of(*PROBLEMS)
+    skips = skips_of(coverage, memory)
     if problems:
         lasting = all(one.standing is Standing.ELSEWHERE for one in problems)
         return CbrReplicationFailedError(
             f"{len(problems)} of {len(coverage.eligible)} backups of vault {order.vault_id} are not covered in {order.destination}.",
-            problems=[_line(one, memory) for one in problems],
+            problems=[_line(one, memory, skips[one.backup.id]) for one in problems],
             advice="Name that vault as the destination, or delete the replicas there."
             if lasting
             else "Copies that succeeded stay; run the task again to ask for these backups alone.",
@@ -139,6 +153,6 @@ def timed_out(order: Order, still_running: list[str]) -> CbrReplicationTimeoutEr
     )
 
 
-def _line(one: BackupStanding, memory: Memory) -> str:
-    given_up = memory.given_up.get(one.backup.id)
-    return f"{one}: {given_up}" if given_up else str(one)
+def _line(one: BackupStanding, memory: Memory, skips: int) -> str:
+    reason = memory.given_up.get(one.backup.id) or (f"the service accepted the copy and skipped it, {skips} times" if skips else "")
+    return f"{one}: {reason}" if reason else str(one)

@@ -1,0 +1,148 @@
+"""A night of replication in virtual time: one vault, a service that may misbehave, and attempts that may be killed at any step.
+
+The real client, the real state machine and the real emulator, without sockets and without a second of waiting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_cbr.api import auth
+from airflow_cbr.api.auth import PasswordCredentials
+from airflow_cbr.api.client import CbrClient
+from airflow_cbr.api.endpoints import Endpoints
+from airflow_cbr.emulator.clock import Clock
+from airflow_cbr.emulator.service import Emulator
+from airflow_cbr.emulator.world import DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_PROJECT, SOURCE_VAULT, default_world
+from airflow_cbr.replication.coverage import Destination
+from airflow_cbr.replication.memory import Memory
+from airflow_cbr.replication.order import Attempt, Order
+from airflow_cbr.replication.steps import Pause, Result, Step
+from airflow_cbr.replication.submit import Submission
+from tests.support.emulator import IN_PROCESS_URL, InProcessAdapter
+
+DESTINATION = Destination("cn-shenzhen-1", DESTINATION_PROJECT, DESTINATION_VAULT)
+ENDPOINTS = Endpoints(cbr=IN_PROCESS_URL, iam=IN_PROCESS_URL)
+
+
+class Killed(BaseException):
+    """The process is gone: nothing of the package may catch this."""
+
+
+@dataclass
+class Intents:
+    """What outlives a process."""
+
+    stored: dict[str, Any] | None = None
+    saves: int = 0
+
+    def load(self) -> Any:
+        """Return what was saved last."""
+        return self.stored
+
+    def save(self, intent: dict[str, Any]) -> None:
+        """Keep it."""
+        self.stored = intent
+        self.saves += 1
+
+
+@dataclass
+class Night:
+    """One order, from its first attempt to its last.
+
+    :param durable_store: whether intents outlive an attempt, as on Airflow 3.3; None before that.
+    :param order: fields of the order that differ from the defaults.
+    """
+
+    durable_store: bool = True
+    order: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # Tokens are cached in the process; those of another night's service are worth nothing here.
+        auth._TOKENS.clear()
+        self.adapter = InProcessAdapter(Emulator(default_world(), Clock(speed=0)), latency=0.05)
+        self.control = self.adapter.control()
+        self.clock = self.adapter.clock
+        self.intents = Intents() if self.durable_store else None
+        self.number = 0
+        self.generation = 0
+        self.published: list[tuple[list[str], dict[str, int]]] = []
+        self.run_after = self.clock.now()
+        self.pauses: list[Pause] = []
+        self.steps: list[tuple[Step, str]] = []
+        self.order.setdefault("vault_id", SOURCE_VAULT)
+        self.order.setdefault("destination", DESTINATION)
+
+    def _sleep(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
+    def client(self, **options: Any) -> CbrClient:
+        """Return a client whose requests end in this night's emulator and whose sleeps pass virtual time."""
+        credentials = PasswordCredentials("backup-bot", "emulator-password", "acme")
+        client = CbrClient(
+            credentials,
+            region="cn-north-4",
+            project_id=SOURCE_PROJECT,
+            endpoints=ENDPOINTS,
+            sleep=self._sleep,
+            **options,
+        )
+        client._transport._session.mount(IN_PROCESS_URL, self.adapter)
+        return client
+
+    def submission(self, *, memory: Memory | None = None, observe: Callable[[Step, str], None] | None = None) -> Submission:
+        """Return a submission of the current attempt."""
+
+        def watch(step: Step, moment: str) -> None:
+            self.steps.append((step, moment))
+            if observe is not None:
+                observe(step, moment)
+
+        return Submission(
+            self.client(),
+            Order(**self.order),
+            attempt=Attempt(number=self.number, generation=self.generation, run_after=self.run_after),
+            intents=self.intents,
+            publish=lambda record_ids, counts: self.published.append((record_ids, counts)),
+            memory=memory,
+            observe=watch,
+            now=self.clock.now,
+        )
+
+    def attempt(self, *, deferred: bool = False, observe: Callable[[Step, str], None] | None = None) -> Result:
+        """Run one attempt to its end; each pause passes virtual time.
+
+        :param deferred: whether each pause ends the process and the next leg begins with nothing but the memory.
+        :param observe: called at each step; may raise :class:`Killed`.
+        """
+        self.number += 1
+        self.published = []
+        submission = self.submission(observe=observe)
+        while isinstance(step := submission.advance(), Pause):
+            self.pauses.append(step)
+            self.clock.advance(step.seconds)
+            if deferred:
+                submission = self.submission(memory=Memory.load(submission.memory.dump()), observe=observe)
+        return step
+
+    def clear(self) -> None:
+        """Clear the task: attempts count anew, and belong to another generation."""
+        self.generation += self.number
+        self.number = 0
+
+    @property
+    def ledger(self) -> dict[str, Any]:
+        """Return what the service did with the vault."""
+        return self.control.ledger(self.order["vault_id"])
+
+    @property
+    def calls(self) -> list[str]:
+        """Return the replicate calls that the service received, in order."""
+        return [call["call"] for call in self.ledger["calls"] if call["call"] in ("CopyCheckpoint", "CopyBackup")]
+
+    @property
+    def copies(self) -> list[str]:
+        """Return the ids of the backups whose copies the service started, in order."""
+        return [started["backup_id"] for started in self.ledger["replications"]]
