@@ -1,0 +1,130 @@
+"""Running an operator or a sensor as a worker does, without Airflow's database and processes around it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from airflow_cbr.emulator.world import DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_VAULT
+
+if TYPE_CHECKING:
+    import pytest
+
+CONN_ID = "huaweicloud_cbr_default"
+ACCESS_KEY, SECRET_KEY = "EMULATORACCESSKEY001", "emulator-secret-key-for-local-use-only"
+USER, PASSWORD, ACCOUNT = "backup-bot", "emulator-password", "acme"
+
+#: The ids of the default world, as parameters of the operators.
+IDS: dict[str, Any] = {
+    "vault_id": SOURCE_VAULT,
+    "destination_region": "cn-shenzhen-1",
+    "destination_project_id": DESTINATION_PROJECT,
+    "destination_vault_id": DESTINATION_VAULT,
+}
+
+
+def set_connection(
+    monkeypatch: pytest.MonkeyPatch,
+    url: str,
+    *,
+    conn_id: str = CONN_ID,
+    login: str = ACCESS_KEY,
+    password: str = SECRET_KEY,
+    **extra: Any,
+) -> None:
+    """Define a connection in the environment.
+
+    :param url: base URL of CBR and IAM.
+    :param extra: fields of the connection's extra; None leaves out one that is set here.
+    """
+    fields = {"region": "cn-north-4", "cbr_endpoint": url, "iam_endpoint": url} | extra
+    value = {
+        "conn_type": "huaweicloud_cbr",
+        "login": login,
+        "password": password,
+        "extra": {name: one for name, one in fields.items() if one is not None},
+    }
+    monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(value))
+
+
+def set_password_connection(
+    monkeypatch: pytest.MonkeyPatch, url: str, *, login: str = USER, password: str = PASSWORD, domain_name: str = ACCOUNT, **extra: Any
+) -> None:
+    """Define a connection that logs in with an IAM user's password."""
+    set_connection(monkeypatch, url, login=login, password=password, auth_type="password", domain_name=domain_name, **extra)
+
+
+class TaskState:
+    """What Airflow's task state store does: it outlives attempts."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+
+    def get(self, key: str) -> Any:
+        """Return a value, or None."""
+        return json.loads(self.kept[key]) if key in self.kept else None
+
+    def set(self, key: str, value: Any) -> None:
+        """Keep a value; only JSON can be kept."""
+        self.kept[key] = json.dumps(value)
+
+
+@dataclass
+class TaskRun:
+    """A task instance over its attempts.
+
+    :param task: the operator.
+    :param try_number: the attempt that comes next.
+    :param store: Airflow 3.3's task state store; None as on older Airflow.
+    :param params: Dag params for templates.
+    """
+
+    task: Any
+    try_number: int = 1
+    store: TaskState | None = field(default_factory=TaskState)
+    params: dict[str, Any] = field(default_factory=dict)
+    xcoms: dict[str, Any] = field(default_factory=dict)
+    """The XComs of the newest attempt."""
+    pushes: list[tuple[str, Any]] = field(default_factory=list)
+    """Every push of every attempt."""
+    run_after: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def max_tries(self) -> int:
+        """Return what Airflow says: the task's retries, while nothing was cleared."""
+        return self.task.retries or 0
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        """Record an XCom; it must be JSON."""
+        value = json.loads(json.dumps(value))
+        self.xcoms[key] = value
+        self.pushes.append((key, value))
+
+    def context(self) -> dict[str, Any]:
+        """Return the context of the attempt."""
+        context: dict[str, Any] = {
+            "ti": self,
+            "task": self.task,
+            "params": self.params,
+            "run_id": "manual__1",
+            "dag_run": SimpleNamespace(run_after=self.run_after, run_id="manual__1"),
+        }
+        if self.store is not None:
+            context["task_state_store"] = self.store
+        return context
+
+    def attempt(self) -> Any:
+        """Run the next attempt: XComs of the last one are gone, templates are rendered, the returned value is pushed."""
+        self.xcoms.clear()
+        context = self.context()
+        self.task.render_template_fields(context)
+        try:
+            result = self.task.execute(context)
+        finally:
+            self.try_number += 1
+        if result is not None:
+            self.xcom_push("return_value", result)
+        return result
