@@ -13,6 +13,11 @@ export PIP_USER=0 # "user = true" in a pip.conf would refuse to install into a v
 
 # A uv or python on PATH may be a shim that fails when it is called, so each is tried before it is trusted.
 if uv --version >/dev/null 2>&1; then uv=yes modules="ssl, sqlite3"; else uv=no modules="ensurepip, ssl, sqlite3, venv"; fi
+if [ "$uv" = yes ]; then
+    # Unlike pip, uv gives up where it cannot write to its cache (a system account, or a folder that sudo has left to root).
+    cache=$(uv cache dir)
+    { mkdir -p "$cache" && [ -w "$cache" ]; } 2>/dev/null || export UV_NO_CACHE=1
+fi
 
 suitable() {
     "$1" -c "import sys, $modules; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))" >/dev/null 2>&1
