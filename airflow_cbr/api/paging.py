@@ -15,8 +15,8 @@ from airflow_cbr.exceptions import CbrProtocolError
 
 __all__ = ["Page", "walk"]
 
-_REMEMBERED: Final = 2
-"""At least so many pages of ids are remembered, at most twice as many: memory does not grow with the length of the list."""
+_REMEMBERED = 2000
+"""At least so many of the last rows' ids are remembered, and about twice as many at most: memory does not grow with the list."""
 _IDLE_LIMIT: Final = 20
 
 
@@ -74,7 +74,7 @@ def walk(fetch: Callable[[int, int], Page[Row]], *, page_size: int, call: str) -
         at_last_row = not fresh and len(rows) == 1
         if fresh:
             idle = 0
-            if may_forget and len(recent) >= _REMEMBERED * limit:
+            if may_forget and len(recent) >= _REMEMBERED:
                 forgotten = forgotten or bool(older)
                 older, recent = recent, set()
             recent.update(fresh)
