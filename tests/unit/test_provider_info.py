@@ -132,7 +132,7 @@ def test_airflow_providers_get_shows_it() -> None:
     (connection_type,) = shown["connection-types"]
     assert connection_type["hook-class-name"] == "airflow_cbr.hooks.cbr.CbrHook"
     assert set(connection_type["conn-fields"]) == EXTRA_FIELDS
-    assert shown["documentation-url"].startswith("https://")
+    assert shown["documentation-url"].strip().startswith("https://")
 
 
 def test_airflow_providers_hooks_shows_the_hook() -> None:
