@@ -53,6 +53,7 @@ def installed(environment: Mapping[str, str], folder: Path = ENVIRONMENT) -> Pat
             return python
         shutil.rmtree(folder, ignore_errors=True)
         if _runs(["uv", "--version"], environment):
+            environment = {**environment, **_without_cache(environment)}
             _run(["uv", "venv", "--quiet", "--python", sys.executable, str(folder)], environment)
             _run(["uv", "pip", "install", "--quiet", "--python", str(python), REQUIREMENT], environment)
         else:
@@ -78,6 +79,17 @@ def _runs(command: list[str], environment: Mapping[str, str]) -> bool:
         return subprocess.run(command, env=dict(environment), capture_output=True, timeout=60, check=False).returncode == 0
     except OSError:
         return False
+
+
+def _without_cache(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what makes uv work where it cannot write to its cache; unlike pip, it gives up there."""
+    asked = subprocess.run(["uv", "cache", "dir"], env=dict(environment), capture_output=True, text=True, timeout=60, check=True)
+    cache = Path(asked.stdout.strip())
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return {"UV_NO_CACHE": "1"}
+    return {} if os.access(cache, os.W_OK) else {"UV_NO_CACHE": "1"}
 
 
 def _run(command: list[str], environment: Mapping[str, str]) -> None:
