@@ -383,12 +383,12 @@ class CbrClient:
         """
         filters: dict[str, Filter] = {
             "name": name,
-            "id": None if vault_ids is None else [check_id(vault_id, "vault_ids") for vault_id in _several(vault_ids, "vault_ids")],
+            "id": None if vault_ids is None else _ids(vault_ids, "vault_ids"),
             "protect_type": protect_type,
             "object_type": object_type,
             "cloud_type": cloud_type,
             "policy_id": _id(policy_id, "policy_id"),
-            "resource_ids": None if resource_ids is None else ",".join(_several(resource_ids, "resource_ids")),
+            "resource_ids": None if resource_ids is None else ",".join(_ids(resource_ids, "resource_ids")),
             "status": status,
             "enterprise_project_id": enterprise_project_id,
         }
@@ -467,7 +467,7 @@ class CbrClient:
         if auto_trigger is not None:
             parameters["auto_trigger"] = auto_trigger
         if resources is not None:
-            parameters["resources"] = [check_id(resource, "resources") for resource in _several(resources, "resources")]
+            parameters["resources"] = _ids(resources, "resources")
         body = {"checkpoint": {"vault_id": check_id(vault_id, "vault_id"), "parameters": parameters}}
         return self._change(
             "CreateCheckpoint",
@@ -561,10 +561,10 @@ def _segment(value: str, parameter: str) -> str:
     return quote(check_id(value, parameter), safe="")
 
 
-def _several(values: Sequence[str], parameter: str) -> Sequence[str]:
+def _ids(values: Sequence[str], parameter: str) -> list[str]:
     if isinstance(values, str) or not values:
         raise CbrParameterError(parameter, "must be a list with at least one id.")
-    return values
+    return [check_id(value, parameter) for value in values]
 
 
 def _query(filters: dict[str, Filter]) -> str:
