@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from airflow_cbr.api.models import Backup
+from airflow_cbr.exceptions import CbrError
 from airflow_cbr.replication import verdict
 from airflow_cbr.replication.coverage import BackupStanding, Coverage, Standing
 from airflow_cbr.replication.steps import Step
@@ -68,7 +69,15 @@ class Witness:
         if not unlisted:
             return coverage
         settled = self._service_now() >= memory.accepted_at + self._order.settle_time
-        logs = self._newest_logs(set(unlisted.values())) if settled else {}
+        logs: dict[str, OperationLog] = {}
+        if settled:
+            try:
+                logs = self._newest_logs(set(unlisted.values()))
+            except CbrError as error:
+                if error.permanent:
+                    raise
+                # Without the log there is no telling, and a copy of which nothing is known is not called lost.
+                settled = False
         standings = dict(coverage.standings)
         for record_id, backup_id in unlisted.items():
             listed = standings.get(backup_id)

@@ -153,7 +153,11 @@ class Submission:
         if not ready or (by_vault and len(ready) < len(wanted)):
             wait = min(self._unsettled_until(one) for one in wanted if one not in ready) - self._service_now
             return self._pause("an earlier replicate call may still show up", max(wait, 1.0))
-        if shown := self._witness.begun_unseen(ready):
+        try:
+            shown = self._witness.begun_unseen(ready)
+        except CbrError as error:
+            return self._endure(error)
+        if shown:
             for backup_id, row in shown.items():
                 self._log.info("Operation log %s shows a copy of backup %s: %s", row.id, backup_id, row.status)
             return self._pause(f"the operation log shows {len(shown)} copies that have no record yet", self._order.poll_interval)
@@ -313,9 +317,6 @@ class Submission:
         elif self._intent is None and self._attempt.may_have_predecessor:
             unsettled_until = self._service_now + settle
         memory.unsettled_until = unsettled_until if unsettled_until > self._service_now else 0.0
-        if memory.began is not None:
-            since = memory.began - _MARGIN
-            memory.one_by_one = any(time >= since for time in times) or len(times) < len(coverage.records)
 
     # --- remembering and telling --------------------------------------------------------------------------------------
 
@@ -373,7 +374,10 @@ class Submission:
         memory, order = self.memory, self._order
         if not order.durable:
             return
-        found = verdict.adoptable(coverage, memory, since=None if memory.began is None else memory.began - _MARGIN)
+        since = None if memory.began is None else memory.began - _MARGIN
+        # The call for the vault is made once in a Dag run: a service that takes everything again would copy twice what this run has copied.
+        memory.one_by_one = memory.one_by_one or verdict.has_begun(coverage, since=since)
+        found = verdict.adoptable(coverage, memory, since=since)
         for record_id, record in found.items():
             backup_id, _ = coverage.records[record_id]
             memory.adopted[record_id] = backup_id

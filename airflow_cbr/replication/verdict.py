@@ -16,7 +16,19 @@ if TYPE_CHECKING:
     from airflow_cbr.replication.memory import Memory
     from airflow_cbr.replication.order import Order
 
-__all__ = ["Counts", "adoptable", "check_limits", "counts_of", "failure", "needed", "record_ids_of", "running", "timed_out", "unlisted"]
+__all__ = [
+    "Counts",
+    "adoptable",
+    "check_limits",
+    "counts_of",
+    "failure",
+    "has_begun",
+    "needed",
+    "record_ids_of",
+    "running",
+    "timed_out",
+    "unlisted",
+]
 
 Counts = dict[str, int]
 
@@ -61,8 +73,16 @@ def running(coverage: Coverage, memory: Memory) -> list[str]:
     return listed + [record_id for record_id, backup_id in unlisted(coverage, memory).items() if backup_id in without_record]
 
 
+def has_begun(coverage: Coverage, *, since: float | None) -> bool:
+    """Return whether a record was made since this Dag run's task sent its first call.
+
+    :param since: Unix time (service) before which no call of this Dag run's task was sent, or None when none was.
+    """
+    return since is not None and any(_made_since(record, since) for _, record in coverage.records.values())
+
+
 def adoptable(coverage: Coverage, memory: Memory, *, since: float | None) -> dict[str, ReplicationRecord]:
-    """Return the records, not followed yet, that this task takes for its own: all that run, and all that began since it did.
+    """Return the records, not followed yet, that this task takes for its own: all that run, all that were made since it began.
 
     :param since: Unix time (service) before which no call of this Dag run's task was sent, or None when none was.
     """
@@ -71,8 +91,12 @@ def adoptable(coverage: Coverage, memory: Memory, *, since: float | None) -> dic
         for record_id, (_, record) in coverage.records.items()
         if record_id not in memory.followed
         and record.status != "skip"
-        and (not record.is_final or (since is not None and (record.created is None or record.created.timestamp() >= since)))
+        and (not record.is_final or (since is not None and _made_since(record, since)))
     }
+
+
+def _made_since(record: ReplicationRecord, since: float) -> bool:
+    return record.created is None or record.created.timestamp() >= since
 
 
 def record_ids_of(coverage: Coverage, memory: Memory) -> list[str]:

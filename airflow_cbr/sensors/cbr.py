@@ -28,8 +28,8 @@ class CbrReplicationSensor(BaseSensorOperator):
     """Wait until replication records have ended, and fail if one did not end in a copy.
 
     One look asks for all records at once (``GET /v3/{project_id}/backups?vault_id=..&show_replication=true``).
-    A record that is not listed is waited for: the service shows it with a delay. A record that ends in ``fail`` fails the sensor after all others have ended; so does one
-    that the service skipped, unless an earlier copy is recorded.
+    A record that is not listed is waited for: the service shows it with a delay. A record that ends in ``fail`` fails the sensor after all
+    others have ended; so does one that the service skipped, unless an earlier copy is recorded.
 
     :param vault_id: id of the source vault. (templated)
     :param replication_record_ids: the records to wait for: a list, or one id, for example ``replicate.output``. (templated)
