@@ -185,19 +185,17 @@ class AirflowStack:
             self._start_component("api-server", "api-server")
             self._start_component("dag-processor", "dag-processor")
             self._start_component("scheduler", "scheduler", NO_LOG_SERVER)
-            for number in range(1, self.triggerers + 1):
-                self.start_triggerer(f"triggerer-{number}")
+            for _ in range(self.triggerers):
+                self.start_triggerer()
             wait_until(self.api.healthy, limit=HEALTH_LIMIT, what="Airflow is healthy", check=self.check, every=0.25)
         except BaseException:
             self.stop()
             raise
 
-    def start_triggerer(self, name: str) -> Component:
-        """Start one more triggerer; it takes over the triggers that no living triggerer has.
-
-        :param name: a name that no component has yet.
-        """
-        return self._start_component(name, "triggerer", NO_LOG_SERVER)
+    def start_triggerer(self) -> Component:
+        """Start one more triggerer, ``triggerer-1``, ``triggerer-2``, ...; it takes over the triggers that no living one has."""
+        number = 1 + sum(name.startswith("triggerer-") for name in self.components)
+        return self._start_component(f"triggerer-{number}", "triggerer", NO_LOG_SERVER)
 
     def check(self) -> None:
         """Raise when a component has died, or when the caller's own check raises.
@@ -218,8 +216,6 @@ class AirflowStack:
             self._home = None
 
     def _start_component(self, name: str, *arguments: str) -> Component:
-        if name in self.components:
-            raise DemoError(f"the stack has a component named {name} already")
         component = Component(
             name,
             airflow_command(*arguments),

@@ -11,6 +11,7 @@ import psutil
 from airflow_cbr.demo.waiting import wait_until
 
 if TYPE_CHECKING:
+    from airflow_cbr.demo.components import Component
     from airflow_cbr.demo.stack import AirflowStack
 
 
@@ -33,6 +34,11 @@ def kill_task(stack: AirflowStack, task: dict[str, Any]) -> None:
     """Kill the process that runs a task instance with SIGKILL; its supervisor notices, and Airflow retries it."""
     pid = task_process(stack, task)
     os.kill(pid, signal.SIGKILL)
+
+
+def triggerers(stack: AirflowStack) -> list[Component]:
+    """Return the triggerers that run, the oldest first."""
+    return [component for name, component in stack.components.items() if name.startswith("triggerer-") and component.exit_code is None]
 
 
 def family(pid: int) -> list[psutil.Process]:

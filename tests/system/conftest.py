@@ -1,7 +1,7 @@
 """One real Airflow and one emulator for all system tests; each case has vaults of its own.
 
-The tests that use the stack form one group of pytest-xdist, so that one worker starts it, once. A test that wants many cases at once
-triggers them all and then waits for each: the stack runs 12 tasks at a time.
+The tests that use the stack lie in ``stack/``, which is one group (see ``tests.support.grouping``), so that one worker of pytest-xdist
+starts it, once. A test that wants many cases at once triggers them all and then waits for each: the stack runs 12 tasks at a time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 TEST_DAGS = HERE / "dags"
-GROUP = "airflow-stack"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -35,8 +34,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.system)
-            if "stack" in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.xdist_group(GROUP))
 
 
 @pytest.fixture(scope="session")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import timedelta
 
 from airflow.sdk import DAG, Param
 
 from airflow_cbr.operators.cbr import CbrReplicateCheckpointOperator
 
-for auth in ("aksk", "password"):
+for auth, deferrable in itertools.product(("aksk", "password"), (False, True)):
     with DAG(
-        dag_id=f"replicate_{auth}",
+        dag_id=f"replicate_{auth}_deferrable" if deferrable else f"replicate_{auth}",
         schedule=None,
         params={
             name: Param("", type="string") for name in ("vault_id", "destination_region", "destination_project_id", "destination_vault_id")
@@ -19,6 +20,7 @@ for auth in ("aksk", "password"):
     ):
         CbrReplicateCheckpointOperator(
             task_id="replicate",
+            deferrable=deferrable,
             cbr_conn_id=f"cbr_{auth}",
             vault_id="{{ params.vault_id }}",
             destination_region="{{ params.destination_region }}",
