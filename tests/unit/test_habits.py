@@ -1,0 +1,53 @@
+"""The rules of tests/conftest.py hold: nothing is skipped in silence, and nothing of the developer's own is seen."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def run_pytest(folder: Path, code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    (folder / "test_it.py").write_text(f"import os\nimport pytest\n\n{code}\n")
+    (folder / "pytest.ini").write_text(f"[pytest]\npythonpath = '{REPOSITORY}'\naddopts = -p tests.conftest -p no:cacheprovider\n")
+    command = [sys.executable, "-m", "pytest", "-q", str(folder)]
+    return subprocess.run(command, cwd=REPOSITORY, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def test_it(): pytest.skip('not today')",
+        "@pytest.mark.skip(reason='not today')\ndef test_it(): pass",
+        "@pytest.mark.xfail(reason='not today')\ndef test_it(): assert False",
+        "pytest.skip('not today', allow_module_level=True)",
+        "nothing = pytest.importorskip('a_module_that_is_not_there', reason='not today')",
+    ],
+    ids=["in the test", "mark", "xfail", "module", "import"],
+)
+def test_a_skip_fails_the_run(code: str, tmp_path: Path) -> None:
+    run = run_pytest(tmp_path, code)
+
+    assert run.returncode in (1, 2), run.stdout
+    assert "ALLOWED_SKIPS" in run.stdout
+    assert "not today" in run.stdout
+
+
+def test_a_test_sees_a_home_and_an_airflow_of_its_own(tmp_path: Path) -> None:
+    code = (
+        "def test_it(real_environment):\n"
+        "    assert 'AIRFLOW_CONN_CBR' not in os.environ\n"
+        "    assert 'HUAWEICLOUD_SDK_AK' not in os.environ\n"
+        "    assert os.environ['HOME'] != real_environment['HOME']\n"
+        "    assert os.environ['AIRFLOW_HOME'].startswith(os.environ['HOME'])\n"
+        "    assert real_environment['AIRFLOW_CONN_CBR'] == 'x://'\n"
+    )
+
+    run = run_pytest(tmp_path, code, AIRFLOW_CONN_CBR="x://", HUAWEICLOUD_SDK_AK="x", HOME=str(tmp_path))
+
+    assert run.returncode == 0, run.stdout
