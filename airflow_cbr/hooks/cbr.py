@@ -49,6 +49,20 @@ class CbrHook(BaseHook):
         self._region = region
         self._project_id = project_id
 
+    @staticmethod
+    def get_connection_form_widgets() -> dict[str, Any]:
+        """Return the form's fields for Airflow 3.1; newer versions read them from the provider's metadata."""
+        from airflow_cbr.hooks.legacy_form import connection_form_widgets
+
+        return connection_form_widgets()
+
+    @staticmethod
+    def get_ui_field_behaviour() -> dict[str, Any]:
+        """Return labels, placeholders and hidden fields for Airflow 3.1; newer versions read them from the provider's metadata."""
+        from airflow_cbr.hooks.legacy_form import ui_field_behaviour
+
+        return ui_field_behaviour()
+
     # --- the connection -----------------------------------------------------------------------------------------------
 
     @cached_property

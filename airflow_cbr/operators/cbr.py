@@ -149,10 +149,14 @@ class CbrReplicateCheckpointOperator(BaseOperator):
         :param event: the event of :class:`~airflow_cbr.triggers.cbr.CbrReplicationTrigger` or ``CbrPauseTrigger``.
         :return: the replication record ids that were accepted or adopted in this Dag run.
         """
-        from airflow_cbr.triggers.events import memory_of
+        from airflow_cbr.replication.submit import TROUBLES_LIMIT
+        from airflow_cbr.triggers.events import Wake, memory_of, wake_of
 
         try:
             memory = memory_of(event)
+            if wake_of(event) is Wake.REFUSED:
+                # The trigger has seen it persist; one more look says so in this task's own words.
+                memory.troubles = TROUBLES_LIMIT
         except CbrError as error:
             raise_for_airflow(error)
         return self._replicate(context, memory)
@@ -219,7 +223,7 @@ class CbrReplicateCheckpointOperator(BaseOperator):
 
     def _order(self) -> Order:
         poll_interval, max_poll_interval = check_intervals(self.poll_interval, self.max_poll_interval)
-        is_mapped_over = self.has_dag() and next(iter(self.iter_mapped_dependants()), None) is not None
+        is_mapped_over = self.has_dag() and next(iter(self.iter_mapped_dependants()), None) is not None  # type: ignore[no-untyped-call]
         return Order(
             vault_id=self.vault_id,
             destination=check_destination(

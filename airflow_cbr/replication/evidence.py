@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.api.models import OperationLog
+    from airflow_cbr.replication.coverage import Destination
     from airflow_cbr.replication.memory import Memory
     from airflow_cbr.replication.order import Order
 
-__all__ = ["CLOCK_MARGIN", "Witness"]
+__all__ = ["CLOCK_MARGIN", "Witness", "newest_logs", "standing_by_log"]
 
 CLOCK_MARGIN: Final = timedelta(seconds=5)
 """How far the service's ``Date`` header and its rows' times may lie apart; the header has whole seconds."""
@@ -85,7 +86,7 @@ class Witness:
                 continue
             standing, reason = Standing.IN_FLIGHT, f"record {record_id} was accepted and is not listed yet"
             if settled:
-                standing, reason = _standing_by_log(logs.get(backup_id), record_id)
+                standing, reason = standing_by_log(logs.get(backup_id), record_id)
             backup = listed.backup if listed is not None else Backup(id=backup_id, name="a backup that is not listed any more")
             standings[backup_id] = BackupStanding(backup, standing, reason)
         return replace(coverage, standings=standings)
@@ -109,23 +110,43 @@ class Witness:
         since = memory.began or (memory.unsettled_until or self._service_now()) - order.settle_time
         start = datetime.fromtimestamp(since, tz=UTC) - CLOCK_MARGIN
         with self._at(Step.LOOK_AT_LOG):
-            rows = list(self._client.list_operation_logs(operation_type="replication", vault_id=order.vault_id, start_time=start))
-            if not rows:
-                # Whether the service fills in the vault of a replication is not documented.
-                rows = list(self._client.list_operation_logs(operation_type="replication", start_time=start))
-        found: dict[str, OperationLog] = {}
-        for row in sorted(rows, key=lambda row: row.created or _BEGINNING):
-            copy = row.replication
-            here = (copy.destination_region, copy.destination_project_id) == (order.destination.region, order.destination.project_id)
-            recent = row.created is None or row.created >= start
-            backup_id = copy.source_backup_id
-            if here and recent and backup_id is not None and backup_id in backup_ids:
-                found[backup_id] = row
-        return found
+            logs = newest_logs(self._client, order.vault_id, destination=order.destination, since=start)
+        return {backup_id: row for backup_id, row in logs.items() if backup_id in backup_ids}
 
 
-def _standing_by_log(row: OperationLog | None, record_id: str) -> tuple[Standing, str]:
-    """Return where a copy stands whose record is gone, with the reason in words."""
+def newest_logs(
+    client: CbrClient, vault_id: str, *, destination: Destination | None = None, since: datetime | None = None
+) -> dict[str, OperationLog]:
+    """Return the newest replication log of each backup of a vault, by backup id.
+
+    :param client: a client of the source region and project.
+    :param vault_id: the source vault. Whether the service fills it in for replications is not documented, so the logs of all vaults
+        are asked for when this one has none.
+    :param destination: only copies to its region and project count. Default: all.
+    :param since: only logs created then or later, in the service's clock. Default: all that the service keeps.
+    """
+    rows = list(client.list_operation_logs(operation_type="replication", vault_id=vault_id, start_time=since))
+    if not rows:
+        rows = list(client.list_operation_logs(operation_type="replication", start_time=since))
+    found: dict[str, OperationLog] = {}
+    for row in sorted(rows, key=lambda row: row.created or _BEGINNING):
+        copy = row.replication
+        elsewhere = destination is not None and (copy.destination_region, copy.destination_project_id) != (
+            destination.region,
+            destination.project_id,
+        )
+        old = since is not None and row.created is not None and row.created < since
+        if copy.source_backup_id and not elsewhere and not old:
+            found[copy.source_backup_id] = row
+    return found
+
+
+def standing_by_log(row: OperationLog | None, record_id: str) -> tuple[Standing, str]:
+    """Return where a copy stands whose record is gone, with the reason in words.
+
+    :param row: the copy's newest operation log, if there is one.
+    :param record_id: the record that is not listed any more.
+    """
     if row is None:
         return Standing.LOST, f"record {record_id} is gone, and the operation log does not know the copy"
     told = f"record {record_id} is gone; operation log {row.id} says {row.status}"

@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_cbr.exceptions import CbrReplicationFailedError
-from airflow_cbr.replication.coverage import failure_of, name_of, success_beside
+from airflow_cbr.replication.coverage import Standing, failure_of, name_of, success_beside
+from airflow_cbr.replication.evidence import newest_logs, standing_by_log
 from airflow_cbr.replication.progress import Progress, measure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
+    from airflow_cbr.api.client import CbrClient
     from airflow_cbr.api.models import Backup, ReplicationRecord
 
-__all__ = ["RecordsSeen", "find_records"]
+__all__ = ["RecordsGone", "RecordsSeen", "find_records", "gone_records"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,15 @@ class RecordsSeen:
         """
         return measure((record for _, record in self.listed.values()), unlisted=len(self.unlisted), now=now)
 
-    def failure(self) -> CbrReplicationFailedError | None:
+    def failure(self, gone: Sequence[str] = ()) -> CbrReplicationFailedError | None:
         """Return what is wrong with records that have all ended; None when every backup was copied.
 
         A record that ended in ``skip`` copied nothing. It passes only where another record shows that the copy was there before.
+
+        :param gone: what is wrong with records that are not listed any more.
+        :return: a permanent error: a record that has ended never changes again.
         """
-        problems = []
+        problems = list(gone)
         for backup, record in self.listed.values():
             if record.status == "fail":
                 problems.append(f"{name_of(backup)}: {failure_of(record)}")
@@ -60,10 +65,23 @@ class RecordsSeen:
         if not problems:
             return None
         return CbrReplicationFailedError(
-            f"{len(problems)} of {len(self.listed)} replication records did not end in a copy.",
+            f"{len(problems)} of {len(self.listed) + len(self.unlisted)} replication records did not end in a copy.",
             problems=problems,
             advice="Run the replicate task again: it asks for the failed backups alone.",
+            permanent=True,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsGone:
+    """What the operation log says of records that were listed once and are not any more.
+
+    :param running: ids of the records whose copies still run.
+    :param problems: one line for each copy that failed, or that the log does not know.
+    """
+
+    running: list[str]
+    problems: list[str]
 
 
 def find_records(backups: Iterable[Backup], record_ids: Iterable[str]) -> RecordsSeen:
@@ -80,3 +98,21 @@ def find_records(backups: Iterable[Backup], record_ids: Iterable[str]) -> Record
             if record.id in wanted:
                 listed[record.id] = (backup, record)
     return RecordsSeen(listed, [record_id for record_id in wanted if record_id not in listed])
+
+
+def gone_records(client: CbrClient, vault_id: str, vanished: Mapping[str, str]) -> RecordsGone:
+    """Ask the operation log for copies whose records have vanished, before they are called lost.
+
+    :param client: a client of the source region and project.
+    :param vault_id: the source vault.
+    :param vanished: backup id by record id.
+    """
+    logs = newest_logs(client, vault_id)
+    running, problems = [], []
+    for record_id, backup_id in vanished.items():
+        standing, reason = standing_by_log(logs.get(backup_id), record_id)
+        if standing is Standing.IN_FLIGHT:
+            running.append(record_id)
+        elif standing is not Standing.SUCCEEDED:
+            problems.append(f"backup {backup_id}: {standing} ({reason})")
+    return RecordsGone(running, problems)

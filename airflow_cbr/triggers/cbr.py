@@ -159,7 +159,7 @@ class CbrReplicationTrigger(BaseTrigger):
         return {record_id: sight.unlisted[record_id] for record_id, since in unlisted_since.items() if now - since >= self.unlisted_for}
 
     def _event(self, wake: Wake, **more: Any) -> TriggerEvent:
-        return TriggerEvent({"wake": str(wake), "memory": self.memory, **more})  # type: ignore[no-untyped-call]
+        return TriggerEvent({"wake": str(wake), "memory": self.memory, "deadline": self.deadline, **more})  # type: ignore[no-untyped-call]
 
 
 class CbrPauseTrigger(BaseTrigger):

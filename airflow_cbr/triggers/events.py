@@ -8,7 +8,7 @@ from typing import Any
 from airflow_cbr.exceptions import CbrProtocolError
 from airflow_cbr.replication.memory import Memory
 
-__all__ = ["Wake", "memory_of", "wake_of"]
+__all__ = ["Wake", "deadline_of", "lost_of", "memory_of", "wake_of"]
 
 
 class Wake(StrEnum):
@@ -51,3 +51,29 @@ def memory_of(event: Any) -> Memory:
         return Memory.load(event.get("memory"))
     except ValueError:
         raise CbrProtocolError("The deferred wait ended with an event that carries no memory of what was sent.") from None
+
+
+def deadline_of(event: Any) -> float:
+    """Return the deadline of the wait that has woken its task.
+
+    :param event: a trigger event's payload.
+    :raises CbrProtocolError: when the event cannot be read, or carries no deadline.
+    """
+    wake_of(event)
+    deadline = event.get("deadline")
+    if isinstance(deadline, bool) or not isinstance(deadline, int | float):
+        raise CbrProtocolError("The deferred wait ended with an event that carries no deadline.")
+    return float(deadline)
+
+
+def lost_of(event: Any) -> dict[str, str]:
+    """Return backup id by record id for the records that were listed once and are not any more.
+
+    :param event: a trigger event's payload.
+    :raises CbrProtocolError: when the event cannot be read.
+    """
+    wake_of(event)
+    lost = event.get("lost") or {}
+    if not isinstance(lost, dict):
+        raise CbrProtocolError("The deferred wait ended with an event whose lost records cannot be read.")
+    return {str(record_id): str(backup_id) for record_id, backup_id in lost.items() if backup_id}
