@@ -134,8 +134,8 @@ class CbrReplicationSensor(BaseSensorOperator):
             self._reported = progress.change_key
         if seen.unfinished or any(record_id not in vanished for record_id in seen.unlisted) or (gone and gone.running):
             return False
-        if error := seen.failure(gone.problems if gone else ()):
-            raise error
+        if failure := seen.failure(gone.problems if gone else ()):
+            raise failure
         return True
 
     def _defer_until_done(self, context: Context, deadline: float) -> None:
