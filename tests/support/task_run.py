@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
+import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from airflow_cbr.emulator.world import DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_VAULT
+from airflow_cbr.operators.cbr import CbrReplicateCheckpointOperator, CbrVerifyReplicationOperator
 
 if TYPE_CHECKING:
     import pytest
@@ -72,6 +75,16 @@ class TaskState:
         self.kept[key] = json.dumps(value)
 
 
+class _Lines(logging.Handler):
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line, with the traceback that belongs to it."""
+        self._lines.append(logging.Formatter("%(levelname)s %(message)s").format(record))
+
+
 @dataclass
 class TaskRun:
     """A task instance over its attempts.
@@ -90,7 +103,21 @@ class TaskRun:
     """The XComs of the newest attempt."""
     pushes: list[tuple[str, Any]] = field(default_factory=list)
     """Every push of every attempt."""
+    lines: list[str] = field(default_factory=list)
+    """Every line that the task logged, as it was before Airflow masks secrets in it."""
     run_after: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def __post_init__(self) -> None:
+        """Take the task's log: Airflow's own goes to wherever standard output was when it was set up."""
+        logger = logging.getLogger(f"tests.task.{uuid.uuid4()}")
+        logger.setLevel(logging.DEBUG)
+        logger.addHandler(_Lines(self.lines))
+        self.task._cached_logger = logger
+
+    @property
+    def log(self) -> str:
+        """Return what the task logged."""
+        return "\n".join(self.lines)
 
     @property
     def max_tries(self) -> int:
@@ -128,3 +155,23 @@ class TaskRun:
         if result is not None:
             self.xcom_push("return_value", result)
         return result
+
+
+def replicating(cls: type[CbrReplicateCheckpointOperator] = CbrReplicateCheckpointOperator, **changes: Any) -> TaskRun:
+    """Return a run of the replicate operator in the default world, with intervals that suit short copies.
+
+    :param cls: the operator, or a subclass that watches its steps.
+    :param changes: parameters that differ.
+    """
+    run = {name: changes.pop(name) for name in ("store", "params", "run_after") if name in changes}
+    quick = {"poll_interval": 0.1, "max_poll_interval": 0.2, "settle_time": 1.0, "timeout": 60.0}
+    return TaskRun(cls(**{"task_id": "replicate", **IDS, **quick, **changes}), **run)
+
+
+def verifying(replication_record_ids: Any, **changes: Any) -> TaskRun:
+    """Return a run of the verify operator in the default world.
+
+    :param replication_record_ids: the records to verify.
+    :param changes: parameters that differ.
+    """
+    return TaskRun(CbrVerifyReplicationOperator(**{"task_id": "verify", **IDS, **changes}, replication_record_ids=replication_record_ids))
