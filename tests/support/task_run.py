@@ -106,6 +106,8 @@ class TaskRun:
     lines: list[str] = field(default_factory=list)
     """Every line that the task logged, as it was before Airflow masks secrets in it."""
     run_after: datetime = field(default_factory=lambda: datetime.now(UTC))
+    cleared_after: int = 0
+    """Number of the attempt after which the task was cleared."""
 
     def __post_init__(self) -> None:
         """Take the task's log: Airflow's own goes to wherever standard output was when it was set up."""
@@ -121,14 +123,22 @@ class TaskRun:
 
     @property
     def max_tries(self) -> int:
-        """Return what Airflow says: the task's retries, while nothing was cleared."""
-        return self.task.retries or 0
+        """Return what Airflow says: the task's retries, on top of the attempts before the last clear."""
+        return self.cleared_after + (self.task.retries or 0)
 
     def xcom_push(self, key: str, value: Any) -> None:
         """Record an XCom; it must be JSON."""
         value = json.loads(json.dumps(value))
         self.xcoms[key] = value
         self.pushes.append((key, value))
+
+    def followed_by(self, later: TaskRun) -> TaskRun:
+        """Let a run go on as the next attempt of this one, with what Airflow keeps from attempt to attempt.
+
+        :param later: a run of another operator for the same task.
+        """
+        later.try_number, later.store, later.run_after = self.try_number, self.store, self.run_after
+        return later
 
     def context(self) -> dict[str, Any]:
         """Return the context of the attempt."""

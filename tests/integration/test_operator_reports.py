@@ -1,0 +1,336 @@
+"""What the replicate operator tells: record ids and counts in XCom, the log, the reasons of a failure, limits, timeout, and a kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_cbr.emulator.world import BACKUPS, SOURCE_PROJECT, SOURCE_VAULT
+from airflow_cbr.exceptions import CbrLimitError, CbrReplicationFailedError, CbrReplicationTimeoutError
+from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, CbrVaultLink, console_url
+from airflow_cbr.operators.cbr import CbrReplicateCheckpointOperator, CbrVerifyReplicationOperator
+from airflow_cbr.replication.steps import Step
+from tests.support.task_run import IDS, TaskRun, replicating, set_connection
+
+if TYPE_CHECKING:
+    from airflow.sdk import DAG
+
+    from tests.support.emulator import EmulatorServer
+
+
+def calls(emulator: EmulatorServer) -> list[str]:
+    return [call["call"] for call in emulator.control.ledger()["calls"]]
+
+
+def record_ids_by_backup(emulator: EmulatorServer) -> dict[str, str]:
+    return {entry["backup_id"]: entry["record_id"] for entry in emulator.control.ledger()["replications"]}
+
+
+class StoppedError(Exception):
+    """The task is stopped half-way."""
+
+
+class StoppedAfterPublishing(CbrReplicateCheckpointOperator):
+    """Fails as soon as the record ids are pushed."""
+
+    def at_step(self, step: Step, moment: str) -> None:
+        if (step, moment) == (Step.PUBLISH, "after"):
+            raise StoppedError
+
+
+# --- XCom -----------------------------------------------------------------------------------------------------------------
+
+
+def test_the_record_ids_are_pushed_at_once_and_are_there_when_the_task_fails_later(emulator: EmulatorServer) -> None:
+    emulator.control.switch(copy_seconds=3600)
+    run = replicating(StoppedAfterPublishing)
+    with pytest.raises(StoppedError):
+        run.attempt()
+    assert sorted(run.xcoms["return_value"]) == sorted(record_ids_by_backup(emulator).values())
+    assert run.xcoms["replication"] | {"accepted": 3, "adopted": 0} == run.xcoms["replication"]
+    assert emulator.control.requests()["ListBackups"] == 1, "pushed before the next look"
+
+
+def test_the_next_attempt_pushes_them_again_since_airflow_has_cleared_them(emulator: EmulatorServer) -> None:
+    run = replicating(StoppedAfterPublishing, retries=3)
+    with pytest.raises(StoppedError):
+        run.attempt()
+    again = run.followed_by(replicating(retries=3))
+    assert sorted(again.attempt()) == sorted(record_ids_by_backup(emulator).values())
+    counts = again.xcoms["replication"]
+    assert (counts["accepted"], counts["adopted"], counts["succeeded"]) == (0, 3, 3)
+    assert calls(emulator) == ["CopyCheckpoint"]
+
+
+def test_the_xcoms_are_the_contracts_and_nothing_else(emulator: EmulatorServer) -> None:
+    emulator.control.add_backup(SOURCE_VAULT, status="error")
+    run = replicating()
+    record_ids = run.attempt()
+    assert run.xcoms == {
+        "return_value": record_ids,
+        "replication": {
+            "source": {"region": "cn-north-4", "project_id": SOURCE_PROJECT, "vault_id": SOURCE_VAULT},
+            "destination": {
+                "region": IDS["destination_region"],
+                "project_id": IDS["destination_project_id"],
+                "vault_id": IDS["destination_vault_id"],
+            },
+            "accepted": 3,
+            "adopted": 0,
+            "already": 0,
+            "succeeded": 3,
+            "failed": 0,
+            "skipped": 1,
+            "missing": 0,
+        },
+        CONSOLE_XCOM_KEY: "https://console.huaweicloud.com/cbr/?region=cn-north-4",
+    }
+
+
+def test_the_returned_ids_leave_out_a_failed_record_that_a_newer_one_has_replaced(emulator: EmulatorServer) -> None:
+    emulator.control.fault("copy_fails", backup_id=BACKUPS[1])
+    run = replicating(retries=1)
+    with pytest.raises(CbrReplicationFailedError):
+        run.attempt()
+    first = record_ids_by_backup(emulator)
+    assert sorted(run.xcoms["return_value"]) == sorted(first.values())
+    again = run.attempt()
+    now = record_ids_by_backup(emulator)
+    assert sorted(again) == sorted(now.values())
+    assert first[BACKUPS[1]] not in again
+    assert run.xcoms["replication"]["succeeded"] == 3
+
+
+# --- the log ----------------------------------------------------------------------------------------------------------------
+
+
+def test_before_the_call_the_log_says_what_will_be_copied(emulator: EmulatorServer) -> None:
+    lines_before_the_call: list[str] = []
+
+    class Watched(CbrReplicateCheckpointOperator):
+        def at_step(self, step: Step, moment: str) -> None:
+            if (step, moment) == (Step.REPLICATE_VAULT, "before"):
+                lines_before_the_call.extend(run.lines)
+
+    replicating().attempt()
+    emulator.control.advance(24 * 3600)
+    emulator.control.add_backup(SOURCE_VAULT, resource_size=123)
+    run = replicating(Watched)
+    run.attempt()
+    assert any("About to replicate 1 of 4 backups, at most 123 GB" in line for line in lines_before_the_call)
+
+
+def test_each_record_is_named_with_its_backup_when_it_is_accepted(emulator: EmulatorServer) -> None:
+    run = replicating()
+    run.attempt()
+    for backup_id, record_id in record_ids_by_backup(emulator).items():
+        assert any(backup_id in line and record_id in line and "accepted" in line for line in run.lines)
+
+
+# --- copies that do not end well --------------------------------------------------------------------------------------------
+
+
+def test_a_failed_copy_fails_the_task_with_code_reason_and_name_after_all_others_have_ended(emulator: EmulatorServer) -> None:
+    emulator.control.switch(copy_seconds=0.5)
+    emulator.control.fault("copy_fails", backup_id=BACKUPS[0], fail_code="BackupService.1006", fail_reason="No room in the lift.")
+    # The failed one ends first.
+    emulator.control.fault("copy_waits", backup_id=BACKUPS[2], seconds=1.0)
+    run = replicating()
+    with pytest.raises(CbrReplicationFailedError) as caught:
+        run.attempt()
+    text = str(caught.value)
+    assert "nightly-ecs-web-01" in text
+    assert record_ids_by_backup(emulator)[BACKUPS[0]] in text
+    assert "BackupService.1006: No room in the lift." in text
+    assert "nightly-ecs-app-01" not in text
+    outcomes = {entry["backup_id"]: entry["outcome"] for entry in emulator.control.ledger()["replications"]}
+    assert outcomes == {BACKUPS[0]: "fail", BACKUPS[1]: "success", BACKUPS[2]: "success"}
+    counts = run.xcoms["replication"]
+    assert (counts["succeeded"], counts["failed"]) == (2, 1)
+    assert sorted(run.xcoms["return_value"]) == sorted(record_ids_by_backup(emulator).values())
+
+
+def test_a_retry_asks_for_the_failed_backup_alone(emulator: EmulatorServer) -> None:
+    emulator.control.fault("copy_fails", backup_id=BACKUPS[0])
+    run = replicating(retries=2)
+    with pytest.raises(CbrReplicationFailedError):
+        run.attempt()
+    run.attempt()
+    replications = [entry["backup_id"] for entry in emulator.control.ledger()["replications"]]
+    assert sorted(replications) == sorted([*BACKUPS, BACKUPS[0]])
+    assert emulator.control.ledger()["duplicates"] == []
+
+
+def test_an_extra_info_in_text_is_read_as_well(emulator: EmulatorServer) -> None:
+    emulator.control.switch(extra_info_as_text=True)
+    emulator.control.fault("copy_fails", backup_id=BACKUPS[0], fail_code="BackupService.1006", fail_reason="No room in the lift.")
+    with pytest.raises(CbrReplicationFailedError, match=r"BackupService\.1006: No room in the lift\."):
+        replicating().attempt()
+
+
+# --- limits -----------------------------------------------------------------------------------------------------------------
+
+
+def test_max_backups_refuses_more_before_anything_is_sent(emulator: EmulatorServer) -> None:
+    with pytest.raises(AirflowFailException, match=r"3 backups would be replicated, more than max_backups=2. Nothing was sent.") as caught:
+        replicating(max_backups=2).attempt()
+    assert isinstance(caught.value.__cause__, CbrLimitError)
+    assert calls(emulator) == []
+    assert len(replicating(max_backups=3).attempt()) == 3
+
+
+def test_max_backups_counts_what_would_be_copied_and_not_what_there_is(emulator: EmulatorServer) -> None:
+    replicating().attempt()
+    emulator.control.advance(24 * 3600)
+    emulator.control.add_backup(SOURCE_VAULT)
+    assert len(replicating(max_backups=1).attempt()) == 1
+
+
+@pytest.fixture
+def dag() -> DAG:
+    from airflow.sdk import DAG
+
+    return DAG("night", schedule=None)
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+def test_more_ids_than_can_be_mapped_over_are_refused_before_anything_is_sent(
+    emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch, dag: DAG, mapped: bool
+) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "2")
+    run = replicating(dag=dag)
+    if mapped:
+        CbrVerifyReplicationOperator.partial(task_id="verify", dag=dag, **IDS).expand(replication_record_ids=run.task.output)
+        with pytest.raises(AirflowFailException, match=r"3 record ids .* \[core\] max_map_length=2. Nothing was sent"):
+            run.attempt()
+        assert calls(emulator) == []
+    else:
+        CbrVerifyReplicationOperator(task_id="verify", dag=dag, replication_record_ids=run.task.output, **IDS)
+        assert len(run.attempt()) == 3
+
+
+# --- the timeout ------------------------------------------------------------------------------------------------------------
+
+
+def test_when_the_timeout_passes_the_task_is_not_retried_the_copies_go_on_and_the_message_says_what_to_do(
+    emulator: EmulatorServer,
+) -> None:
+    emulator.control.fault("copy_waits", backup_id=BACKUPS[0])
+    run = replicating(timeout=1, retries=3)
+    with pytest.raises(AirflowFailException) as caught:
+        run.attempt()
+    cause = caught.value.__cause__
+    assert isinstance(cause, CbrReplicationTimeoutError)
+    waiting = record_ids_by_backup(emulator)[BACKUPS[0]]
+    assert cause.running == [waiting]
+    assert f"1 copies still run: {waiting}" in str(caught.value)
+    assert "Clear this task to go on waiting" in str(caught.value)
+    counts = run.xcoms["replication"]
+    assert (counts["accepted"], counts["succeeded"]) == (3, 2)
+    assert {entry["outcome"] for entry in emulator.control.ledger()["replications"]} == {"in_flight", "success"}
+
+
+def test_the_timeout_counts_from_the_first_attempt(emulator: EmulatorServer) -> None:
+    emulator.control.fault("copy_waits", backup_id=BACKUPS[0])
+    began = time.time()
+    run = replicating(StoppedAfterPublishing, timeout=1.5, retries=3)
+    with pytest.raises(StoppedError):
+        run.attempt()
+    again = run.followed_by(replicating(timeout=1.5, retries=3))
+    while time.time() < began + 1.6:
+        time.sleep(0.05)
+    with pytest.raises(AirflowFailException, match=r"timeout of (1.5|2) s"):
+        again.attempt()
+    assert calls(emulator) == ["CopyCheckpoint"]
+    assert again.pushes[-2][0] == "return_value", "what is known is pushed before it fails"
+
+
+def test_a_clear_gives_the_timeout_anew(emulator: EmulatorServer) -> None:
+    emulator.control.switch(copy_seconds=2)
+    run = replicating(timeout=0.5, retries=1)
+    with pytest.raises(AirflowFailException, match="timeout"):
+        run.attempt()
+    # Airflow adds the task's retries to the number of the attempt that was cleared.
+    cleared = run.followed_by(replicating(timeout=30, retries=1))
+    cleared.cleared_after = 1
+    assert len(cleared.attempt()) == 3
+    assert calls(emulator) == ["CopyCheckpoint"]
+
+
+# --- a kill -------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_killed_task_says_which_copies_go_on(emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    emulator.control.switch(copy_seconds=1.0)
+    run = replicating()
+    waits: list[float] = []
+    sleep = time.sleep
+
+    def killed_while_waiting(seconds: float) -> None:
+        if not waits:
+            os.kill(os.getpid(), signal.SIGTERM)
+        waits.append(seconds)
+        sleep(seconds)
+
+    # A worker calls on_kill in the handler of SIGTERM, whatever runs at that moment.
+    before = signal.signal(signal.SIGTERM, lambda *_: run.task.on_kill())
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr("airflow_cbr.operators.cbr.time.sleep", killed_while_waiting)
+            run.attempt()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    (warning,) = [line for line in run.lines if line.startswith("WARNING")]
+    assert "no cancel, these replication records keep running" in warning
+    assert all(record_id in warning for record_id in record_ids_by_backup(emulator).values())
+
+
+def test_a_task_without_running_copies_has_nothing_to_say_when_it_is_killed(emulator: EmulatorServer) -> None:
+    run = replicating()
+    run.task.on_kill()
+    run.attempt()
+    run.task.on_kill()
+    assert not [line for line in run.lines if line.startswith("WARNING")]
+
+
+# --- the link -----------------------------------------------------------------------------------------------------------------
+
+
+def test_the_link_leads_to_the_console_of_the_source_region(emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_connection(monkeypatch, emulator.url, cloud="myhuaweicloud.eu")
+    run = replicating()
+    (link,) = run.task.operator_extra_links
+    assert isinstance(link, CbrVaultLink)
+    monkeypatch.setattr("airflow_cbr.links.cbr.XCom.get_value", lambda *, key, ti_key: run.xcoms.get(key))
+    key: Any = None
+    assert link.get_link(run.task, ti_key=key) == ""
+    run.attempt()
+    assert link.get_link(run.task, ti_key=key) == "https://console.huaweicloud.eu/cbr/?region=cn-north-4"
+
+
+def test_the_link_of_a_cloud_of_another_name() -> None:
+    assert console_url("eu-de", "otc.t-systems.com") == "https://console.otc.t-systems.com/cbr/?region=eu-de"
+
+
+# --- default_args -------------------------------------------------------------------------------------------------------------
+
+
+def test_default_args_fill_the_parameters(emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.sdk import DAG
+
+    set_connection(monkeypatch, emulator.url, conn_id="from_default_args")
+    monkeypatch.delenv("AIRFLOW_CONN_HUAWEICLOUD_CBR_DEFAULT")
+    shared = {**IDS, "cbr_conn_id": "from_default_args", "destination_conn_id": "from_default_args", "retry_delay": timedelta(seconds=1)}
+    with DAG("night", schedule=None, default_args=shared):
+        replicate = CbrReplicateCheckpointOperator(task_id="replicate", poll_interval=0.1, max_poll_interval=0.2)  # type: ignore[call-arg]
+        verify = CbrVerifyReplicationOperator(task_id="verify", replication_record_ids=[])  # type: ignore[call-arg]
+    assert replicate.vault_id == verify.vault_id == SOURCE_VAULT
+    assert replicate.cbr_conn_id == verify.destination_conn_id == "from_default_args"
+    assert len(TaskRun(replicate).attempt()) == 3
+    assert TaskRun(verify).attempt()["verified"] == 3
