@@ -108,15 +108,17 @@ class Component:
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.05)
 
-    def tail(self, lines: int = 25) -> str:
+    def tail(self, lines: int = 25, *, without: str | None = None) -> str:
         """Return the last lines of the output.
 
         :param lines: how many. Default: 25.
+        :param without: leave out lines that contain this. Default: none.
         """
         try:
-            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+            output = self.log.read_text(errors="replace").splitlines()
         except FileNotFoundError:
             return ""
+        return "\n".join([line for line in output if without is None or without not in line][-lines:])
 
     def check(self) -> None:
         """Raise when the process has ended although nobody has stopped it.

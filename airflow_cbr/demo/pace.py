@@ -1,4 +1,4 @@
-"""How often the tasks of the demo look: the operator's own pace is made for copies that take hours, the emulator's take seconds.
+"""How often the tasks of the demo look, and how soon they retry: the operator's own pace is made for copies that take hours, the emulator's take seconds.
 
 A cluster policy does it (``airflow_local_settings.py`` in ``AIRFLOW_HOME``), so the example Dags stay as users run them.
 """
@@ -6,6 +6,7 @@ A cluster policy does it (``airflow_local_settings.py`` in ``AIRFLOW_HOME``), so
 from __future__ import annotations
 
 import inspect
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -37,14 +38,16 @@ def install_pace(home: Path, seconds: float) -> None:
 
 
 def set_pace(task: Any, seconds: float) -> None:
-    """Set the intervals of a task that waits, in a mapped one its common arguments; leave any other task alone.
+    """Set the intervals of a task that waits, and the pause before a retry of any task; in a mapped one, its common arguments.
 
     :param task: an operator, or a mapped operator.
-    :param seconds: time between two looks.
+    :param seconds: time between two looks, and before a retry.
     """
-    for name in INTERVALS:
-        if isinstance(mapped := getattr(task, "partial_kwargs", None), dict):
-            if name in inspect.signature(task.operator_class).parameters:
-                mapped[name] = seconds
-        elif hasattr(task, name):
-            setattr(task, name, seconds)
+    values = {**dict.fromkeys(INTERVALS, seconds), "retry_delay": timedelta(seconds=seconds)}
+    if isinstance(mapped := getattr(task, "partial_kwargs", None), dict):
+        accepted = {*inspect.signature(task.operator_class).parameters, "retry_delay"}
+        mapped.update({name: value for name, value in values.items() if name in accepted})
+        return
+    for name, value in values.items():
+        if hasattr(task, name):
+            setattr(task, name, value)

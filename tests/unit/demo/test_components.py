@@ -125,3 +125,11 @@ def test_a_program_that_is_not_there_is_a_demo_error(tmp_path: Path) -> None:
 
     with pytest.raises(DemoError, match="part cannot be started"):
         component.start()
+
+
+def test_the_end_of_the_output_can_leave_noise_out(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    component = Component("part", [], environment={}, directory=tmp_path, log=log)
+    log.write_text("first\nthe reason\n" + "noise again\n" * 50)
+
+    assert component.tail(1, without="noise") == "the reason"

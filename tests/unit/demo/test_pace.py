@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow.sdk import DAG, BaseOperator
@@ -24,7 +25,7 @@ def _replicate() -> CbrReplicateCheckpointOperator:
     )
 
 
-def test_a_waiting_task_gets_the_pace_and_another_task_gets_nothing() -> None:
+def test_a_waiting_task_gets_the_pace_and_another_task_only_its_retries() -> None:
     replicate = _replicate()
     other = BaseOperator(task_id="other")
     before = set(vars(other))
@@ -34,6 +35,7 @@ def test_a_waiting_task_gets_the_pace_and_another_task_gets_nothing() -> None:
 
     assert (replicate.poll_interval, replicate.max_poll_interval) == (2.0, 2.0)
     assert set(vars(other)) == before
+    assert replicate.retry_delay == other.retry_delay == timedelta(seconds=2)
 
 
 def test_a_mapped_task_gets_the_pace_for_all_its_instances() -> None:
@@ -48,6 +50,7 @@ def test_a_mapped_task_gets_the_pace_for_all_its_instances() -> None:
 
     assert (mapped.partial_kwargs["poll_interval"], mapped.partial_kwargs["max_poll_interval"]) == (2.0, 2.0)
     assert "poll_interval" not in other.partial_kwargs
+    assert mapped.partial_kwargs["retry_delay"] == other.partial_kwargs["retry_delay"] == timedelta(seconds=2)
 
 
 def test_airflow_finds_the_policy_in_its_folder(tmp_path: Path) -> None:
