@@ -1,6 +1,7 @@
-"""How often the tasks of the demo look, and how soon they retry: the operator's own pace is made for copies that take hours, the emulator's take seconds.
+"""How often the tasks of the demo look, and how soon they retry.
 
-A cluster policy does it (``airflow_local_settings.py`` in ``AIRFLOW_HOME``), so the example Dags stay as users run them.
+The operator's own pace is made for copies that take hours; the emulator's take seconds. A cluster policy changes it
+(``airflow_local_settings.py`` in ``AIRFLOW_HOME``), so the example Dags stay as users run them.
 """
 
 from __future__ import annotations
