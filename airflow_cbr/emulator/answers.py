@@ -13,6 +13,7 @@ from airflow_cbr.emulator.faults import (
     CallFault,
     CodeFault,
     EmptyBackupsFault,
+    LateFault,
     MalformedUrlFault,
     ResetFault,
     SilenceFault,
@@ -100,7 +101,7 @@ def delivery_of(fault: CallFault | None) -> Delivery:
 
     :param fault: the fault, or None.
     """
-    if isinstance(fault, ResetFault):
+    if isinstance(fault, ResetFault | LateFault):
         return Delivery("reset")
     if isinstance(fault, SilenceFault):
         return Delivery("silence")

@@ -44,6 +44,14 @@ class SilenceFault(_OnCall):
     kind: Literal["timeout"]
 
 
+class LateFault(_OnCall):
+    """The connection is reset, and the service carries the call out some time later."""
+
+    kind: Literal["late"]
+    when: Literal["before"] = Field(default="before", description="The answer is lost before the service has done anything.")
+    seconds: float = Field(default=30.0, gt=0, description="Simulated seconds until the service carries it out.")
+
+
 class StatusFault(_OnCall):
     """A bare status of the gateway, such as 500, 502, 503 or 504."""
 
@@ -192,6 +200,7 @@ class BackupFailsFault(_OnCopy):
 
 CallFault = (
     ResetFault
+    | LateFault
     | SilenceFault
     | StatusFault
     | ThrottleFault

@@ -14,7 +14,7 @@ from airflow_cbr.emulator.checkpoints import Checkpoints
 from airflow_cbr.emulator.clock import Clock, Timeline
 from airflow_cbr.emulator.copies import Copies
 from airflow_cbr.emulator.exchange import Answer, Call, Delivery, Refusal
-from airflow_cbr.emulator.faults import CallFault, Faults, MovingRowsFault, TokenFault
+from airflow_cbr.emulator.faults import CallFault, Faults, LateFault, MovingRowsFault, TokenFault
 from airflow_cbr.emulator.iam import Iam, is_token_call
 from airflow_cbr.emulator.iam_calls import IamCalls
 from airflow_cbr.emulator.ids import Ids
@@ -135,6 +135,8 @@ class Service:
             self._disturb(fault, call, now)
         own: Answer | None = None
         outcome = "not carried out"
+        if isinstance(fault, LateFault):
+            self.timeline.at(now + fault.seconds, lambda then: self._carry_out_late(call, then, request_id, entry))
         if fault is None or fault.when == "after" or isinstance(fault, TokenFault | MovingRowsFault):
             own, outcome = self.carry_out(call, now, request_id, entry)
         if fault is not None:
@@ -146,6 +148,11 @@ class Service:
             if own is not None:
                 return spoilt(fault, own), outcome
         return own or Answer(200), outcome
+
+    def _carry_out_late(self, call: Call, then: float, request_id: str, entry: CallEntry | None) -> None:
+        _, outcome = self.carry_out(call, then, request_id, entry)
+        if entry is not None:
+            entry.outcome = outcome
 
     def carry_out(self, call: Call, now: float, request_id: str, entry: CallEntry | None) -> tuple[Answer, str]:
         """Do what a call asks for, without any fault.

@@ -28,6 +28,7 @@ LOST_ANSWERS: list[dict[str, Any]] = [
     {"kind": "code", "code": "1007"},
     {"kind": "empty_backups"},
 ]
+LATE: dict[str, Any] = {"kind": "late"}
 READ_FAULTS: list[dict[str, Any]] = [
     {"kind": "reset"},
     {"kind": "timeout"},
@@ -113,6 +114,10 @@ def _arrange(night: Night, chance: random.Random, *, careless: bool) -> None:
         )
     for _ in range(chance.randrange(2)):
         control.fault(call="CopyBackup", when=chance.choice(["before", "after"]), nth=chance.randrange(1, 3), **chance.choice(LOST_ANSWERS))
+    if chance.random() < 0.2:
+        # Within settle_time together with the delay of its record where the service is careless; as late as can be where it is not.
+        late = 100 - float(control.switch()["record_delay"]) if careless else 900.0
+        control.fault(call="CopyCheckpoint", when="before", seconds=max(late * chance.random(), 1.0), **LATE)
     for _ in range(chance.randrange(4)):
         fault = dict(chance.choice(READ_FAULTS))
         # A token that is refused again and again is a refusal for good; a page that cannot be read costs an attempt each.
