@@ -26,13 +26,12 @@ __all__ = [
 
 DEFAULT_CLOUD: Final = "myhuaweicloud.com"
 
+# Patterns are compiled on first use: the Dag processor imports this module for every Dag file, and checks nothing.
 _LABEL: Final = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_REGION: Final = re.compile(_LABEL)
-_CLOUD: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
-_ID: Final = re.compile("[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-_ENDPOINT: Final = re.compile(
-    rf"https?://(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?(?:/[A-Za-z0-9._~-]+)*/?", re.IGNORECASE
-)
+_REGION: Final = _LABEL
+_CLOUD: Final = rf"{_LABEL}(?:\.{_LABEL})*"
+_ID: Final = "[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+_ENDPOINT: Final = rf"[Hh][Tt][Tt][Pp][Ss]?://(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?(?:/[A-Za-z0-9._~-]+)*/?"
 _LONGEST_HOST: Final = 253
 
 
@@ -44,7 +43,7 @@ def check_region(value: object, parameter: str = "region") -> str:
     :return: the value.
     :raises CbrParameterError: it is not a region id.
     """
-    if not isinstance(value, str) or not _REGION.fullmatch(value):
+    if not isinstance(value, str) or not re.fullmatch(_REGION, value):
         raise CbrParameterError(parameter, f"{_shown(value)} is not a region id (letters, digits and '-', for example 'cn-north-4').")
     return value
 
@@ -57,7 +56,7 @@ def check_cloud(value: object, parameter: str = "cloud") -> str:
     :return: the value.
     :raises CbrParameterError: it is not a domain.
     """
-    if not isinstance(value, str) or not _CLOUD.fullmatch(value) or len(value) > _LONGEST_HOST:
+    if not isinstance(value, str) or not re.fullmatch(_CLOUD, value) or len(value) > _LONGEST_HOST:
         raise CbrParameterError(parameter, f"{_shown(value)} is not a domain such as 'myhuaweicloud.com'.")
     return value
 
@@ -70,7 +69,7 @@ def check_id(value: object, parameter: str) -> str:
     :return: the value in lower case, which is how the service writes ids.
     :raises CbrParameterError: it is neither 32 hexadecimal digits nor a UUID with dashes.
     """
-    if not isinstance(value, str) or not _ID.fullmatch(value):
+    if not isinstance(value, str) or not re.fullmatch(_ID, value):
         raise CbrParameterError(
             parameter,
             f"{_shown(value)} is not an id (32 hexadecimal digits, or 8-4-4-4-12 of them with dashes).",
@@ -87,7 +86,7 @@ def check_endpoint(value: object, parameter: str) -> str:
     :raises CbrParameterError: it is not such a URL, or has user name, query or fragment.
     """
     example = value.replace("{region}", "region") if isinstance(value, str) else ""
-    if not isinstance(value, str) or not _ENDPOINT.fullmatch(example) or not _is_sound(example):
+    if not isinstance(value, str) or not re.fullmatch(_ENDPOINT, example) or not _is_sound(example):
         raise CbrParameterError(
             parameter,
             f"{_shown(value)} is not an endpoint (http:// or https://, a host, perhaps a port, a path and '{{region}}'; "

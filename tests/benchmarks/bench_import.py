@@ -57,6 +57,9 @@ def measure(modules: list[str], environment: dict[str, str]) -> dict[str, Any]:
 def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         environment = {**os.environ, "AIRFLOW_HOME": home, "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+        # An installed package has its byte code; a checkout may not be allowed to write it.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        environment["PYTHONPYCACHEPREFIX"] = f"{home}/bytecode"
         for modules in MODULES.values():
             measure(modules, environment)
         results: dict[str, list[dict[str, Any]]] = {name: [] for name in MODULES}

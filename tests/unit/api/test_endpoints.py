@@ -148,6 +148,8 @@ def test_endpoints_are_accepted(value: str, expected: str) -> None:
         "https://cbr.exam ple.com",
         "https://cbr.example.com\\@evil",
         "https://cbr.b\u00fccher.example",
+        "http\u017f://cbr.example.com",
+        "https://cbr.\u212aey.example.com",
         "https://cbr.{project}.example.com",
         "https://cbr.{region.__class__}.example.com",
         "https://cbr.{}.example.com",
