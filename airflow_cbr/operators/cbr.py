@@ -9,12 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
+from airflow_cbr.api.endpoints import check_id
 from airflow_cbr.exceptions import CbrError, CbrNothingToReplicateError
 from airflow_cbr.hooks.attempt import attempt_of, intents_of
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
 from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, CbrVaultLink, console_url
-from airflow_cbr.operators.parameters import check_at_least, check_destination, check_intervals, check_record_ids, check_seconds
+from airflow_cbr.operators.parameters import (
+    check_at_least,
+    check_destination,
+    check_intervals,
+    check_record_ids,
+    check_seconds,
+    check_truth,
+)
 from airflow_cbr.replication.order import Order
 from airflow_cbr.replication.steps import Pause, Result, Step
 
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 
     from airflow_cbr.api.models import Backup
+    from airflow_cbr.replication.coverage import Destination
     from airflow_cbr.replication.memory import Memory
     from airflow_cbr.replication.submit import Submission
     from airflow_cbr.replication.verify import Claim
@@ -225,24 +234,24 @@ class CbrReplicateCheckpointOperator(BaseOperator):
         poll_interval, max_poll_interval = check_intervals(self.poll_interval, self.max_poll_interval)
         is_mapped_over = self.has_dag() and next(iter(self.iter_mapped_dependants()), None) is not None  # type: ignore[no-untyped-call]
         return Order(
-            vault_id=self.vault_id,
+            vault_id=check_id(self.vault_id, "vault_id"),
             destination=check_destination(
                 vault_id=self.vault_id,
                 region=self.destination_region,
                 project_id=self.destination_project_id,
                 destination_vault_id=self.destination_vault_id,
             ),
-            auto_trigger=self.auto_trigger,
-            enable_acceleration=self.enable_acceleration,
-            wait_for_completion=self.wait_for_completion,
-            allow_empty=self.allow_empty,
+            auto_trigger=check_truth(self.auto_trigger, "auto_trigger"),
+            enable_acceleration=check_truth(self.enable_acceleration, "enable_acceleration"),
+            wait_for_completion=check_truth(self.wait_for_completion, "wait_for_completion"),
+            allow_empty=check_truth(self.allow_empty, "allow_empty"),
             max_backups=None if self.max_backups is None else check_at_least(self.max_backups, 1, "max_backups"),
             max_records=conf.getint("core", "max_map_length", fallback=1024) if is_mapped_over else None,
             timeout=check_seconds(self.timeout, "timeout"),
             poll_interval=poll_interval,
             max_poll_interval=max_poll_interval,
             settle_time=check_seconds(self.settle_time, "settle_time"),
-            durable=self.durable,
+            durable=check_truth(self.durable, "durable"),
         )
 
     def _defer(self, memory: Memory, pause: Pause, seconds: float) -> None:
@@ -357,7 +366,7 @@ class CbrVerifyReplicationOperator(BaseOperator):
                 project_id=self.destination_project_id,
                 destination_vault_id=self.destination_vault_id,
             )
-            claims = self._claims()
+            claims = self._claims(destination)
             replicas = self.destination_hook.list_backups(vault_id=destination.vault_id, image_type="replication")
             wanted = {claim.record.destination_backup_id for claim in claims if claim.record is not None}
             report = verify(
@@ -376,19 +385,19 @@ class CbrVerifyReplicationOperator(BaseOperator):
         except CbrError as error:
             raise_for_airflow(error)
 
-    def _claims(self) -> list[Claim]:
-        from airflow_cbr.replication.coverage import Destination, assess
+    def _claims(self, destination: Destination) -> list[Claim]:
+        from airflow_cbr.replication.coverage import assess
         from airflow_cbr.replication.records import find_records
         from airflow_cbr.replication.verify import claims_of_newest, claims_of_records
 
         record_ids = check_record_ids(self.replication_record_ids)
+        allow_empty = check_truth(self.allow_empty, "allow_empty")
         backups = self.hook.list_backups(vault_id=self.vault_id, show_replication=True)
         if record_ids:
             return claims_of_records(find_records(backups, record_ids))
         self.log.info("No replication records are given: the newest eligible backup of each resource is checked")
-        destination = Destination(self.destination_region, self.destination_project_id, self.destination_vault_id)
         claims = claims_of_newest(assess(backups, destination))
-        if not claims and not self.allow_empty:
+        if not claims and not allow_empty:
             raise CbrNothingToReplicateError(
                 f"Nothing to verify: vault {self.vault_id} holds no eligible backup.",
                 advice="Check that backups are made, or set allow_empty=True if an empty vault is fine.",

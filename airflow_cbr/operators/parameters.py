@@ -9,7 +9,7 @@ from airflow_cbr.api.endpoints import check_id, check_region
 from airflow_cbr.exceptions import CbrParameterError
 from airflow_cbr.replication.coverage import Destination
 
-__all__ = ["check_at_least", "check_destination", "check_intervals", "check_record_ids", "check_seconds"]
+__all__ = ["check_at_least", "check_destination", "check_intervals", "check_record_ids", "check_seconds", "check_truth"]
 
 
 def check_destination(*, vault_id: Any, region: Any, project_id: Any, destination_vault_id: Any) -> Destination:
@@ -17,13 +17,13 @@ def check_destination(*, vault_id: Any, region: Any, project_id: Any, destinatio
 
     :raises CbrParameterError: when an id or the region cannot be right, or source and destination are the same vault.
     """
-    check_id(vault_id, "vault_id")
+    source_vault_id = check_id(vault_id, "vault_id")
     destination = Destination(
         region=check_region(region, "destination_region"),
         project_id=check_id(project_id, "destination_project_id"),
         vault_id=check_id(destination_vault_id, "destination_vault_id"),
     )
-    if destination.vault_id == vault_id:
+    if destination.vault_id == source_vault_id:
         raise CbrParameterError("destination_vault_id", "is the source vault itself.")
     return destination
 
@@ -35,15 +35,24 @@ def check_record_ids(value: Any, parameter: str = "replication_record_ids") -> l
     :raises CbrParameterError: when it is neither; text that only looks like a list is refused, because it is the sign of a template that
         was rendered to text.
     """
+    advice = "Pass replicate.output, or set render_template_as_native_obj=True on the Dag."
     if isinstance(value, str):
+        if value.startswith(("[", "(")):
+            raise CbrParameterError(parameter, "is text that looks like a list.", advice=advice)
         value = [value]
     if not isinstance(value, Sequence):
-        raise CbrParameterError(
-            parameter,
-            f"must be a list of ids or one id, not {type(value).__name__}.",
-            advice="Pass replicate.output, or set render_template_as_native_obj=True on the Dag.",
-        )
+        raise CbrParameterError(parameter, f"must be a list of ids or one id, not {type(value).__name__}.", advice=advice)
     return list(dict.fromkeys(check_id(one, parameter) for one in value))
+
+
+def check_truth(value: Any, parameter: str) -> bool:
+    """Return a truth value; text such as ``"false"``, which Python takes for true, is refused.
+
+    :raises CbrParameterError: when it is neither True nor False.
+    """
+    if not isinstance(value, bool):
+        raise CbrParameterError(parameter, f"must be True or False, not {value!r}.")
+    return value
 
 
 def check_seconds(value: Any, parameter: str) -> float:
