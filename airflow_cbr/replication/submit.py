@@ -24,8 +24,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from airflow_cbr.exceptions import (
     CbrAlreadyReplicatedError,
     CbrApiError,
@@ -37,25 +35,22 @@ from airflow_cbr.exceptions import (
     CbrVaultReplicatingError,
 )
 from airflow_cbr.replication import verdict
+from airflow_cbr.replication.announce import Announcer
 from airflow_cbr.replication.coverage import BackupStanding, Coverage, Standing, assess, name_of
 from airflow_cbr.replication.evidence import CLOCK_MARGIN, Witness
-from airflow_cbr.replication.memory import Intent, IntentStore, Memory, digest_of
-from airflow_cbr.replication.progress import measure
+from airflow_cbr.replication.journal import Journal
+from airflow_cbr.replication.refusals import declines_backup, says_nothing_left
 from airflow_cbr.replication.schedule import Schedule
 from airflow_cbr.replication.steps import Pause, Result, Step
 
 if TYPE_CHECKING:
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.api.models import ReplicationReference
+    from airflow_cbr.replication.announce import Publish
+    from airflow_cbr.replication.memory import IntentStore, Memory
     from airflow_cbr.replication.order import Attempt, Order
 
 __all__ = ["Submission"]
-
-DECLINED_CODES: Final = frozenset({"1001", "1002", "1003", "1004", "1013", "6122"})
-"""The service's words for "this backup is not one that can be copied"."""
-
-NOTHING_LEFT_CODES: Final = frozenset({"0001", "1009"})
-"""The service's words for "there is nothing left to copy here"."""
 
 UNKNOWN_OUTCOMES_LIMIT: Final = 3
 TROUBLES_LIMIT: Final = 3
@@ -64,7 +59,6 @@ logger = logging.getLogger(__name__)
 _MARGIN: Final = CLOCK_MARGIN.total_seconds()
 
 
-Publish = Callable[[list[str], verdict.Counts], None]
 Observer = Callable[[Step, str], None]
 
 
@@ -97,18 +91,15 @@ class Submission:
     ) -> None:
         self._client = client
         self._order = order
-        self._attempt = attempt
-        self._intents = intents if order.durable else None
-        self._publish = publish
+        self._journal = Journal(intents if order.durable else None, order, attempt, at=self._at, log=log)
+        self._announcer = Announcer(publish, at=self._at)
         self._observe = observe
         self._now = now
         self._log = log
         self._service_ahead = 0.0
-        self._published: tuple[list[str], verdict.Counts] | None = None
         self._reported: tuple[Any, ...] | None = None
         self._schedule = Schedule(order.poll_interval, order.max_poll_interval)
-        self._intent: Intent | None = None
-        self.memory = memory if memory is not None else self._recall()
+        self.memory = memory if memory is not None else self._journal.recall(now())
         self._witness = Witness(client, order, self.memory, at=self._at, service_now=lambda: self._service_now)
 
     def advance(self) -> Pause | Result:
@@ -173,7 +164,7 @@ class Submission:
 
     def _replicate_vault(self, coverage: Coverage, wanted: list[BackupStanding]) -> Pause | None:
         order, memory = self._order, self.memory
-        self._record_intent(coverage, wanted)
+        self._journal.record_intent(memory, coverage, wanted, posted_at=self._service_now)
         doubtful = dict.fromkeys((one.backup.id for one in wanted), self._service_now)
         try:
             with self._at(Step.REPLICATE_VAULT):
@@ -190,7 +181,7 @@ class Submission:
             self._note_unknown(order.vault_id, error)
             return None
         except CbrApiError as error:
-            if _bare(error.error_code) in NOTHING_LEFT_CODES | DECLINED_CODES:
+            if says_nothing_left(error) or declines_backup(error):
                 self._log.info("The service has nothing to replicate by vault; what is still needed is asked for singly: %s", error)
                 references: list[ReplicationReference] = []
             elif error.permanent:
@@ -211,7 +202,7 @@ class Submission:
         memory, destination = self.memory, self._order.destination
         for one in wanted:
             backup_id = one.backup.id
-            self._record_intent(coverage, wanted)
+            self._journal.record_intent(memory, coverage, wanted, posted_at=self._service_now)
             doubtful = {backup_id: self._service_now}
             try:
                 with self._at(Step.REPLICATE_BACKUP):
@@ -232,7 +223,7 @@ class Submission:
             except (CbrAuthenticationError, CbrPermissionError):
                 raise
             except CbrApiError as error:
-                if _bare(error.error_code) in DECLINED_CODES:
+                if declines_backup(error):
                     memory.declined[backup_id] = f"the service declines it: {error}"
                 elif error.permanent:
                     memory.given_up[backup_id] = str(error)
@@ -264,7 +255,7 @@ class Submission:
     def _look(self) -> Coverage | Pause:
         memory, vault_id = self.memory, self._order.vault_id
         if memory.as_of is None:
-            self._keep_deadline()
+            self._journal.keep_deadline(memory)
         try:
             with self._at(Step.LOOK):
                 backups = self._client.list_backups(vault_id=vault_id, show_replication=True)
@@ -298,67 +289,16 @@ class Submission:
 
     def _begin(self, coverage: Coverage) -> None:
         """Settle, at the first look of an attempt, what is old and what may still be on its way."""
-        memory, settle = self.memory, self._order.settle_time
+        memory = self.memory
         memory.as_of = max(coverage.as_of.timestamp(), self._service_now)
         memory.stale = [one.record.id for one in coverage.of(Standing.FAILED) if one.record is not None]
         if not self._order.durable:
             memory.disowned = [one.record.id for one in coverage.of(Standing.IN_FLIGHT) if one.record is not None]
             return
-        times = [record.created.timestamp() for _, record in coverage.records.values() if record.created is not None]
-        unsettled_until = max(times, default=0.0) + settle
-        if self._intent is not None and self._intent.posted_at is not None:
-            unsettled_until = max(unsettled_until, self._intent.posted_at + settle)
-            appeared = digest_of(coverage.records) != self._intent.digest
-            self._log.info(
-                "An earlier attempt meant to replicate %d backups; %s",
-                self._intent.needed,
-                "records have appeared since" if appeared else "no record has appeared since",
-            )
-        elif self._intent is None and self._attempt.may_have_predecessor:
-            unsettled_until = self._service_now + settle
+        unsettled_until = self._journal.unsettled_until(coverage, self._service_now)
         memory.unsettled_until = unsettled_until if unsettled_until > self._service_now else 0.0
 
     # --- remembering and telling --------------------------------------------------------------------------------------
-
-    def _recall(self) -> Memory:
-        """Return the memory of an attempt that begins, from what an earlier one wrote down."""
-        attempt = self._attempt
-        memory = Memory(deadline=self._now() + self._order.timeout)
-        intent = Intent.read(self._intents.load()) if self._intents is not None else None
-        if intent is not None and intent.destination == self._destination_ids:
-            self._intent = intent
-            memory.began = intent.began
-            if intent.generation == attempt.generation:
-                memory.deadline = intent.deadline
-        elif attempt.may_have_predecessor and self._order.durable:
-            memory.began = attempt.run_after
-        return memory
-
-    def _keep_deadline(self) -> None:
-        """Write the deadline down before anything else, so that it counts from the first attempt."""
-        if self._intent is None or self._intent.generation != self._attempt.generation:
-            self._save(self._intent or Intent(destination=self._destination_ids))
-
-    def _record_intent(self, coverage: Coverage, wanted: list[BackupStanding]) -> None:
-        memory, posted_at = self.memory, self._service_now
-        memory.began = memory.began if memory.began is not None else posted_at
-        self._save(
-            Intent(
-                destination=self._destination_ids,
-                began=memory.began,
-                posted_at=posted_at,
-                needed=len(wanted),
-                eligible=len(coverage.eligible),
-                digest=digest_of(coverage.records),
-            )
-        )
-
-    def _save(self, intent: Intent) -> None:
-        if self._intents is None:
-            return
-        intent = msgspec.structs.replace(intent, generation=self._attempt.generation, deadline=self.memory.deadline)
-        with self._at(Step.RECORD_INTENT):
-            self._intents.save(msgspec.to_builtins(intent))
 
     def _accept(self, references: list[ReplicationReference]) -> None:
         memory = self.memory
@@ -368,7 +308,7 @@ class Submission:
             memory.sent.pop(pair.backup_id, None)
             self._log.info("Replication record %s: the copy of backup %s was accepted", pair.replication_record_id, pair.backup_id)
         counts = dict.fromkeys(("already", "succeeded", "failed", "skipped", "missing"), 0)
-        self._tell_once(list(memory.followed), {"accepted": len(memory.accepted), "adopted": len(memory.adopted), **counts})
+        self._announcer.tell(list(memory.followed), {"accepted": len(memory.accepted), "adopted": len(memory.adopted), **counts})
 
     def _adopt(self, coverage: Coverage) -> None:
         memory, order = self.memory, self._order
@@ -406,16 +346,7 @@ class Submission:
             return Result(record_ids, counts)
 
     def _tell(self, coverage: Coverage) -> tuple[list[str], verdict.Counts]:
-        record_ids, counts = verdict.record_ids_of(coverage, self.memory), verdict.counts_of(coverage, self.memory)
-        self._tell_once(record_ids, counts)
-        return record_ids, counts
-
-    def _tell_once(self, record_ids: list[str], counts: verdict.Counts) -> None:
-        if self._published == (record_ids, counts):
-            return
-        with self._at(Step.PUBLISH):
-            self._publish(record_ids, counts)
-        self._published = (record_ids, counts)
+        return self._announcer.tell(verdict.record_ids_of(coverage, self.memory), verdict.counts_of(coverage, self.memory))
 
     # --- pausing ------------------------------------------------------------------------------------------------------
 
@@ -442,8 +373,7 @@ class Submission:
 
     def _pause_for_copies(self, coverage: Coverage, running: list[str]) -> Pause:
         now = _moment(self._service_now)
-        listed = [coverage.records[record_id][1] for record_id in self.memory.followed if record_id in coverage.records]
-        progress = measure(listed, unlisted=sum(record_id not in coverage.records for record_id in running), now=now)
+        progress = verdict.progress_of(coverage, self.memory, now=now)
         if self._reported != progress.change_key:
             self._log.info("%s", progress.line)
             self._reported = progress.change_key
@@ -460,22 +390,11 @@ class Submission:
         sent = self.memory.sent.get(one.backup.id)
         return max(self.memory.unsettled_until, 0.0 if sent is None else sent + self._order.settle_time)
 
-    @property
-    def _destination_ids(self) -> list[str]:
-        destination = self._order.destination
-        return [destination.region, destination.project_id, destination.vault_id]
-
     @contextmanager
     def _at(self, step: Step) -> Iterator[None]:
         self._observe(step, "before")
         yield
         self._observe(step, "after")
-
-
-def _bare(error_code: str | None) -> str:
-    """Return the number of a CBR code without its ``BackupService.`` prefix; empty for a code of the gateway or IAM."""
-    code = (error_code or "").removeprefix("BackupService.")
-    return code if code.isdigit() else ""
 
 
 def _moment(timestamp: float) -> datetime:

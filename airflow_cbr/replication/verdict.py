@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 
 from airflow_cbr.exceptions import CbrLimitError, CbrNothingToReplicateError, CbrReplicationFailedError, CbrReplicationTimeoutError
 from airflow_cbr.replication.coverage import BackupStanding, Coverage, Standing
+from airflow_cbr.replication.progress import Progress, measure
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow_cbr.api.models import ReplicationRecord
     from airflow_cbr.replication.memory import Memory
     from airflow_cbr.replication.order import Order
@@ -24,6 +27,7 @@ __all__ = [
     "failure",
     "has_begun",
     "needed",
+    "progress_of",
     "record_ids_of",
     "running",
     "timed_out",
@@ -71,6 +75,15 @@ def running(coverage: Coverage, memory: Memory) -> list[str]:
     listed = [one.record.id for one in in_flight if one.record is not None and one.record.id not in memory.disowned]
     without_record = {one.backup.id for one in in_flight if one.record is None}
     return listed + [record_id for record_id, backup_id in unlisted(coverage, memory).items() if backup_id in without_record]
+
+
+def progress_of(coverage: Coverage, memory: Memory, *, now: datetime) -> Progress:
+    """Return how far the followed copies have come.
+
+    :param now: the service's clock.
+    """
+    listed = [coverage.records[record_id][1] for record_id in memory.followed if record_id in coverage.records]
+    return measure(listed, unlisted=sum(record_id not in coverage.records for record_id in running(coverage, memory)), now=now)
 
 
 def has_begun(coverage: Coverage, *, since: float | None) -> bool:

@@ -1,0 +1,39 @@
+"""Telling the outside which records a task answers for, as soon as they are known and again only when something changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from airflow_cbr.replication.steps import Step
+from airflow_cbr.replication.verdict import Counts
+
+__all__ = ["Announcer", "Publish"]
+
+Publish = Callable[[list[str], Counts], None]
+
+
+class Announcer:
+    """Publishes record ids and counts.
+
+    :param publish: called with them.
+    :param at: marks the step, so that a test can stop there.
+    """
+
+    def __init__(self, publish: Publish, *, at: Callable[[Step], AbstractContextManager[None]]) -> None:
+        self._publish = publish
+        self._at = at
+        self._told: tuple[list[str], Counts] | None = None
+
+    def tell(self, record_ids: list[str], counts: Counts) -> tuple[list[str], Counts]:
+        """Publish, unless the very same was published before.
+
+        :param record_ids: the records that were accepted or adopted.
+        :param counts: the counts.
+        :return: both, as they were given.
+        """
+        if self._told != (record_ids, counts):
+            with self._at(Step.PUBLISH):
+                self._publish(record_ids, counts)
+            self._told = (record_ids, counts)
+        return record_ids, counts

@@ -1,0 +1,31 @@
+"""What the service's refusal of a replicate call says about the backups that it was asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from airflow_cbr.api.errors import normalise_code
+
+if TYPE_CHECKING:
+    from airflow_cbr.exceptions import CbrApiError
+
+__all__ = ["declines_backup", "says_nothing_left"]
+
+_DECLINED: Final = frozenset(f"BackupService.{number}" for number in ("1001", "1002", "1003", "1004", "1013", "6122"))
+_NOTHING_LEFT: Final = frozenset({"BackupService.0001", "BackupService.1009"})
+
+
+def declines_backup(error: CbrApiError) -> bool:
+    """Return whether the service declines a backup for what it is: not available, of a wrong kind, without its system disk.
+
+    :param error: the service's answer to a replicate call.
+    """
+    return normalise_code(error.error_code or "") in _DECLINED
+
+
+def says_nothing_left(error: CbrApiError) -> bool:
+    """Return whether the service says that nothing is left to copy (0001), or that it was or is being copied (1009).
+
+    :param error: the service's answer to a replicate call.
+    """
+    return normalise_code(error.error_code or "") in _NOTHING_LEFT
