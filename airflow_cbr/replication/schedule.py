@@ -20,53 +20,69 @@ if TYPE_CHECKING:
 
     from airflow_cbr.api.models import ReplicationRecord
 
-__all__ = ["Schedule"]
+__all__ = ["BLIND_GAP", "Schedule"]
 
 BLIND_GAP: Final = 120.0
 """Longest gap, in seconds, while nothing is known of a copy's progress."""
 
 _FRACTION: Final = 0.5
 _JITTER: Final = 0.1
+_chance = random.Random()  # noqa: S311 - spreads load, guards nothing
 
 
 @dataclass(slots=True)
 class Schedule:
-    """Chooses the gap before the next look at a set of copies; remembers what the last look saw, to notice a standstill.
+    """Chooses the gap before the next look at a set of copies; remembers what the last look saw, to tell speed and standstill.
 
     :param shortest: shortest gap in seconds (``poll_interval``).
     :param longest: longest gap in seconds (``max_poll_interval``).
-    :param rng: source of the jitter.
+    :param rng: source of the jitter. Default: one that all schedules share.
     """
 
     shortest: float = 30.0
     longest: float = 600.0
-    rng: random.Random = field(default_factory=random.Random, repr=False)
-    _seen: dict[str, float | int | None] = field(default_factory=dict, repr=False)
+    rng: random.Random = field(default=_chance, repr=False)
+    _seen: dict[str, tuple[float, float]] = field(default_factory=dict, repr=False)
+    _began: float | None = field(default=None, repr=False)
 
-    def gap(self, unfinished: Iterable[ReplicationRecord], now: datetime) -> float:
+    def gap(self, unfinished: Iterable[ReplicationRecord], now: datetime, *, is_complete: bool = True) -> float:
         """Return the seconds until the next look.
 
         Whoever waits for a set of copies waits for the slowest of them, so it is the slowest that decides.
 
-        :param unfinished: the listed records that have not ended; those that are not listed yet have nothing to say.
+        :param unfinished: the listed records that have not ended.
         :param now: the service's clock.
-        :return: seconds, between ``shortest`` and ``longest``, jittered downwards by up to a tenth above ``shortest``.
+        :param is_complete: whether all records are listed; of one that is not, nothing is known. Default: True.
+        :return: seconds, jittered by up to a tenth, between ``shortest`` and ``longest``; at most :data:`BLIND_GAP`, or ``shortest`` if
+            that is longer, while the progress of one of them is unknown or stands still.
         """
+        at = now.timestamp()
+        self._began = began = at if self._began is None else self._began
         left: list[float] = []
-        blind: list[float] = []
-        seen: dict[str, float | int | None] = {}
+        blind: list[float] = [] if is_complete else [at - began]
+        seen: dict[str, tuple[float, float]] = {}
         for record in unfinished:
-            percent = record.extra.progress
-            seen[record.id] = percent
-            remaining = remaining_seconds(record, now)
-            if remaining is None or (record.id in self._seen and self._seen[record.id] == percent):
-                age = (now - record.created).total_seconds() if record.created is not None else BLIND_GAP
-                blind.append(min(age * _FRACTION, BLIND_GAP))
+            remaining = self._remaining(record, now)
+            if remaining is None:
+                blind.append(at - (record.created.timestamp() if record.created is not None else began))
             else:
                 left.append(remaining)
+            if record.extra.progress is not None:
+                seen[record.id] = record.extra.progress, at
         self._seen = seen
-        gap = max(left) * _FRACTION if left else 0.0
+        gap, ceiling = max([*left, *blind], default=0.0) * _FRACTION, self.longest
         if blind:
-            gap = min(gap, BLIND_GAP) if left else max(blind)
-        gap = max(self.shortest, min(gap, self.longest))
-        return max(self.shortest, gap * (1 - _JITTER * self.rng.random()))
+            ceiling = max(min(BLIND_GAP, ceiling), self.shortest)
+        gap = max(self.shortest, min(gap, ceiling))
+        return self.rng.uniform(max(self.shortest, gap * (1 - _JITTER)), min(max(gap, self.shortest * (1 + _JITTER)), ceiling))
+
+    def _remaining(self, record: ReplicationRecord, now: datetime) -> float | None:
+        """Return how long a copy still takes, by its age or its newest speed, whichever promises more; None when nothing can be said."""
+        percent, before = record.extra.progress, self._seen.get(record.id)
+        remaining = remaining_seconds(record, now)
+        if percent is None or remaining is None or before is None:
+            return remaining
+        moved = percent - before[0]
+        if moved <= 0:
+            return None
+        return min(remaining, (now.timestamp() - before[1]) * (100 - percent) / moved)

@@ -307,8 +307,7 @@ class Submission:
             memory.accepted[pair.replication_record_id] = pair.backup_id
             memory.sent.pop(pair.backup_id, None)
             self._log.info("Replication record %s: the copy of backup %s was accepted", pair.replication_record_id, pair.backup_id)
-        counts = dict.fromkeys(("already", "succeeded", "failed", "skipped", "missing"), 0)
-        self._announcer.tell(list(memory.followed), {"accepted": len(memory.accepted), "adopted": len(memory.adopted), **counts})
+        self._announcer.tell(list(memory.followed), verdict.counts_before_looking(memory))
 
     def _adopt(self, coverage: Coverage) -> None:
         memory, order = self.memory, self._order

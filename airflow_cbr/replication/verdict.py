@@ -23,6 +23,7 @@ __all__ = [
     "Counts",
     "adoptable",
     "check_limits",
+    "counts_before_looking",
     "counts_of",
     "failure",
     "has_begun",
@@ -137,6 +138,12 @@ def counts_of(coverage: Coverage, memory: Memory) -> Counts:
         "skipped": len(coverage.of(Standing.SKIPPED)),
         "missing": len(coverage.of(Standing.UNRECORDED, Standing.ELSEWHERE, Standing.LOST)),
     }
+
+
+def counts_before_looking(memory: Memory) -> Counts:
+    """Return the counts at the moment of an acceptance, when only the number of copies is known."""
+    unknown = dict.fromkeys(("already", "succeeded", "failed", "skipped", "missing"), 0)
+    return {"accepted": len(memory.accepted), "adopted": len(memory.adopted), **unknown}
 
 
 def check_limits(coverage: Coverage, memory: Memory, order: Order, wanted: list[BackupStanding]) -> None:

@@ -1,43 +1,71 @@
 """One poll for many waiters: how the deferred waits of a vault share their looks at it.
 
 A :class:`Watch` belongs to one vault, seen with one connection. It lists the vault's backups with their records in a worker thread, hands
-each :class:`Waiter` what concerns it, and sleeps until one of them could have news. It lives while somebody waits. It logs nothing: a
+each :class:`Waiter` what is new to it, and sleeps until one of them could have news. It lives while somebody waits. It logs nothing: a
 line must land in the log of the task it is about, and only the waiter's own coroutine can write there.
 
-Everything but the look itself runs on the event loop that the waiters live on, so there is nothing to lock.
+Everything but the look itself runs on the event loop that the waiters live on, so there is nothing to lock. A look reads the waiters it
+was given, and there is one look at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
+import random
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
-from airflow_cbr.exceptions import CbrAuthenticationError, CbrError, CbrNotFoundError, CbrThrottledError
+from airflow_cbr.api.models import Backup, ReplicationRecord
+from airflow_cbr.exceptions import CbrAuthenticationError, CbrNotFoundError, CbrThrottledError
 from airflow_cbr.replication.records import RecordsSeen, find_records
-from airflow_cbr.replication.schedule import Schedule
+from airflow_cbr.replication.schedule import BLIND_GAP, Schedule
 
 if TYPE_CHECKING:
     from airflow_cbr.api.client import CbrClient
-    from airflow_cbr.api.models import Backup
     from airflow_cbr.replication.progress import Progress
 
-__all__ = ["Sight", "Waiter", "Watch", "join"]
+__all__ = ["FIRST_LOOK_AFTER", "Access", "Opened", "Sight", "Waiter", "join"]
 
 FIRST_LOOK_AFTER: Final = 10.0
 """Seconds before a new waiter's first look. Airflow's scheduler fails a task whose trigger fires while it still books the deferral."""
 
 REFUSALS_LIMIT: Final = 3
 ROWS_PER_PAGE: Final = 1000
-THREADS: Final = 8
-_threads = ThreadPoolExecutor(THREADS, thread_name_prefix="cbr-watch")
+SHORTEST_GAP: Final = 1.0
+"""Whatever the intervals say, a service is not asked without a pause."""
 
-Connect = Callable[[], Awaitable["CbrClient"]]
+_BATCH: Final = 100
+"""So many waiters are told before the event loop's other tasks get their turn."""
+
+_threads = ThreadPoolExecutor(4, thread_name_prefix="cbr-watch")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a connection says, resolved.
+
+    :param account: whom the service counts requests for; all who log in alike share it.
+    :param make_client: makes a client out of plain credentials, in the thread that looks; is given what takes derived secrets.
+    """
+
+    account: Hashable
+    make_client: Callable[[Callable[[str], None]], CbrClient]
+
+
+class Access(Protocol):
+    """How a watch gets at the service. Awaited on the event loop: the thread that looks knows nothing of where credentials are kept."""
+
+    async def open(self) -> Opened:
+        """Resolve the connection; called at the start, and again after an authentication error."""
+
+    async def hide(self, secret: str) -> None:
+        """Mask a secret that was derived, before anybody is told what was seen with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,60 +81,91 @@ class Sight:
 
     progress: Progress | None = None
     are_final: bool = False
-    unlisted: dict[str, str | None] = field(default_factory=dict)
-    error: CbrError | None = None
+    unlisted: Mapping[str, str | None] = field(default_factory=dict)
+    error: Exception | None = None
     refused: bool = False
+
+    @property
+    def key(self) -> Hashable:
+        """Return what must differ for the sight to be news; how long a record is unlisted counts, and that changes with every look."""
+        if self.error is not None:
+            return type(self.error), self.refused
+        return None if self.unlisted or self.progress is None else self.progress.change_key
 
 
 class Waiter:
-    """One wait for a set of records; made by :func:`join`.
+    """One wait for a set of records, for the time of a :func:`join`.
 
     :param record_ids: the records.
     :param shortest: shortest gap between two looks, in seconds.
     :param longest: longest gap between two looks, in seconds.
+    :param backups: backup id by record id, for the records that are known to have been listed once. Default: none is.
     """
 
-    __slots__ = ("_news", "_wake", "backups", "record_ids", "schedule")
+    __slots__ = ("_news", "_told", "_wake", "answer_from", "backups", "due", "ended", "record_ids", "schedule")
 
-    def __init__(self, record_ids: Sequence[str], *, shortest: float, longest: float) -> None:
+    def __init__(self, record_ids: Sequence[str], *, shortest: float, longest: float, backups: Mapping[str, str] | None = None) -> None:
         self.record_ids = tuple(record_ids)
         self.schedule = Schedule(shortest, longest)
-        self.backups: dict[str, str] = {}
+        self.backups = dict(backups or {})
+        self.ended: dict[str, tuple[Backup, ReplicationRecord]] = {}
+        self.answer_from = 0.0
+        self.due = 0.0
         self._news: Sight | None = None
+        self._told: Hashable = None
         self._wake = asyncio.Event()
 
+    @property
+    def open_ids(self) -> list[str]:
+        """Return the records that have not been seen to end; an end is for good."""
+        return [record_id for record_id in self.record_ids if record_id not in self.ended]
+
     def tell(self, sight: Sight) -> None:
-        """Hand over the newest look; one that was not read yet is replaced."""
-        self._news = sight
-        self._wake.set()
+        """Hand over a look, if it says anything new; one that was not read yet is replaced."""
+        if sight.key is None or sight.key != self._told:
+            self._told = sight.key
+            self._news = sight
+            self._wake.set()
 
     async def next(self) -> Sight:
-        """Wait for the next look and return what it says."""
-        await self._wake.wait()
-        self._wake.clear()
+        """Wait for the next look that says anything new."""
+        while self._news is None:
+            self._wake.clear()
+            await self._wake.wait()
         sight, self._news = self._news, None
-        return sight if sight is not None else Sight()
+        return sight
 
 
 class Pace:
     """How fast an account may be asked: after a 429, everybody on it waits.
 
-    :param longest: longest back-off in seconds.
+    :param shortest: first back-off in seconds; it doubles with each round of refusals.
+    :param longest: longest back-off of our own, in seconds. The service may ask for more.
     """
 
-    def __init__(self, longest: float = 600.0) -> None:
+    def __init__(self, shortest: float = 30.0, longest: float = 600.0) -> None:
+        self._shortest = shortest
         self._longest = longest
         self._delay = 0.0
         self._until = 0.0
+        self._raised_at = 0.0
 
-    def throttled(self, error: CbrThrottledError, now: float) -> None:
-        """Double the back-off, or take the service's word for it."""
-        self._delay = min(max(self._delay * 2, 30.0), self._longest)
+    def throttled(self, error: CbrThrottledError, *, asked_at: float, now: float) -> None:
+        """Back off, further than in the last round, or for as long as the service says.
+
+        :param error: the refusal.
+        :param asked_at: when the look began; looks that were on their way together are one round.
+        :param now: the loop's clock.
+        """
+        if self._delay == 0.0 or asked_at >= self._raised_at:
+            self._delay = min(max(self._delay * 2, self._shortest), self._longest)
+            self._raised_at = now
         self._until = max(self._until, now + max(self._delay, error.retry_after or 0.0))
 
-    def cleared(self) -> None:
-        """Forget the back-off: the account was answered."""
-        self._delay = 0.0
+    def answered(self, *, asked_at: float) -> None:
+        """Forget the back-off, unless the look that was answered began before it."""
+        if asked_at >= self._raised_at:
+            self._delay = self._until = 0.0
 
     def wait(self, now: float) -> float:
         """Return the seconds that everybody on the account has to wait."""
@@ -116,24 +175,27 @@ class Pace:
 class Watch:
     """The looks at one vault, for all who wait for its records.
 
-    :param connect: makes a client with fresh credentials; awaited on the event loop, at the start and after an authentication error.
     :param vault_id: the source vault.
-    :param pace: shared by the watches of one account.
+    :param access: how to get at the service.
+    :param paces: pace by account, shared by the watches of an event loop.
     """
 
-    def __init__(self, connect: Connect, vault_id: str, pace: Pace) -> None:
-        self._connect = connect
+    def __init__(self, vault_id: str, access: Access, paces: dict[Hashable, Pace]) -> None:
         self._vault_id = vault_id
-        self._pace = pace
+        self._access = access
+        self._paces = paces
+        self._pace = Pace()
+        self._opened: Opened | None = None
         self._client: CbrClient | None = None
+        self._secrets: list[str] = []
         self._waiters: dict[Waiter, None] = {}
         self._joined = asyncio.Event()
-        self._next_look = 0.0
-        self._last_look = 0.0
+        self._last_look = float("-inf")
         self._refusals = 0
         self._failures = 0
         self._pages = 1
         self._shows_records = True
+        self._asking: Future[dict[Waiter, tuple[Sight, float]]] | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -142,103 +204,155 @@ class Watch:
         return not self._waiters
 
     def add(self, waiter: Waiter) -> None:
-        """Take a waiter in; its first look comes soon, and no sooner than the others' shortest gap allows."""
+        """Take a waiter in; its first look comes soon, but leaves its shortest gap to the look before."""
         loop = asyncio.get_running_loop()
+        waiter.answer_from = loop.time() + FIRST_LOOK_AFTER
+        waiter.due = max(waiter.answer_from, self._last_look + waiter.schedule.shortest)
         self._waiters[waiter] = None
-        soon = max(loop.time() + FIRST_LOOK_AFTER, self._last_look + waiter.schedule.shortest)
-        self._next_look = soon if len(self._waiters) == 1 else min(self._next_look, soon)
         self._joined.set()
-        if self._task is None:
-            self._task = loop.create_task(self._run())
+        if self._task is None or self._task.done():
+            # With a context of its own: what is logged below, say by a secrets backend, belongs to no waiter's task.
+            self._task = loop.create_task(self._run(), context=contextvars.Context())
 
     def remove(self, waiter: Waiter) -> None:
         """Let a waiter go; the last one ends the watch."""
         self._waiters.pop(waiter, None)
         if not self._waiters and self._task is not None:
             self._task.cancel()
-            self._task = None
+
+    # --- on the event loop --------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
         try:
             while True:
                 await self._sleep()
                 await self._look()
+        except BaseException as error:
+            # Nobody looks any more: whoever still waits must not wait for ever.
+            broken = error if isinstance(error, Exception) else RuntimeError("The watch was cancelled.")
+            for waiter in self._waiters:
+                waiter.tell(Sight(error=broken, refused=True))
+            if not isinstance(error, Exception):
+                raise
         finally:
-            client, self._client = self._client, None
-            if client is not None:
-                client.close()
+            if self._asking is None:
+                self._close()
+            else:
+                # A look in flight still uses the client.
+                self._asking.add_done_callback(lambda _: self._close())
 
     async def _sleep(self) -> None:
-        """Sleep until the next look is due; a new waiter may bring it forward."""
+        """Sleep until somebody's look is due; a new waiter may bring it forward, and a leaving one may put it off."""
         loop = asyncio.get_running_loop()
-        while (wait := max(self._next_look - loop.time(), self._pace.wait(loop.time()))) > 0:
+        spread = 0.0
+        while True:
             self._joined.clear()
+            wait = min(waiter.due for waiter in self._waiters) - loop.time()
+            if (held := self._pace.wait(loop.time())) > wait:
+                # Those who were held up together do not come back together.
+                spread = spread or random.uniform(0.0, max(held * 0.1, 1.0))  # noqa: S311 - spreads load, guards nothing
+                wait = held + spread
+            if wait <= 0:
+                return
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._joined.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await self._joined.wait()
 
     async def _look(self) -> None:
         loop = asyncio.get_running_loop()
-        waiters = list(self._waiters)
-        self._last_look = loop.time()
+        asked_at = self._last_look = loop.time()
+        waiters = [waiter for waiter in self._waiters if waiter.answer_from <= asked_at]
         try:
-            if self._client is None:
-                self._client = await self._connect()
-            sights, gap = await loop.run_in_executor(_threads, self._ask, self._client, waiters)
-        except CbrError as error:
-            self._note_failure(error, waiters)
+            if self._opened is None:
+                self._opened = await self._access.open()
+                self._pace = self._paces.setdefault(self._opened.account, self._pace)
+                if self._pace.wait(loop.time()) > 0:
+                    return
+            answers = await self._ask_in_thread(waiters, self._opened)
+        except Exception as error:
+            await self._note_failure(error, waiters, asked_at)
             return
         self._refusals = self._failures = 0
-        self._pace.cleared()
-        self._next_look = loop.time() + gap
-        for waiter, sight in sights.items():
-            if waiter in self._waiters:
-                waiter.tell(sight)
+        self._pace.answered(asked_at=asked_at)
+        now = loop.time()
+        for waiter, (_, gap) in answers.items():
+            waiter.due = now + max(gap, SHORTEST_GAP)
+        await self._tell({waiter: sight for waiter, (sight, _) in answers.items()})
 
-    def _note_failure(self, error: CbrError, waiters: list[Waiter]) -> None:
+    async def _ask_in_thread(self, waiters: list[Waiter], opened: Opened) -> dict[Waiter, tuple[Sight, float]]:
+        self._asking = asking = _threads.submit(self._ask, waiters, opened)
+        answers = await asyncio.wrap_future(asking)
+        self._asking = None
+        return answers
+
+    async def _note_failure(self, error: Exception, waiters: list[Waiter], asked_at: float) -> None:
+        self._asking = None
         now = asyncio.get_running_loop().time()
         self._failures += 1
-        if isinstance(error, CbrAuthenticationError) and self._client is not None:
+        # What is no error of the service is a mistake of this package, and persists.
+        self._refusals = self._refusals + 1 if getattr(error, "permanent", True) else 0
+        if isinstance(error, CbrAuthenticationError):
             # A rotated key: the next look resolves the connection again.
-            self._client.close()
-            self._client = None
+            self._opened = None
+            self._close()
         if isinstance(error, CbrThrottledError):
-            self._pace.throttled(error, now)
-        self._refusals = self._refusals + 1 if error.permanent else 0
-        shortest = min((waiter.schedule.shortest for waiter in self._waiters), default=30.0)
-        longest = max((waiter.schedule.longest for waiter in self._waiters), default=600.0)
-        self._next_look = now + min(shortest * 2 ** min(self._failures - 1, 10), longest)
-        sight = Sight(error=error, refused=self._refusals >= REFUSALS_LIMIT)
+            self._pace.throttled(error, asked_at=asked_at, now=now)
         for waiter in waiters:
-            if waiter in self._waiters:
-                waiter.tell(sight)
+            longest = max(waiter.schedule.shortest, min(waiter.schedule.longest, BLIND_GAP))
+            gap = min(waiter.schedule.shortest * 2 ** min(self._failures - 1, 10), longest)
+            waiter.due = now + max(gap * random.uniform(1.0, 1.1), SHORTEST_GAP)  # noqa: S311
+        await self._tell(dict.fromkeys(waiters, Sight(error=error, refused=self._refusals >= REFUSALS_LIMIT)))
 
-    def _ask(self, client: CbrClient, waiters: list[Waiter]) -> tuple[dict[Waiter, Sight], float]:
-        """Look at the vault, and work out for each waiter what concerns it. Runs in a worker thread and touches nothing of Airflow."""
-        wanted = {record_id for waiter in waiters for record_id in waiter.record_ids}
-        seen = self._few(client, waiters) or self._all(client, wanted)
+    async def _tell(self, sights: dict[Waiter, Sight]) -> None:
+        while self._secrets:
+            await self._access.hide(self._secrets.pop())
+        for number, (waiter, sight) in enumerate(sights.items(), 1):
+            waiter.tell(sight)
+            if number % _BATCH == 0:
+                await asyncio.sleep(0)
+
+    def _close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    # --- in a worker thread -------------------------------------------------------------------------------------------
+
+    def _ask(self, waiters: list[Waiter], opened: Opened) -> dict[Waiter, tuple[Sight, float]]:
+        """Look at the vault, and work out for each waiter what concerns it and when to look again. Touches nothing of Airflow."""
+        if self._client is None:
+            # Here and not on the event loop: the first client of a process loads the HTTP libraries.
+            self._client = opened.make_client(self._secrets.append)
+        client = self._client
+        seen = self._few(client, waiters) or self._all(client, waiters)
         now = client.server_time or datetime.now(UTC)
-        sights: dict[Waiter, Sight] = {}
-        gaps = []
+        answers: dict[Waiter, tuple[Sight, float]] = {}
         for waiter in waiters:
-            listed = {record_id: seen.listed[record_id] for record_id in waiter.record_ids if record_id in seen.listed}
+            listed = {record_id: seen.listed[record_id] for record_id in waiter.open_ids if record_id in seen.listed}
+            for record_id, (backup, record) in listed.items():
+                waiter.backups[record_id] = backup.id
+                if record.is_final:
+                    waiter.ended[record_id] = Backup(id=backup.id), ReplicationRecord(id=record_id, status=record.status)
+            listed |= waiter.ended
             own = RecordsSeen(listed, [record_id for record_id in waiter.record_ids if record_id not in listed])
-            waiter.backups.update((record_id, backup.id) for record_id, (backup, _) in listed.items())
             unlisted = {record_id: waiter.backups.get(record_id) for record_id in own.unlisted}
-            sights[waiter] = Sight(own.progress(now), own.are_final, unlisted)
-            gaps.append(waiter.schedule.gap(own.unfinished, now))
-        return sights, min(gaps, default=0.0)
+            gap = waiter.schedule.gap(own.unfinished, now, is_complete=not unlisted)
+            answers[waiter] = Sight(own.progress(now), own.are_final, unlisted), gap
+        return answers
 
-    def _all(self, client: CbrClient, wanted: set[str]) -> RecordsSeen:
+    def _all(self, client: CbrClient, waiters: list[Waiter]) -> RecordsSeen:
         """List the vault: one request for each thousand of its backups answers everybody."""
         rows = 0
 
         def counted() -> Iterator[Backup]:
             nonlocal rows
-            for backup in client.list_backups(vault_id=self._vault_id, show_replication=True):
+            for backup in client.list_backups(vault_id=self._vault_id, show_replication=True, page_size=ROWS_PER_PAGE):
                 rows += 1
                 yield backup
+                if self.is_idle:
+                    return
 
-        seen = find_records(counted(), wanted)
+        seen = find_records(counted(), _open_ids(waiters))
         self._pages = rows // ROWS_PER_PAGE + 1
         return seen
 
@@ -246,22 +360,26 @@ class Watch:
         """Show the backups in question one by one where that takes fewer requests than listing; None where it does not, or cannot."""
         if not self._shows_records:
             return None
-        backup_ids: set[str] = set()
+        backup_ids = set()
         for waiter in waiters:
-            if len(waiter.backups) < len(waiter.record_ids):
-                return None
-            backup_ids.update(waiter.backups.values())
-        if not 0 < len(backup_ids) < self._pages:
+            for record_id in waiter.open_ids:
+                if record_id not in waiter.backups:
+                    return None
+                backup_ids.add(waiter.backups[record_id])
+        if len(backup_ids) >= self._pages:
             return None
         try:
             backups = [client.show_backup(backup_id) for backup_id in backup_ids]
         except CbrNotFoundError:
             return None
-        wanted = {record_id for waiter in waiters for record_id in waiter.record_ids}
-        seen = find_records(backups, wanted)
+        seen = find_records(backups, _open_ids(waiters))
         # Whether ShowBackup always fills in the records is not documented.
         self._shows_records = not seen.unlisted
         return seen if self._shows_records else None
+
+
+def _open_ids(waiters: list[Waiter]) -> Iterator[str]:
+    return (record_id for waiter in waiters for record_id in waiter.open_ids)
 
 
 @dataclass(slots=True)
@@ -275,25 +393,23 @@ class _Loop:
 _loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = weakref.WeakKeyDictionary()
 
 
-@contextlib.asynccontextmanager
-async def join(
-    waiter: Waiter, *, account: Hashable, region: str, project_id: str, vault_id: str, connect: Connect
-) -> AsyncIterator[Waiter]:
+@contextlib.contextmanager
+def join(waiter: Waiter, *, connection: Hashable, region: str, project_id: str, vault_id: str, access: Access) -> Iterator[Waiter]:
     """Let a waiter share the watch of its vault, for as long as the block lasts.
 
     :param waiter: the waiter.
-    :param account: whom the service counts requests for; waits with the same connection share it.
+    :param connection: the connection's id.
     :param region: source region.
     :param project_id: source project.
     :param vault_id: source vault.
-    :param connect: makes the watch's client, if this waiter is the first.
+    :param access: how to get at the service; the first waiter's is used for all.
     :return: the waiter.
     """
     here = _loops.setdefault(asyncio.get_running_loop(), _Loop())
-    key = (account, region, project_id, vault_id)
+    key = (connection, region, project_id, vault_id)
     watch = here.watches.get(key)
     if watch is None:
-        watch = here.watches[key] = Watch(connect, vault_id, here.paces.setdefault(account, Pace()))
+        watch = here.watches[key] = Watch(vault_id, access, here.paces)
     watch.add(waiter)
     try:
         yield waiter
