@@ -1,7 +1,7 @@
 """Intent, POST once, adopt: how a vault's backups get their copies, and never two.
 
 A :class:`Submission` is a state machine without Airflow in it. :meth:`Submission.advance` looks at the source vault, does what can be done
-at once, and returns either a :class:`Pause` (sleep or defer, then call it again) or a :class:`Result`. What it does next depends only on
+at once, and returns a :class:`Pause` (sleep or defer, then call it again) or a :class:`Result`. What it does next depends only on
 what the look found and on its :class:`~airflow_cbr.replication.memory.Memory`, so that a process may die between any two steps: the next
 attempt looks, finds what the service accepted, and goes on from there.
 
@@ -105,7 +105,7 @@ class Submission:
     def advance(self) -> Pause | Result:
         """Do everything that can be done now.
 
-        :return: a pause, after which to call again, or the result.
+        :return: a pause, or the result.
         :raises CbrError: a permanent one when running the task again would not help.
         """
         while True:
@@ -364,7 +364,7 @@ class Submission:
         return self._pause(str(error), max(self._order.poll_interval, getattr(error, "retry_after", None) or 0.0))
 
     def _pause_for_accepted(self) -> Pause | None:
-        """Return the pause after an acceptance: there is nothing to see yet. Without a wait, the task looks once more and ends."""
+        """Return the pause after an acceptance: there is nothing to see yet. Without a wait, look once more and end."""
         if not self._order.wait_for_completion:
             return None
         running = tuple(self.memory.accepted)
