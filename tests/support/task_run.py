@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_cbr.emulator.world import DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_VAULT
 from airflow_cbr.operators.cbr import CbrReplicateCheckpointOperator, CbrVerifyReplicationOperator
+from airflow_cbr.sensors.cbr import CbrReplicationSensor
 
 if TYPE_CHECKING:
     import pytest
@@ -106,6 +107,8 @@ class TaskRun:
     lines: list[str] = field(default_factory=list)
     """Every line that the task logged, as it was before Airflow masks secrets in it."""
     run_after: datetime = field(default_factory=lambda: datetime.now(UTC))
+    first_reschedule: datetime | None = None
+    """When a sensor was rescheduled for the first time."""
     cleared_after: int = 0
     """Number of the attempt after which the task was cleared."""
 
@@ -131,6 +134,10 @@ class TaskRun:
         value = json.loads(json.dumps(value))
         self.xcoms[key] = value
         self.pushes.append((key, value))
+
+    def get_first_reschedule_date(self, context: Any) -> datetime | None:
+        """Return when a sensor was rescheduled for the first time, or None."""
+        return self.first_reschedule
 
     def followed_by(self, later: TaskRun) -> TaskRun:
         """Let a run go on as the next attempt of this one, with what Airflow keeps from attempt to attempt.
@@ -176,6 +183,17 @@ def replicating(cls: type[CbrReplicateCheckpointOperator] = CbrReplicateCheckpoi
     run = {name: changes.pop(name) for name in ("store", "params", "run_after") if name in changes}
     quick = {"poll_interval": 0.1, "max_poll_interval": 0.2, "settle_time": 1.0, "timeout": 60.0}
     return TaskRun(cls(**{"task_id": "replicate", **IDS, **quick, **changes}), **run)
+
+
+def waiting(replication_record_ids: Any, **changes: Any) -> TaskRun:
+    """Return a run of the sensor in the default world, with intervals that suit short copies.
+
+    :param replication_record_ids: the records to wait for.
+    :param changes: parameters that differ.
+    """
+    quick = {"poke_interval": 0.1, "timeout": 60.0}
+    given = {"task_id": "wait", "vault_id": SOURCE_VAULT, **quick, **changes, "replication_record_ids": replication_record_ids}
+    return TaskRun(CbrReplicationSensor(**given))
 
 
 def verifying(replication_record_ids: Any, **changes: Any) -> TaskRun:
