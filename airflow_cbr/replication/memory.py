@@ -77,8 +77,8 @@ class Memory(msgspec.Struct, kw_only=True):
     :param sent: Unix time (service), by backup id, of the newest call whose effect on that backup is not known.
     :param unknown: how many calls ended without a known outcome, by backup id; the vault's own id for the vault call.
     :param stale: ids of the records that had failed before this attempt: their backups are asked for again.
-    :param declined: reason by backup id, where the service refused a backup for what it is.
-    :param given_up: reason by backup id, where the service refused for any other reason.
+    :param declined: code and request id by backup id, where the service refused a backup for what it is.
+    :param given_up: code and request id by backup id, where the service refused for any other reason.
     :param one_by_one: whether what is still needed is asked for singly.
     :param disowned: ids of running records that count for nothing because the order is not durable.
     :param troubles: how many looks in a row have failed.

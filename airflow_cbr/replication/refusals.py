@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from airflow_cbr.api.errors import normalise_code
+from airflow_cbr.api.errors import find, normalise_code
 
 if TYPE_CHECKING:
     from airflow_cbr.exceptions import CbrApiError
 
-__all__ = ["declines_backup", "says_nothing_left"]
+__all__ = ["declines_backup", "describe", "note_of", "says_nothing_left"]
 
 _DECLINED: Final = frozenset(f"BackupService.{number}" for number in ("1001", "1002", "1003", "1004", "1013", "6122"))
 _NOTHING_LEFT: Final = frozenset({"BackupService.0001", "BackupService.1009"})
@@ -29,3 +29,22 @@ def says_nothing_left(error: CbrApiError) -> bool:
     :param error: the service's answer to a replicate call.
     """
     return normalise_code(error.error_code or "") in _NOTHING_LEFT
+
+
+def note_of(error: CbrApiError) -> str:
+    """Return a refusal as ids alone, its code and request id, fit for a trigger's arguments.
+
+    :param error: the service's answer to a replicate call.
+    """
+    return " ".join(part for part in (normalise_code(error.error_code or "no-code"), error.request_id) if part)
+
+
+def describe(note: str) -> str:
+    """Return a refusal in words.
+
+    :param note: what :func:`note_of` made of it.
+    """
+    code, _, request_id = note.partition(" ")
+    row = find(code, None)
+    meaning = row.meaning if row is not None else "the service refuses it"
+    return f"{meaning} [{code}, request id {request_id}]" if request_id else f"{meaning} [{code}]"

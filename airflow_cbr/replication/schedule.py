@@ -67,8 +67,10 @@ class Schedule:
                 blind.append(at - (record.created.timestamp() if record.created is not None else began))
             else:
                 left.append(remaining)
-            if record.extra.progress is not None:
-                seen[record.id] = record.extra.progress, at
+            percent, before = record.extra.progress, self._seen.get(record.id)
+            if percent is not None:
+                # A percentage that has not moved keeps its time, or one step after a standstill would look like a leap.
+                seen[record.id] = before if before is not None and before[0] == percent else (percent, at)
         self._seen = seen
         gap, ceiling = max([*left, *blind], default=0.0) * _FRACTION, self.longest
         if blind:

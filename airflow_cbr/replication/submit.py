@@ -39,7 +39,7 @@ from airflow_cbr.replication.announce import Announcer
 from airflow_cbr.replication.coverage import BackupStanding, Coverage, Standing, assess, name_of
 from airflow_cbr.replication.evidence import CLOCK_MARGIN, Witness
 from airflow_cbr.replication.journal import Journal
-from airflow_cbr.replication.refusals import declines_backup, says_nothing_left
+from airflow_cbr.replication.refusals import declines_backup, describe, note_of, says_nothing_left
 from airflow_cbr.replication.schedule import Schedule
 from airflow_cbr.replication.steps import Pause, Result, Step
 
@@ -224,9 +224,9 @@ class Submission:
                 raise
             except CbrApiError as error:
                 if declines_backup(error):
-                    memory.declined[backup_id] = f"the service declines it: {error}"
+                    memory.declined[backup_id] = note_of(error)
                 elif error.permanent:
-                    memory.given_up[backup_id] = str(error)
+                    memory.given_up[backup_id] = note_of(error)
                 else:
                     return self._pause_for_service(error, doubtful)
             else:
@@ -246,7 +246,7 @@ class Submission:
         memory = self.memory
         memory.disowned.clear()
         if backup_id in memory.sent:
-            memory.given_up[backup_id] = f"the service says that the region has it, and no record tells in which vault: {error}"
+            memory.given_up[backup_id] = note_of(error)
         else:
             memory.sent.update(doubtful)
 
@@ -264,7 +264,7 @@ class Submission:
                     self._order.destination,
                     as_of=None if memory.as_of is None else _moment(memory.as_of),
                     own=memory.accepted,
-                    declined=memory.declined,
+                    declined={backup_id: f"the service declines it: {describe(note)}" for backup_id, note in memory.declined.items()},
                 )
         except CbrError as error:
             return self._endure(error)

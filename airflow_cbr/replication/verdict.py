@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from airflow_cbr.exceptions import CbrLimitError, CbrNothingToReplicateError, CbrReplicationFailedError, CbrReplicationTimeoutError
 from airflow_cbr.replication.coverage import BackupStanding, Coverage, Standing
 from airflow_cbr.replication.progress import Progress, measure
+from airflow_cbr.replication.refusals import describe
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -198,5 +199,6 @@ def timed_out(order: Order, still_running: list[str]) -> CbrReplicationTimeoutEr
 
 
 def _line(one: BackupStanding, memory: Memory, skips: int) -> str:
-    reason = memory.given_up.get(one.backup.id) or (f"the service accepted the copy and skipped it, {skips} times" if skips else "")
-    return f"{one}: {reason}" if reason else str(one)
+    if note := memory.given_up.get(one.backup.id):
+        return f"{one}: {describe(note)}"
+    return f"{one}: the service accepted the copy and skipped it, {skips} times" if skips else str(one)

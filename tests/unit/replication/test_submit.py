@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 
 from airflow_cbr.emulator.world import SOURCE_VAULT
@@ -230,6 +233,27 @@ def test_what_the_vault_call_leaves_out_is_asked_for_singly_and_declined() -> No
     assert night.calls == ["CopyCheckpoint", "CopyBackup"]
     assert added not in night.copies
     assert result.counts == {"accepted": 3, "adopted": 0, "already": 0, "succeeded": 3, "failed": 0, "skipped": 1, "missing": 0}
+
+
+def test_what_a_deferral_carries_is_ids_and_numbers_only() -> None:
+    night = Night()
+    night.control.add_backup(SOURCE_VAULT, contain_system_disk=False)
+    night.number = 1
+    submission = night.submission()
+    while isinstance(step := submission.advance(), Pause):
+        night.clock.advance(step.seconds)
+    assert submission.memory.declined
+    for text in _texts(submission.memory.dump()):
+        assert re.fullmatch(r"[0-9A-Za-z_.-]+( [0-9a-f]+)?", text), text
+
+
+def _texts(value: Any) -> list[str]:
+    """Return every text inside a JSON value, the keys included."""
+    if isinstance(value, dict):
+        return [text for pair in value.items() for part in pair for text in _texts(part)]
+    if isinstance(value, list):
+        return [text for part in value for text in _texts(part)]
+    return [value] if isinstance(value, str) else []
 
 
 def test_what_is_left_out_and_refused_for_another_reason_is_missing() -> None:
