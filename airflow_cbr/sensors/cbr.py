@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSen
 
 from airflow_cbr.api.endpoints import check_id
 from airflow_cbr.exceptions import CbrError
+from airflow_cbr.hooks.attempt import attempt_of
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
 from airflow_cbr.operators.parameters import check_record_ids
@@ -20,10 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from airflow.sdk import Context, XComArg
+    from airflow.sdk.execution_time.context import TaskStateStoreAccessor
 
 __all__ = ["CbrReplicationSensor"]
 
 MAX_POLL_INTERVAL = 600.0
+UNLISTED_FOR = 120.0
+STATE_KEY = "cbr_replication_wait"
 
 
 class CbrReplicationSensor(BaseSensorOperator):
@@ -38,6 +42,11 @@ class CbrReplicationSensor(BaseSensorOperator):
     :param cbr_conn_id: id of the connection. Default: ``huaweicloud_cbr_default``. (templated)
     :param region: source region id. Default: the connection's. (templated)
     :param project_id: source project id. Default: the connection's, or looked up. (templated)
+    :param poke_interval: shortest time between two looks, in seconds. Default: 60.
+    :param timeout: seconds for the whole wait, counted from the first attempt after the last clear (before Airflow 3.3 from each attempt,
+        except in the mode ``reschedule``); when it passes the task fails without a retry, and the copies go on. Default: ``[sensors]
+        default_timeout``.
+    :param max_wait: longest time between two looks of a deferred wait. Default: 600 seconds.
     :param deferrable: wait in the triggerer and not on a worker. Default: ``[operators] default_deferrable``.
     :raises CbrReplicationFailedError: when a record did not end in a copy.
     """
@@ -65,6 +74,10 @@ class CbrReplicationSensor(BaseSensorOperator):
         self.deferrable = deferrable
         self._reported: tuple[Any, ...] | None = None
         self._backups: dict[str, str] = {}
+        self._deadline: float | None = None
+        self._store: TaskStateStoreAccessor | None = None
+        self._generation = 0
+        self._kept: dict[str, Any] | None = None
 
     @cached_property
     def hook(self) -> CbrHook:
@@ -76,10 +89,11 @@ class CbrReplicationSensor(BaseSensorOperator):
 
         :param context: the task's context.
         """
+        self._begin(context)
         if not self.deferrable:
             return super().execute(context)
         with self._failing_as_told():
-            return self._defer_until_done(context, time.time() + self.timeout)
+            return self._defer_until_done(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> None:
         """Go on after a deferral.
@@ -88,21 +102,24 @@ class CbrReplicationSensor(BaseSensorOperator):
         :param event: the event of :class:`~airflow_cbr.triggers.cbr.CbrReplicationTrigger`.
         :raises AirflowSensorTimeout: when ``timeout`` has passed.
         """
-        from airflow_cbr.triggers.events import deadline_of, lost_of
+        from airflow_cbr.triggers.events import Wake, backups_of, deadline_of, wake_of
 
         with self._failing_as_told():
             try:
-                deadline, lost = deadline_of(event), lost_of(event)
+                self._deadline = deadline_of(event, check_record_ids(self.replication_record_ids))
+                self._backups = backups_of(event)
+                was_lost = wake_of(event) is Wake.LOST
             except CbrError as error:
                 raise_for_airflow(error)
-            self._backups.update(lost)
-            return self._defer_until_done(context, deadline)
+            # The operation log follows a vanished record; there is no need to ask it every two minutes.
+            return self._defer_until_done(context, unlisted_for=MAX_POLL_INTERVAL if was_lost else UNLISTED_FOR)
 
     def poke(self, context: Context) -> bool:
         """Look once at all records. A look that fails for a passing reason says nothing; the next one may.
 
         :param context: the task's context.
         :return: whether all have ended in a copy.
+        :raises AirflowSensorTimeout: when ``timeout`` has passed, the same in all modes.
         """
         try:
             check_id(self.vault_id, "vault_id")
@@ -110,11 +127,22 @@ class CbrReplicationSensor(BaseSensorOperator):
             if not record_ids:
                 self.log.info("No replication records to wait for")
                 return True
-            return self._are_done(record_ids)
+            still_running = self._look(record_ids)
         except CbrError as error:
             raise_for_airflow(error)
+        if still_running and self._deadline is not None and time.time() >= self._deadline:
+            raise AirflowSensorTimeout(
+                f"The timeout of {self.timeout:.0f} s for vault {self.vault_id} has passed; {len(still_running)} copies still run: "
+                f"{', '.join(still_running)} What to do: Copies go on in CBR. Clear this task to go on waiting for them."
+            )
+        self._keep()
+        return not still_running
 
-    def _are_done(self, record_ids: list[str]) -> bool:
+    def _look(self, record_ids: list[str]) -> list[str]:
+        """Return the records that have not ended, as far as is known.
+
+        :raises CbrReplicationFailedError: when all have ended, and not all in a copy.
+        """
         from airflow_cbr.replication.records import find_records, gone_records
 
         client = self.hook.client
@@ -126,30 +154,34 @@ class CbrReplicationSensor(BaseSensorOperator):
             if error.permanent:
                 raise
             self.log.warning("Looking at vault %s failed, and is tried again: %s", self.vault_id, error)
-            return False
+            return record_ids
         self._backups.update((record_id, backup.id) for record_id, (backup, _) in seen.listed.items())
         progress = seen.progress(client.server_time or datetime.now(UTC))
         if progress.change_key != self._reported:
             self.log.info("%s", progress.line)
             self._reported = progress.change_key
-        if seen.unfinished or any(record_id not in vanished for record_id in seen.unlisted) or (gone and gone.running):
-            return False
-        if failure := seen.failure(gone.problems if gone else ()):
+        unlisted = [record_id for record_id in seen.unlisted if record_id not in vanished]
+        still_running = [*(record.id for record in seen.unfinished), *unlisted, *(gone.running if gone else ())]
+        if not still_running and (failure := seen.failure(gone.problems if gone else ())):
             raise failure
-        return True
+        return still_running
 
-    def _defer_until_done(self, context: Context, deadline: float) -> None:
+    def _defer_until_done(self, context: Context, *, unlisted_for: float = UNLISTED_FOR) -> None:
         """End, or wait in the triggerer until there is news."""
-        if self.poke(context):
-            return
-        if time.time() >= deadline:
-            raise AirflowSensorTimeout(
-                f"Sensor has timed out: timeout of {self.timeout} seconds has passed, and the copies go on in CBR. "
-                "Clear this task to go on waiting for them."
-            )
+        try:
+            if self.poke(context):
+                return
+        except (AirflowSensorTimeout, AirflowFailException):
+            raise
+        except Exception:
+            if not self.silent_fail:
+                raise
+            self.log.exception("Sensor poke failed")
         from airflow_cbr.triggers.cbr import CbrReplicationTrigger
 
         record_ids = check_record_ids(self.replication_record_ids)
+        deadline = self._deadline if self._deadline is not None else time.time() + self.timeout
+        longest = max(self.poke_interval, self.max_wait.total_seconds() if self.max_wait else MAX_POLL_INTERVAL)
         self.log.info("Deferring; these replication records run in CBR whatever becomes of this task: %s", ", ".join(record_ids))
         self.defer(
             trigger=CbrReplicationTrigger(
@@ -160,23 +192,45 @@ class CbrReplicationSensor(BaseSensorOperator):
                 replication_record_ids=record_ids,
                 deadline=deadline,
                 poll_interval=self.poke_interval,
-                max_poll_interval=max(self.poke_interval, MAX_POLL_INTERVAL),
+                max_poll_interval=longest,
+                unlisted_for=unlisted_for,
                 follows_unseen=False,
+                backups=self._backups,
             ),
             method_name="execute_complete",
-            timeout=timedelta(seconds=max(deadline - time.time(), 0.0) + 2 * max(self.poke_interval, MAX_POLL_INTERVAL)),
+            timeout=timedelta(seconds=max(deadline - time.time(), 0.0) + 2 * longest),
         )
 
     @contextmanager
     def _failing_as_told(self) -> Iterator[None]:
-        """Turn failures into skips where ``soft_fail`` or ``never_fail`` asks for it, as ``BaseSensorOperator.execute`` does."""
+        """Turn failures into skips as ``BaseSensorOperator.execute`` does in the other modes."""
         try:
             yield
-        except (AirflowSensorTimeout, AirflowFailException) as error:
-            if self.soft_fail or self.never_fail:
-                raise AirflowSkipException(f"Skipping: {error}") from error
+        except AirflowSkipException:
             raise
-        except CbrError as error:
+        except Exception as error:
+            if self.soft_fail and isinstance(error, AirflowSensorTimeout | AirflowFailException):
+                raise AirflowSkipException("Skipping due to soft_fail is set to True.") from error
             if self.never_fail:
-                raise AirflowSkipException(f"Skipping: {error}") from error
+                raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
             raise
+
+    # --- what outlives a process --------------------------------------------------------------------------------------
+
+    def _begin(self, context: Context) -> None:
+        """Settle the deadline: with Airflow 3.3 it counts from the first attempt after the last clear, before that from this attempt."""
+        self._store, self._generation = context.get("task_state_store"), attempt_of(context).generation
+        kept: Any = self._store.get(STATE_KEY) if self._store is not None else None
+        if isinstance(kept, dict) and kept.get("generation") == self._generation:
+            self._deadline, self._backups = kept["deadline"], kept["backups"]
+            return
+        began = context["ti"].get_first_reschedule_date(context) if self.reschedule else None
+        self._deadline = (began.timestamp() if began is not None else time.time()) + self.timeout
+        self._keep()
+
+    def _keep(self) -> None:
+        """Keep what the next process needs; between two pokes of the mode ``reschedule`` there is one."""
+        state: dict[str, Any] = {"generation": self._generation, "deadline": self._deadline, "backups": dict(self._backups)}
+        if self._store is not None and state != self._kept and (self._kept is None or self.reschedule):
+            self._store.set(STATE_KEY, state)
+            self._kept = state

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_cbr.hooks.connection import ConnectionFields
+from airflow_cbr.exceptions import CbrError
+from airflow_cbr.triggers.access import ConnectionAccess
 from airflow_cbr.triggers.events import Wake
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from airflow_cbr.api.client import CbrClient
-    from airflow_cbr.replication.watch import Sight
+    from airflow_cbr.replication.watch import Sight, Waiter
 
 __all__ = ["CbrPauseTrigger", "CbrReplicationTrigger"]
 
@@ -36,6 +36,7 @@ class CbrReplicationTrigger(BaseTrigger):
     :param max_poll_interval: longest time between two looks, in seconds. Default: 600.
     :param unlisted_for: seconds after which a record that no backup lists wakes the task. Default: 120.
     :param follows_unseen: whether that holds for a record that was never listed too. Default: True.
+    :param backups: backup id by record id, for records that are known to have been listed once. Default: none is.
     :param memory: what the task wants back in the event. Default: nothing.
     """
 
@@ -52,6 +53,7 @@ class CbrReplicationTrigger(BaseTrigger):
         max_poll_interval: float = 600,
         unlisted_for: float = 120,
         follows_unseen: bool = True,
+        backups: dict[str, str] | None = None,
         memory: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -65,6 +67,7 @@ class CbrReplicationTrigger(BaseTrigger):
         self.max_poll_interval = max_poll_interval
         self.unlisted_for = unlisted_for
         self.follows_unseen = follows_unseen
+        self.backups = backups
         self.memory = memory
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -82,84 +85,80 @@ class CbrReplicationTrigger(BaseTrigger):
                 "max_poll_interval": self.max_poll_interval,
                 "unlisted_for": self.unlisted_for,
                 "follows_unseen": self.follows_unseen,
+                "backups": self.backups,
                 "memory": self.memory,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, logging each change, and yield one event."""
-        from airflow_cbr.replication.watch import Waiter, join
-
-        waiter = Waiter(self.replication_record_ids, shortest=self.poll_interval, longest=self.max_poll_interval)
-        watched = join(
-            waiter,
-            account=self.cbr_conn_id,
-            region=self.region,
-            project_id=self.project_id,
-            vault_id=self.vault_id,
-            connect=self._connect,
-        )
-        reported: Any = None
-        unlisted_since: dict[str, float] = {}
-        async with watched:
-            while True:
-                try:
-                    sight = await asyncio.wait_for(waiter.next(), self.deadline - time.time())
-                except TimeoutError:
-                    yield self._event(Wake.DEADLINE)
-                    return
-                reported = self._report(sight, reported)
-                if sight.refused:
-                    yield self._event(Wake.REFUSED)
-                    return
-                if sight.error is not None:
-                    continue
-                if sight.are_final:
-                    yield self._event(Wake.FINAL)
-                    return
-                if vanished := self._vanished(sight, unlisted_since):
-                    self.log.warning("These replication records are not listed: %s", ", ".join(vanished))
-                    yield self._event(Wake.LOST, lost=vanished)
-                    return
+        yield await self._wait()
 
     async def on_kill(self) -> None:
         """Say which copies go on when somebody marks or clears the task (Airflow 3.3 and newer); CBR has no cancel."""
         records = ", ".join(self.replication_record_ids)
         self.log.warning("The task is stopped; CBR has no cancel, these replication records keep running: %s", records)
 
-    async def _connect(self) -> CbrClient:
-        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+    async def _wait(self) -> TriggerEvent:
+        from airflow_cbr.replication.watch import FIRST_LOOK_AFTER, Waiter, join
 
-        connection = await get_async_connection(self.cbr_conn_id)
-        fields = ConnectionFields.of(connection, await get_async_extra_dejson(connection))
-        # The watch repeats a failed look itself, with all who wait for it in mind; a retry inside a look would only hold up a thread.
-        return fields.client(region=self.region, project_id=self.project_id, retry_budget=0.0)
+        waiter = Waiter(self.replication_record_ids, shortest=self.poll_interval, longest=self.max_poll_interval, backups=self.backups)
+        access = ConnectionAccess(self.cbr_conn_id, self.region, self.project_id)
+        where = {"connection": self.cbr_conn_id, "region": self.region, "project_id": self.project_id, "vault_id": self.vault_id}
+        loop = asyncio.get_running_loop()
+        earliest = loop.time() + FIRST_LOOK_AFTER
+        reported: Any = None
+        unlisted_since: dict[str, float] = {}
+        with join(waiter, access=access, **where):
+            while True:
+                try:
+                    # Not wait_for: before Python 3.12 that loses a cancellation that comes together with a result.
+                    async with asyncio.timeout(max(self.deadline - time.time(), earliest - loop.time())):
+                        sight = await waiter.next()
+                except TimeoutError:
+                    return self._event(Wake.DEADLINE, waiter)
+                reported = self._report(sight, reported)
+                if sight.refused:
+                    return self._event(Wake.REFUSED, waiter)
+                if sight.error is not None:
+                    continue
+                if sight.are_final:
+                    return self._event(Wake.FINAL, waiter)
+                if vanished := self._vanished(sight, unlisted_since, loop.time()):
+                    self.log.warning("These replication records are not listed: %s", ", ".join(vanished))
+                    return self._event(Wake.LOST, waiter)
 
     def _report(self, sight: Sight, reported: Any) -> Any:
         """Log what changed since the last line; return what the line said."""
         if sight.error is not None:
             said: Any = type(sight.error)
             if said != reported:
-                self.log.warning("Looking at vault %s failed, and is tried again: %s", self.vault_id, sight.error)
+                self.log.warning("Looking at vault %s failed, and is tried again: %s", self.vault_id, _describe(sight.error))
             return said
         if sight.progress is None or sight.progress.change_key == reported:
             return reported
         self.log.info("%s", sight.progress.line)
         return sight.progress.change_key
 
-    def _vanished(self, sight: Sight, unlisted_since: dict[str, float]) -> dict[str, str | None]:
-        """Return the records that were not listed for too long, with their backups where those are known."""
-        now = time.time()
+    def _vanished(self, sight: Sight, unlisted_since: dict[str, float], now: float) -> list[str]:
+        """Return the records that were not listed for too long."""
         for record_id in list(unlisted_since):
             if record_id not in sight.unlisted:
                 del unlisted_since[record_id]
         for record_id, backup_id in sight.unlisted.items():
             if backup_id is not None or self.follows_unseen:
                 unlisted_since.setdefault(record_id, now)
-        return {record_id: sight.unlisted[record_id] for record_id, since in unlisted_since.items() if now - since >= self.unlisted_for}
+        return [record_id for record_id, since in unlisted_since.items() if now - since >= self.unlisted_for]
 
-    def _event(self, wake: Wake, **more: Any) -> TriggerEvent:
-        return TriggerEvent({"wake": str(wake), "memory": self.memory, "deadline": self.deadline, **more})  # type: ignore[no-untyped-call]
+    def _event(self, wake: Wake, waiter: Waiter) -> TriggerEvent:
+        event = {
+            "wake": str(wake),
+            "records": self.replication_record_ids,
+            "backups": waiter.backups,
+            "deadline": self.deadline,
+            "memory": self.memory,
+        }
+        return TriggerEvent(event)  # type: ignore[no-untyped-call]
 
 
 class CbrPauseTrigger(BaseTrigger):
@@ -179,6 +178,13 @@ class CbrPauseTrigger(BaseTrigger):
         return "airflow_cbr.triggers.cbr.CbrPauseTrigger", {"until": self.until, "memory": self.memory}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Sleep, and yield one event."""
-        await asyncio.sleep(max(self.until - time.time(), 0.0))
+        """Sleep, at least as long as Airflow may take to book the deferral, and yield one event."""
+        from airflow_cbr.replication.watch import FIRST_LOOK_AFTER
+
+        await asyncio.sleep(max(self.until - time.time(), FIRST_LOOK_AFTER))
         yield TriggerEvent({"wake": str(Wake.RESUME), "memory": self.memory})  # type: ignore[no-untyped-call]
+
+
+def _describe(error: Exception) -> str:
+    """Return an error's text; of one that is not this package's, which may quote anything, only its kind."""
+    return str(error) if isinstance(error, CbrError) else type(error).__name__

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_cbr.exceptions import CbrProtocolError
 from airflow_cbr.replication.memory import Memory
 
-__all__ = ["Wake", "deadline_of", "lost_of", "memory_of", "wake_of"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Wake", "backups_of", "deadline_of", "memory_of", "wake_of"]
 
 
 class Wake(StrEnum):
@@ -53,27 +56,31 @@ def memory_of(event: Any) -> Memory:
         raise CbrProtocolError("The deferred wait ended with an event that carries no memory of what was sent.") from None
 
 
-def deadline_of(event: Any) -> float:
+def deadline_of(event: Any, record_ids: Sequence[str]) -> float:
     """Return the deadline of the wait that has woken its task.
 
     :param event: a trigger event's payload.
-    :raises CbrProtocolError: when the event cannot be read, or carries no deadline.
+    :param record_ids: the records that the task waits for.
+    :raises CbrProtocolError: when the event cannot be read, carries no deadline, or does not speak of one of the records.
     """
     wake_of(event)
-    deadline = event.get("deadline")
+    deadline, told = event.get("deadline"), event.get("records")
     if isinstance(deadline, bool) or not isinstance(deadline, int | float):
         raise CbrProtocolError("The deferred wait ended with an event that carries no deadline.")
+    missing = [record_id for record_id in record_ids if not isinstance(told, list) or record_id not in told]
+    if missing:
+        raise CbrProtocolError(f"The deferred wait ended with an event that does not speak of these records: {', '.join(missing)}.")
     return float(deadline)
 
 
-def lost_of(event: Any) -> dict[str, str]:
-    """Return backup id by record id for the records that were listed once and are not any more.
+def backups_of(event: Any) -> dict[str, str]:
+    """Return backup id by record id for the records that were listed at any time.
 
     :param event: a trigger event's payload.
     :raises CbrProtocolError: when the event cannot be read.
     """
     wake_of(event)
-    lost = event.get("lost") or {}
-    if not isinstance(lost, dict):
-        raise CbrProtocolError("The deferred wait ended with an event whose lost records cannot be read.")
-    return {str(record_id): str(backup_id) for record_id, backup_id in lost.items() if backup_id}
+    backups = event.get("backups")
+    if not isinstance(backups, dict) or not all(isinstance(backup_id, str) for backup_id in backups.values()):
+        raise CbrProtocolError("The deferred wait ended with an event whose backups cannot be read.")
+    return backups
