@@ -6,36 +6,25 @@ decided in :mod:`airflow_cbr.api.transport`; how an error is classified, in :mod
 
 from __future__ import annotations
 
-import contextlib
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, TypeVar
-from urllib.parse import quote, urlencode
-
-import msgspec
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from airflow_cbr.api import answers
 from airflow_cbr.api.answers import Answer, decode
 from airflow_cbr.api.auth import Credentials, make_authenticator
+from airflow_cbr.api.caller import Caller
 from airflow_cbr.api.endpoints import Endpoints, check_id, check_region
-from airflow_cbr.api.errors import Decision, decide
-from airflow_cbr.api.paging import Page, Row, walk
-from airflow_cbr.api.transport import Call, Transport
-from airflow_cbr.exceptions import CbrAuthenticationError, CbrParameterError, CbrProtocolError, CbrTransportError
+from airflow_cbr.api.parameters import LARGEST_PAGE, Filter, destination_of, ids, optional_id, segment, texts_of
+from airflow_cbr.api.transport import Transport
+from airflow_cbr.exceptions import CbrProtocolError
 
 if TYPE_CHECKING:
     from airflow_cbr.api.models import Backup, Checkpoint, OperationLog, Replication, ReplicationCapability, Vault
+    from airflow_cbr.api.paging import Page
 
 __all__ = ["CbrClient"]
-
-Result = TypeVar("Result")
-Filter = str | int | bool | datetime | Sequence[str] | None
-
-_LARGEST_PAGE: Final = 1000
-_NAME: Final = re.compile(r"[\u4e00-\u9fa5\uf900-\ufa2da-zA-Z0-9_-]{1,64}")
-_LONGEST_DESCRIPTION: Final = 255
 
 
 class CbrClient:
@@ -80,7 +69,7 @@ class CbrClient:
     ) -> None:
         self.region = check_region(region)
         home = self.region if home_region is None else check_region(home_region, "home_region")
-        self._base = f"{endpoints.cbr_url(self.region, home_region=home)}/v3"
+        base_url = f"{endpoints.cbr_url(self.region, home_region=home)}/v3"
         self._transport = Transport(
             verify=verify,
             connect_timeout=connect_timeout,
@@ -96,6 +85,7 @@ class CbrClient:
             project_id=None if project_id is None else check_id(project_id, "project_id"),
             on_secret=on_secret,
         )
+        self._calls = Caller(self._transport, self._authenticator, base_url)
 
     @property
     def project_id(self) -> str:
@@ -148,7 +138,7 @@ class CbrClient:
         """
         replicate: dict[str, Any] = {
             "vault_id": check_id(vault_id, "vault_id"),
-            **_destination(destination_region, destination_project_id, destination_vault_id),
+            **destination_of(destination_region, destination_project_id, destination_vault_id),
             "auto_trigger": auto_trigger,
         }
         if enable_acceleration:
@@ -158,9 +148,9 @@ class CbrClient:
             found = decode(answer, answers.ReplicationAnswer, call="CopyCheckpoint").replication
             if found.backups is None:
                 raise _unreadable(answer, "CopyCheckpoint", "no list of backups")
-            return _with_ids(found, answer, "CopyCheckpoint")
+            return _withids(found, answer, "CopyCheckpoint")
 
-        return self._change("CopyCheckpoint", "/checkpoints/replicate", {"replicate": replicate}, read)
+        return self._calls.change("CopyCheckpoint", "/checkpoints/replicate", {"replicate": replicate}, read)
 
     def replicate_backup(
         self,
@@ -187,8 +177,8 @@ class CbrClient:
         :raises CbrOutcomeUnknownError: the service may have accepted the call.
         """
         replicate: dict[str, Any] = {
-            **_destination(destination_region, destination_project_id, destination_vault_id),
-            **_texts(name, description),
+            **destination_of(destination_region, destination_project_id, destination_vault_id),
+            **texts_of(name, description),
         }
         if enable_acceleration:
             replicate["enable_acceleration"] = True
@@ -197,16 +187,16 @@ class CbrClient:
             found = decode(answer, answers.ReplicationAnswer, call="CopyBackup").replication
             if not found.references:
                 raise _unreadable(answer, "CopyBackup", "no record id")
-            return _with_ids(found, answer, "CopyBackup")
+            return _withids(found, answer, "CopyBackup")
 
-        return self._change("CopyBackup", f"/backups/{_segment(backup_id, 'backup_id')}/replicate", {"replicate": replicate}, read)
+        return self._calls.change("CopyBackup", f"/backups/{segment(backup_id, 'backup_id')}/replicate", {"replicate": replicate}, read)
 
     # --- backups ------------------------------------------------------------------------------------------------------
 
     def list_backups(
         self,
         *,
-        page_size: int = _LARGEST_PAGE,
+        page_size: int = LARGEST_PAGE,
         show_replication: bool = False,
         vault_id: str | None = None,
         checkpoint_id: str | None = None,
@@ -257,14 +247,14 @@ class CbrClient:
         """
         filters: dict[str, Filter] = {
             "show_replication": show_replication or None,
-            "vault_id": _id(vault_id, "vault_id"),
-            "checkpoint_id": _id(checkpoint_id, "checkpoint_id"),
+            "vault_id": optional_id(vault_id, "vault_id"),
+            "checkpoint_id": optional_id(checkpoint_id, "checkpoint_id"),
             "resource_id": resource_id,
             "resource_name": resource_name,
             "resource_type": resource_type,
             "resource_az": resource_az,
             "name": name,
-            "parent_id": _id(parent_id, "parent_id"),
+            "parent_id": optional_id(parent_id, "parent_id"),
             "image_type": image_type,
             "status": status,
             "incremental": incremental,
@@ -282,7 +272,7 @@ class CbrClient:
             page = decode(answer, answers.BackupsAnswer, call="ListBackups")
             return page.backups or (), page.count
 
-        return self._list("ListBackups", "/backups", filters, page_size, read)
+        return self._calls.list("ListBackups", "/backups", filters, page_size, read)
 
     def show_backup(self, backup_id: str) -> Backup:
         """Return one backup, with its replication records (ShowBackup).
@@ -290,15 +280,15 @@ class CbrClient:
         :param backup_id: id of the backup.
         :raises CbrNotFoundError: there is no such backup in this project.
         """
-        path = f"/backups/{_segment(backup_id, 'backup_id')}"
-        return self._get("ShowBackup", path, answers.BackupAnswer).backup
+        path = f"/backups/{segment(backup_id, 'backup_id')}"
+        return self._calls.get("ShowBackup", path, answers.BackupAnswer).backup
 
     # --- operation logs -----------------------------------------------------------------------------------------------
 
     def list_operation_logs(
         self,
         *,
-        page_size: int = _LARGEST_PAGE,
+        page_size: int = LARGEST_PAGE,
         operation_type: str | None = None,
         status: str | None = None,
         vault_id: str | None = None,
@@ -327,11 +317,11 @@ class CbrClient:
         filters: dict[str, Filter] = {
             "operation_type": operation_type,
             "status": status,
-            "vault_id": _id(vault_id, "vault_id"),
+            "vault_id": optional_id(vault_id, "vault_id"),
             "vault_name": vault_name,
             "resource_id": resource_id,
             "resource_name": resource_name,
-            "provider_id": _id(provider_id, "provider_id"),
+            "provider_id": optional_id(provider_id, "provider_id"),
             "start_time": start_time,
             "end_time": end_time,
             "enterprise_project_id": enterprise_project_id,
@@ -341,7 +331,7 @@ class CbrClient:
             page = decode(answer, answers.OperationLogsAnswer, call="ListOpLogs")
             return page.operation_logs or (), page.count
 
-        return self._list("ListOpLogs", "/operation-logs", filters, page_size, read)
+        return self._calls.list("ListOpLogs", "/operation-logs", filters, page_size, read)
 
     def show_operation_log(self, operation_log_id: str) -> OperationLog:
         """Return one operation log (ShowOpLog).
@@ -349,15 +339,15 @@ class CbrClient:
         :param operation_log_id: id of the log.
         :raises CbrNotFoundError: there is no such log in this project.
         """
-        path = f"/operation-logs/{_segment(operation_log_id, 'operation_log_id')}"
-        return self._get("ShowOpLog", path, answers.OperationLogAnswer).operation_log
+        path = f"/operation-logs/{segment(operation_log_id, 'operation_log_id')}"
+        return self._calls.get("ShowOpLog", path, answers.OperationLogAnswer).operation_log
 
     # --- vaults -------------------------------------------------------------------------------------------------------
 
     def list_vaults(
         self,
         *,
-        page_size: int = _LARGEST_PAGE,
+        page_size: int = LARGEST_PAGE,
         name: str | None = None,
         vault_ids: Sequence[str] | None = None,
         protect_type: str | None = None,
@@ -383,16 +373,16 @@ class CbrClient:
         """
         filters: dict[str, Filter] = {
             "name": name,
-            "id": None if vault_ids is None else _ids(vault_ids, "vault_ids"),
+            "id": None if vault_ids is None else ids(vault_ids, "vault_ids"),
             "protect_type": protect_type,
             "object_type": object_type,
             "cloud_type": cloud_type,
-            "policy_id": _id(policy_id, "policy_id"),
-            "resource_ids": None if resource_ids is None else ",".join(_ids(resource_ids, "resource_ids")),
+            "policy_id": optional_id(policy_id, "policy_id"),
+            "resource_ids": None if resource_ids is None else ",".join(ids(resource_ids, "resource_ids")),
             "status": status,
             "enterprise_project_id": enterprise_project_id,
         }
-        return self._list("ListVault", "/vaults", filters, page_size, _read_vaults("ListVault"))
+        return self._calls.list("ListVault", "/vaults", filters, page_size, _read_vaults("ListVault"))
 
     def show_vault(self, vault_id: str) -> Vault:
         """Return one vault (ShowVault).
@@ -400,14 +390,14 @@ class CbrClient:
         :param vault_id: id of the vault.
         :raises CbrNotFoundError: there is no such vault in this project.
         """
-        return self._get("ShowVault", f"/vaults/{_segment(vault_id, 'vault_id')}", answers.VaultAnswer).vault
+        return self._calls.get("ShowVault", f"/vaults/{segment(vault_id, 'vault_id')}", answers.VaultAnswer).vault
 
     def list_external_vaults(
         self,
         *,
         external_project_id: str,
         region_id: str,
-        page_size: int = _LARGEST_PAGE,
+        page_size: int = LARGEST_PAGE,
         vault_id: str | None = None,
         protect_type: str | None = None,
         object_type: str | None = None,
@@ -426,17 +416,17 @@ class CbrClient:
         filters: dict[str, Filter] = {
             "external_project_id": check_id(external_project_id, "external_project_id"),
             "region_id": check_region(region_id, "region_id"),
-            "vault_id": _id(vault_id, "vault_id"),
+            "vault_id": optional_id(vault_id, "vault_id"),
             "protect_type": protect_type,
             # The API spells it like this.
             "objcet_type": object_type,
             "cloud_type": cloud_type,
         }
-        return self._list("ListExternalVault", "/vaults/external", filters, page_size, _read_vaults("ListExternalVault"))
+        return self._calls.list("ListExternalVault", "/vaults/external", filters, page_size, _read_vaults("ListExternalVault"))
 
     def list_replication_capabilities(self) -> list[ReplicationCapability]:
         """Return from which region backups may be replicated to which (ShowReplicationCapabilities)."""
-        return self._get("ShowReplicationCapabilities", "/replication-capabilities", answers.CapabilitiesAnswer).regions or []
+        return self._calls.get("ShowReplicationCapabilities", "/replication-capabilities", answers.CapabilitiesAnswer).regions or []
 
     # --- checkpoints --------------------------------------------------------------------------------------------------
 
@@ -461,15 +451,15 @@ class CbrClient:
         :return: the checkpoint, usually ``protecting``.
         :raises CbrOutcomeUnknownError: the service may have accepted the call.
         """
-        parameters: dict[str, Any] = _texts(name, description)
+        parameters: dict[str, Any] = texts_of(name, description)
         if incremental is not None:
             parameters["incremental"] = incremental
         if auto_trigger is not None:
             parameters["auto_trigger"] = auto_trigger
         if resources is not None:
-            parameters["resources"] = _ids(resources, "resources")
+            parameters["resources"] = ids(resources, "resources")
         body = {"checkpoint": {"vault_id": check_id(vault_id, "vault_id"), "parameters": parameters}}
-        return self._change(
+        return self._calls.change(
             "CreateCheckpoint",
             "/checkpoints",
             body,
@@ -482,107 +472,8 @@ class CbrClient:
         :param checkpoint_id: id of the checkpoint.
         :raises CbrNotFoundError: there is no such checkpoint in this project.
         """
-        path = f"/checkpoints/{_segment(checkpoint_id, 'checkpoint_id')}"
-        return self._get("ShowCheckpoint", path, answers.CheckpointAnswer).checkpoint
-
-    # --- how ----------------------------------------------------------------------------------------------------------
-
-    def _get(self, name: str, path: str, model: type[Result]) -> Result:
-        return self._send(name, "GET", path, lambda answer: decode(answer, model, call=name))
-
-    def _change(self, name: str, path: str, body: dict[str, Any], read: Callable[[Answer], Result]) -> Result:
-        return self._send(name, "POST", path, read, msgspec.json.encode(body))
-
-    def _list(self, name: str, path: str, filters: dict[str, Filter], page_size: int, read: Callable[[Answer], Page[Row]]) -> Iterator[Row]:
-        if isinstance(page_size, bool) or not isinstance(page_size, int) or not 1 <= page_size <= _LARGEST_PAGE:
-            raise CbrParameterError("page_size", f"must be a whole number from 1 to {_LARGEST_PAGE}.")
-        query = _query(filters)
-
-        def fetch(offset: int, limit: int) -> Page[Row]:
-            return self._send(name, "GET", f"{path}?{query}limit={limit}&offset={offset}", read)
-
-        return walk(fetch, page_size=page_size, call=name)
-
-    def _send(self, name: str, method: str, path: str, read: Callable[[Answer], Result], body: bytes | None = None) -> Result:
-        """Send a call; once more with a new token when the service refuses the old one as expired."""
-        authenticator = self._authenticator
-        with _nothing_sent_yet():
-            auth = authenticator.current()
-            url = f"{self._base}/{quote(self.project_id, safe='')}{path}"
-        call = Call(name, method, url, body=body, repeatable=body is None)
-        try:
-            return self._transport.send(call, read, auth=auth, secrets=authenticator.secrets)
-        except CbrAuthenticationError as error:
-            if decide(error) is not Decision.REAUTHENTICATE or not (call.repeatable or error.http_status == 401):
-                raise
-            with _nothing_sent_yet():
-                renewed = authenticator.renew(auth)
-            if renewed is None:
-                raise
-        return self._transport.send(call, read, auth=renewed, secrets=authenticator.secrets)
-
-
-@contextlib.contextmanager
-def _nothing_sent_yet() -> Iterator[None]:
-    """Say of transport errors on the way to IAM that the call itself was not sent."""
-    try:
-        yield
-    except CbrTransportError as error:
-        error.sent = False
-        raise
-
-
-def _destination(region: str, project_id: str, vault_id: str) -> dict[str, str]:
-    return {
-        "destination_region": check_region(region, "destination_region"),
-        "destination_project_id": check_id(project_id, "destination_project_id"),
-        "destination_vault_id": check_id(vault_id, "destination_vault_id"),
-    }
-
-
-def _texts(name: str | None, description: str | None) -> dict[str, Any]:
-    texts: dict[str, Any] = {}
-    if name is not None:
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise CbrParameterError("name", "must be 1 to 64 Chinese characters, letters, digits, '_' or '-'.")
-        texts["name"] = name
-    if description is not None:
-        if not isinstance(description, str) or len(description) > _LONGEST_DESCRIPTION or "<" in description or ">" in description:
-            raise CbrParameterError("description", f"must have at most {_LONGEST_DESCRIPTION} characters and no '<' or '>'.")
-        texts["description"] = description
-    return texts
-
-
-def _id(value: str | None, parameter: str) -> str | None:
-    return None if value is None else check_id(value, parameter)
-
-
-def _segment(value: str, parameter: str) -> str:
-    return quote(check_id(value, parameter), safe="")
-
-
-def _ids(values: Sequence[str], parameter: str) -> list[str]:
-    if isinstance(values, str) or not values:
-        raise CbrParameterError(parameter, "must be a list with at least one id.")
-    return [check_id(value, parameter) for value in values]
-
-
-def _query(filters: dict[str, Filter]) -> str:
-    pairs: list[tuple[str, str]] = []
-    for name, value in filters.items():
-        if value is None:
-            continue
-        if isinstance(value, bool):
-            pairs.append((name, "true" if value else "false"))
-        elif isinstance(value, datetime):
-            if value.tzinfo is None:
-                raise CbrParameterError(name, "must have a time zone.")
-            pairs.append((name, value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")))
-        elif isinstance(value, (str, int)):
-            pairs.append((name, str(value)))
-        else:
-            pairs += [(name, item) for item in value]
-    return f"{urlencode(pairs, quote_via=quote, safe='')}&" if pairs else ""
+        path = f"/checkpoints/{segment(checkpoint_id, 'checkpoint_id')}"
+        return self._calls.get("ShowCheckpoint", path, answers.CheckpointAnswer).checkpoint
 
 
 def _read_vaults(call: str) -> Callable[[Answer], Page[Vault]]:
@@ -593,7 +484,7 @@ def _read_vaults(call: str) -> Callable[[Answer], Page[Vault]]:
     return read
 
 
-def _with_ids(found: Replication, answer: Answer, call: str) -> Replication:
+def _withids(found: Replication, answer: Answer, call: str) -> Replication:
     if not all(pair.backup_id and pair.replication_record_id for pair in found.references):
         raise _unreadable(answer, call, "an empty id")
     return found

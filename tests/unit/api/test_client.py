@@ -455,4 +455,4 @@ def test_a_client_is_not_made_for_another_region_than_its_endpoint(make_client: 
 
 def test_public_endpoints_are_the_default(make_client: MakeClient) -> None:
     client = make_client(endpoints=Endpoints())
-    assert client._base == "https://cbr.cn-north-4.myhuaweicloud.com/v3"
+    assert client._calls._base == "https://cbr.cn-north-4.myhuaweicloud.com/v3"

@@ -1,0 +1,110 @@
+"""How a call is sent: its address, its credentials, once more after an expired token, page by page."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from airflow_cbr.api.answers import Answer, decode
+from airflow_cbr.api.errors import Decision, decide
+from airflow_cbr.api.paging import Page, Row, walk
+from airflow_cbr.api.parameters import Filter, check_page_size, query_of
+from airflow_cbr.api.transport import Call, Transport
+from airflow_cbr.exceptions import CbrAuthenticationError, CbrTransportError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from airflow_cbr.api.auth import Authenticator
+
+__all__ = ["Caller"]
+
+Result = TypeVar("Result")
+
+
+class Caller:
+    """Sends the calls of one project.
+
+    :param transport: sends requests.
+    :param authenticator: knows the project and makes requests acceptable.
+    :param base_url: address of CBR with its version.
+    """
+
+    def __init__(self, transport: Transport, authenticator: Authenticator, base_url: str) -> None:
+        self._transport = transport
+        self._authenticator = authenticator
+        self._base = base_url
+
+    def get(self, name: str, path: str, model: type[Result]) -> Result:
+        """Read one object.
+
+        :param name: the call's name in the API reference.
+        :param path: path behind the project.
+        :param model: what the answer is decoded to.
+        """
+        return self.send(name, "GET", path, lambda answer: decode(answer, model, call=name))
+
+    def change(self, name: str, path: str, body: dict[str, Any], read: Callable[[Answer], Result]) -> Result:
+        """Send a call that changes something, and is not repeated unless it was certainly not processed.
+
+        :param name: the call's name in the API reference.
+        :param path: path behind the project.
+        :param body: sent as JSON.
+        :param read: makes a value of the answer.
+        """
+        return self.send(name, "POST", path, read, msgspec.json.encode(body))
+
+    def list(self, name: str, path: str, filters: dict[str, Filter], page_size: int, read: Callable[[Answer], Page[Row]]) -> Iterator[Row]:
+        """Read a list, page by page.
+
+        :param name: the call's name in the API reference.
+        :param path: path behind the project.
+        :param filters: query parameters; None is left out.
+        :param page_size: rows per request.
+        :param read: makes a page of an answer.
+        """
+        page_size = check_page_size(page_size)
+        query = query_of(filters)
+
+        def fetch(offset: int, limit: int) -> Page[Row]:
+            return self.send(name, "GET", f"{path}?{query}limit={limit}&offset={offset}", read)
+
+        return walk(fetch, page_size=page_size, call=name)
+
+    def send(self, name: str, method: str, path: str, read: Callable[[Answer], Result], body: bytes | None = None) -> Result:
+        """Send a call; once more with a new token when the service refuses the old one as expired.
+
+        :param name: the call's name in the API reference.
+        :param method: HTTP method.
+        :param path: path behind the project, with its query.
+        :param read: makes a value of the answer.
+        :param body: JSON. A call with a body changes something and is not repeated. Default: none.
+        """
+        authenticator = self._authenticator
+        with _nothing_sent_yet():
+            auth = authenticator.current()
+            url = f"{self._base}/{quote(authenticator.project_id(), safe='')}{path}"
+        call = Call(name, method, url, body=body, repeatable=body is None)
+        try:
+            return self._transport.send(call, read, auth=auth, secrets=authenticator.secrets)
+        except CbrAuthenticationError as error:
+            if decide(error) is not Decision.REAUTHENTICATE or not (call.repeatable or error.http_status == 401):
+                raise
+            with _nothing_sent_yet():
+                renewed = authenticator.renew(auth)
+            if renewed is None:
+                raise
+        return self._transport.send(call, read, auth=renewed, secrets=authenticator.secrets)
+
+
+@contextlib.contextmanager
+def _nothing_sent_yet() -> Iterator[None]:
+    """Say of transport errors on the way to IAM that the call itself was not sent."""
+    try:
+        yield
+    except CbrTransportError as error:
+        error.sent = False
+        raise
