@@ -28,7 +28,7 @@ class Verdict(StrEnum):
     MISSING = "missing"
     """There is no record, or no replica."""
     SKIPPED = "skipped"
-    """Not eligible, or the service skipped it because it was there before; the reason says which."""
+    """Not eligible; the reason says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +99,10 @@ class VerificationReport:
         if self.verdict is Verdict.VERIFIED:
             return None
         wrong = [one for one in self.findings if one.verdict in (Verdict.FAILED, Verdict.MISSING)]
+        verdicts, subjects = max(len(one.verdict) for one in wrong), max(len(one.subject) for one in wrong)
         return CbrVerificationError(
             f"{len(wrong)} of {len(self.findings)} backups have no good replica.",
-            problems=[str(one) for one in wrong],
+            problems=[f"{one.verdict.upper():<{verdicts}} {one.subject:<{subjects}}: {one.reason}" for one in wrong],
             advice="Run the replicate task again for what is missing or failed; look at the destination vault for what does not match.",
         )
 
@@ -127,7 +128,7 @@ def claims_of_records(seen: RecordsSeen) -> list[Claim]:
 
 
 def claims_of_newest(coverage: Coverage) -> list[Claim]:
-    """Return what the source says of the newest eligible backup of each resource.
+    """Return what the source says of the newest eligible backup of each resource; the others that are not eligible are skipped.
 
     :param coverage: the source vault's backups, judged for the destination.
     """
@@ -142,7 +143,11 @@ def claims_of_newest(coverage: Coverage) -> list[Claim]:
         else:
             claim = Claim(subject, backup, record, Verdict.FAILED, one.reason or _not_copied(record))
         newest[backup.resource_id or backup.id] = claim
-    return list(newest.values())
+    skipped = [
+        Claim(name_of(one.backup), one.backup, None, Verdict.SKIPPED, one.reason)
+        for one in coverage.of(Standing.SKIPPED, Standing.BEING_MADE)
+    ]
+    return [*newest.values(), *skipped]
 
 
 def verify(
