@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import signal
 import subprocess
 import time
 from typing import TYPE_CHECKING, Final
 
-import psutil
-
+from airflow_cbr.demo.keeper import keeper
+from airflow_cbr.demo.sessions import kill_session, session_members
 from airflow_cbr.demo.waiting import DemoError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["Component", "stop_all"]
 
 GRACE: Final = 5.0
-KILL_LIMIT: Final = 10.0
 
 
 class Component:
@@ -44,6 +41,7 @@ class Component:
         self.directory = directory
         self.log = log
         self.expected_to_run = False
+        self._released = False
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -64,6 +62,7 @@ class Component:
                 )
             except OSError as error:
                 raise DemoError(f"{self.name} cannot be started: {error}") from error
+        keeper().keep(self._process.pid)
         self.expected_to_run = True
 
     @property
@@ -80,10 +79,10 @@ class Component:
 
     def members(self) -> list[int]:
         """Return the ids of all living processes of the session: the process itself, and what it has started."""
-        if self._process is None:
+        if self._process is None or self._released:
             return []
-        self._process.poll()  # reaps it: a zombie counts as gone
-        return [pid for pid in psutil.pids() if _session_of(pid) == self._process.pid and _is_alive(pid)]
+        self._process.poll()
+        return session_members(self._process.pid)
 
     def signal(self, signum: int) -> None:
         """Send a signal to the process itself, and to nothing that it has started; does nothing when it is gone.
@@ -99,14 +98,13 @@ class Component:
         :raises DemoError: a process is still there after 10 seconds.
         """
         self.expected_to_run = False
-        deadline = time.monotonic() + KILL_LIMIT
-        while members := self.members():
-            if time.monotonic() > deadline:
-                raise DemoError(f"{self.name} does not die: processes {members}")
-            for pid in members:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            time.sleep(0.05)
+        if self._process is None or self._released:
+            return
+        if remaining := kill_session(self._process.pid):
+            raise DemoError(f"{self.name} does not die: processes {remaining}")
+        self._process.wait()
+        keeper().release(self._process.pid)
+        self._released = True  # the id may soon be somebody else's
 
     def tail(self, lines: int = 25, *, without: str | None = None) -> str:
         """Return the last lines of the output.
@@ -129,7 +127,7 @@ class Component:
             raise DemoError(f"{self.name} has ended with exit code {self.exit_code}; the end of its output:\n{self.tail()}")
 
 
-def stop_all(components: Iterable[Component], grace: float = GRACE) -> None:
+def stop_all(components: Collection[Component], grace: float = GRACE) -> None:
     """Ask every component to end, wait, and kill what is left of their sessions.
 
     :param components: what to stop; one that has ended, or never started, does no harm.
@@ -142,19 +140,5 @@ def stop_all(components: Iterable[Component], grace: float = GRACE) -> None:
     deadline = time.monotonic() + grace
     while time.monotonic() < deadline and (remaining := [each for each in remaining if each.members()]):
         time.sleep(0.1)
-    for component in remaining:
+    for component in components:
         component.kill()
-
-
-def _session_of(pid: int) -> int | None:
-    try:
-        return os.getsid(pid)
-    except (ProcessLookupError, PermissionError):
-        return None
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ import psutil
 import pytest
 
 from airflow_cbr.demo.components import Component, stop_all
+from airflow_cbr.demo.keeper import Keeper
+from airflow_cbr.demo.sessions import session_members
 from airflow_cbr.demo.waiting import DemoError, wait_until
 
 if TYPE_CHECKING:
@@ -133,3 +136,36 @@ def test_the_end_of_the_output_can_leave_noise_out(tmp_path: Path) -> None:
     log.write_text("first\nthe reason\n" + "noise again\n" * 50)
 
     assert component.tail(1, without="noise") == "the reason"
+
+
+STARTS_AND_IS_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from airflow_cbr.demo.components import Component
+
+component = Component("part", [sys.executable, "-c", sys.argv[1]], environment=os.environ, directory=Path("."), log=Path("part.log"))
+component.start()
+print(component.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_program_that_is_killed_leaves_nothing_either(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STARTS_AND_IS_KILLED, PARENT_OF_A_GROUP], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+
+    assert done.returncode == -signal.SIGKILL
+    session = int(done.stdout)
+    wait_until(lambda: not session_members(session), limit=30, what="the keeper kills what was started")
+
+
+def test_what_has_ended_is_released_since_its_id_may_be_used_again(make_component: Callable[[str], Component]) -> None:
+    component = make_component("")
+    component.start()
+    released: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Keeper, "release", lambda _, session: released.append(session))
+        stop_all([component])
+
+    assert released == [component.pid]
