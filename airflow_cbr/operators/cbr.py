@@ -282,7 +282,7 @@ class CbrVerifyReplicationOperator(BaseOperator):
 
     Each record must be ``success`` at the source, and its replica must exist in the destination region: ``image_type`` replication, status
     ``available``, in the right vault, of the right resource and size. The log has one line for each backup; the task fails with a list of
-    what is wrong. Given no records (``[]``), it checks the newest eligible backup of each resource in the source vault.
+    what is wrong. Given no records (``[]`` or None), it checks the newest eligible backup of each resource in the source vault.
 
     XCom: ``return_value``, pushed before the task fails too, is a dict: ``verdict`` (``verified`` or ``failed``) and the counts
     ``verified``, ``failed``, ``missing`` and ``skipped``.
@@ -390,19 +390,20 @@ class CbrVerifyReplicationOperator(BaseOperator):
         from airflow_cbr.replication.records import find_records
         from airflow_cbr.replication.verify import claims_of_newest, claims_of_records
 
-        record_ids = check_record_ids(self.replication_record_ids)
+        # A replicate task that failed before it knew any record leaves nothing in XCom.
+        record_ids = [] if self.replication_record_ids is None else check_record_ids(self.replication_record_ids)
         allow_empty = check_truth(self.allow_empty, "allow_empty")
         backups = self.hook.list_backups(vault_id=self.vault_id, show_replication=True)
         if record_ids:
             return claims_of_records(find_records(backups, record_ids))
         self.log.info("No replication records are given: the newest eligible backup of each resource is checked")
-        claims = claims_of_newest(assess(backups, destination))
-        if not claims and not allow_empty:
+        coverage = assess(backups, destination)
+        if not coverage.eligible and not allow_empty:
             raise CbrNothingToReplicateError(
                 f"Nothing to verify: vault {self.vault_id} holds no eligible backup.",
                 advice="Check that backups are made, or set allow_empty=True if an empty vault is fine.",
             )
-        return claims
+        return claims_of_newest(coverage)
 
     def _look_up(self, backup_id: str) -> Backup | None:
         from airflow_cbr.exceptions import CbrNotFoundError

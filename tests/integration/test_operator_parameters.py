@@ -138,7 +138,6 @@ def test_ids_in_capitals_are_the_same_ids(emulator: EmulatorServer) -> None:
         f"['{RECORD}']",
         f"{RECORD},{RECORD}",
         "None",
-        None,
         7,
         {RECORD: 1},
         [RECORD, "evil/"],
