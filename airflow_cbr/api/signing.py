@@ -38,7 +38,7 @@ def canonical_request(method: str, url: str, headers: Mapping[str, str], body: b
         ended), names of the signed headers, hash of the body.
     """
     parts = urlsplit(url)
-    path = quote(unquote(parts.path), safe="/~")
+    path = quote(unquote(parts.path), safe="/")
     if not path.endswith("/"):
         path += "/"
     signed = _signed(headers)
@@ -87,4 +87,4 @@ def _canonical_query(query: str) -> str:
     for item in query.split("&"):
         name, _, value = item.partition("=")
         pairs.append((unquote(name), unquote(value)))
-    return "&".join(f"{quote(name, safe='~')}={quote(value, safe='~')}" for name, value in sorted(pairs))
+    return "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in sorted(pairs))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -154,6 +155,18 @@ def test_all_remembered_rows_disappear_from_a_long_list(monkeypatch: pytest.Monk
     rows.before = delete
     with pytest.raises(CbrProtocolError, match=r"ListBackups.*changes faster"):
         list(rows.walk(10))
+
+
+@pytest.mark.parametrize("inserted", range(15, 60))
+def test_rows_that_were_forgotten_do_not_come_twice(monkeypatch: pytest.MonkeyPatch, inserted: int) -> None:
+    """So many new rows that the next page begins before the rows that are remembered."""
+    monkeypatch.setattr(paging, "_REMEMBERED", 20)
+    rows = List(200)
+    rows.before = lambda request: [rows.insert(0) for _ in range(inserted)] if request == 12 else None  # type: ignore[assignment,func-returns-value]
+    found: list[str] = []
+    with contextlib.suppress(CbrProtocolError):
+        found.extend(rows.walk(10))
+    assert len(found) == len(set(found))
 
 
 @pytest.mark.parametrize("size", [2, 10, 1000])
