@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import os
 import re
@@ -16,6 +17,8 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = [path.relative_to(REPOSITORY).as_posix() for path in [*sorted(REPOSITORY.glob("*.md")), *sorted(REPOSITORY.glob("docs/**/*.md"))]]
 CONNECTION_PREFIX = "AIRFLOW_CONN_"
+#: First line of an example that needs a newer Airflow than the oldest one that is supported.
+NEEDS_AIRFLOW = re.compile(r"# Airflow (\d+)\.(\d+) and newer\n")
 
 
 class Block(NamedTuple):
@@ -39,6 +42,15 @@ def blocks(page: str) -> list[Block]:
 
 def blocks_of(*languages: str) -> list[Any]:
     return [pytest.param(block, id=block.id) for page in PAGES for block in blocks(page) if block.language in languages]
+
+
+def airflow_is_new_enough(block: Block) -> bool:
+    needed = NEEDS_AIRFLOW.match(block.text)
+    if needed is None:
+        return True
+    from airflow import __version__
+
+    return tuple(int(number) for number in __version__.split(".")[:2]) >= (int(needed[1]), int(needed[2]))
 
 
 def is_dag_file(block: Block) -> bool:
@@ -100,7 +112,114 @@ def test_every_field_of_the_connection_is_explained() -> None:
     assert rows == {f"`{name}`": field["label"] for name, field in connection_type["conn-fields"].items()}
 
 
-@pytest.mark.parametrize("block", blocks_of("python"))
+def page_text(page: str) -> str:
+    return (REPOSITORY / page).read_text()
+
+
+def rows_below(text: str, header: str) -> list[list[str]]:
+    """Return the cells of the rows of every table with that header line."""
+    tables = re.findall(rf"^{re.escape(header)}\n\|[-|]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for table in tables for line in table.splitlines()]
+
+
+def section(page: str, title: str) -> str:
+    """Return the text between a heading and the next one of the same level."""
+    level = title.split(" ")[0]
+    _, _, rest = page_text(page).partition(f"\n{title}\n")
+    assert rest, f"{page} has no heading {title!r}"
+    return re.split(rf"^{level} ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def operator_classes() -> list[Any]:
+    from airflow_cbr.operators.cbr import CbrReplicateCheckpointOperator, CbrVerifyReplicationOperator
+    from airflow_cbr.sensors.cbr import CbrReplicationSensor
+
+    return [CbrReplicateCheckpointOperator, CbrVerifyReplicationOperator, CbrReplicationSensor]
+
+
+@pytest.mark.parametrize("place", range(3), ids=["replicate", "verify", "sensor"])
+def test_every_parameter_is_explained(place: int) -> None:
+    """Name, default and templating of each parameter are those of the class, in the order of its signature."""
+    cls = operator_classes()[place]
+
+    def default_of(parameter: inspect.Parameter) -> str:
+        if parameter.name == "deferrable":
+            return "`[operators] default_deferrable`"
+        return "required" if parameter.default is inspect.Parameter.empty else f"`{parameter.default!r}`"
+
+    expected = [
+        [f"`{name}`", default_of(parameter), "yes" if name in cls.template_fields else "no"]
+        for name, parameter in inspect.signature(cls.__init__).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+    rows = rows_below(section("docs/operators.md", f"## {cls.__name__}"), "| Parameter | Default | Templated | Meaning |")
+
+    assert [row[:3] for row in rows] == expected
+    assert all(row[3] for row in rows)
+
+
+def test_the_sensors_inherited_parameters_exist() -> None:
+    from airflow.providers.common.compat.sdk import BaseSensorOperator
+
+    rows = rows_below(section("docs/operators.md", "## CbrReplicationSensor"), "| Inherited | Here |")
+    assert rows
+    assert {row[0].strip("`") for row in rows} <= set(inspect.signature(BaseSensorOperator.__init__).parameters)
+
+
+def test_every_count_of_the_replicate_task_is_explained() -> None:
+    from airflow_cbr.replication.memory import Memory
+    from airflow_cbr.replication.verdict import counts_before_looking
+
+    rows = rows_below(section("docs/operators.md", "## CbrReplicateCheckpointOperator"), "| Count | Counts |")
+    assert [row[0].strip("`") for row in rows] == list(counts_before_looking(Memory(deadline=0)))
+
+
+def test_every_standing_is_explained() -> None:
+    from airflow_cbr.replication.coverage import Standing
+
+    rows = rows_below(section("docs/operators.md", "## CbrReplicateCheckpointOperator"), "| Place | When | What the task does |")
+    assert sorted(row[0] for row in rows) == sorted(Standing)
+
+
+def test_what_is_said_about_retries_is_what_the_errors_say() -> None:
+    from airflow_cbr import exceptions
+
+    rows = rows_below(section("docs/operators.md", "## Examples"), "| Error | Retried | Meaning |")
+    told = {name: row[1] for row in rows for name in re.findall(r"`(\w+)`", row[0])}
+    classes = [getattr(exceptions, name) for name in exceptions.__all__]
+
+    assert told == {cls.__name__: "no" if cls.permanent else "yes" for cls in classes if not cls.__subclasses__() or cls.__name__ in told}
+    assert {cls.__name__ for cls in classes if not cls.__subclasses__()} <= set(told)
+
+
+def test_the_messages_that_are_quoted_exist() -> None:
+    source = "\n".join(path.read_text() for path in (REPOSITORY / "airflow_cbr").rglob("*.py"))
+    rows = rows_below(page_text("docs/operators.md"), "| The log says | It means | Do |")
+    quoted = [text for row in rows for text in re.findall(r"`([^`]+)`", row[0])]
+
+    assert len(quoted) >= len(rows) > 10
+    assert [text for text in quoted if text not in source] == []
+
+
+def test_every_step_of_the_machine_is_drawn() -> None:
+    from airflow_cbr.replication.steps import Step
+
+    (drawing,) = re.findall(r"```text\n(.*?)```", section("docs/design.md", "## The state machine"), re.DOTALL)
+    assert set(re.findall(r"\[([a-z ]+)\]", drawing)) == set(Step)
+
+
+def test_every_module_of_the_rings_has_its_line() -> None:
+    package = REPOSITORY / "airflow_cbr"
+    modules = {
+        ".".join(path.relative_to(package).with_suffix("").parts)
+        for path in package.rglob("*.py")
+        if path.name != "__init__.py" and path.relative_to(package).parts[0] not in {"emulator", "demo"}
+    }
+    rows = rows_below(section("docs/design.md", "## The house"), "| Module | What it holds |")
+    assert sorted(row[0].strip("`") for row in rows) == sorted(modules)
+
+
+@pytest.mark.parametrize("block", [param for param in blocks_of("python") if airflow_is_new_enough(param.values[0])])
 def test_a_python_example_runs(block: Block, tmp_path: Path) -> None:
     from airflow.sdk import DAG
 
@@ -115,6 +234,23 @@ def test_a_python_example_runs(block: Block, tmp_path: Path) -> None:
     for dag in dags:
         assert dag.task_ids
         dag.check_cycle()
+
+
+def test_the_example_of_a_callback_tells_errors_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    from airflow.providers.common.compat.sdk import AirflowFailException
+
+    from airflow_cbr.exceptions import CbrReplicationTimeoutError, CbrUnavailableError
+    from airflow_cbr.hooks.failures import raise_for_airflow
+
+    (block,) = (block for block in blocks("docs/operators.md") if "def report(" in block.text)
+    example: dict[str, Any] = {"__name__": "example"}
+    exec(compile(block.text, block.id, "exec"), example)
+    with pytest.raises(AirflowFailException) as permanent:
+        raise_for_airflow(CbrReplicationTimeoutError("Too late.", running=["record"]))
+    example["report"]({"exception": permanent.value})
+    example["report"]({"exception": CbrUnavailableError("Not now.", error_code="BackupService.9910", request_id="r1")})
+
+    assert capsys.readouterr().out == "still running: ['record']\nfor support: BackupService.9910 r1\n"
 
 
 @pytest.mark.parametrize("page", PAGES)
