@@ -106,7 +106,12 @@ for (prefix, durable), deferrable in itertools.product((("killed", True), ("forg
     with DAG(
         dag_id=f"{prefix}_replication_deferrable" if deferrable else f"{prefix}_replication",
         schedule=None,
-        params={**PARAMS, "kills": Param([], type="array"), "scars": Param("", type="string"), "writes_beside": Param(False, type="boolean")},
+        params={
+            **PARAMS,
+            "kills": Param([], type="array"),
+            "scars": Param("", type="string"),
+            "writes_beside": Param(False, type="boolean"),
+        },
         default_args=DEFAULTS,
     ):
         KilledOperator(

@@ -6,7 +6,6 @@ so that a retry finds nothing at first. All cases run at once, each on a vault o
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,18 +13,18 @@ import pytest
 from airflow import __version__ as airflow_version
 from packaging.version import Version
 
-from airflow_cbr.demo.scenario import CONN_TYPE, connection_fields
 from airflow_cbr.replication.steps import Step
-from tests.support.airflow_rest import DagRun, trigger
-from tests.support.emulated_vaults import VaultPair, make_vaults
+from tests.support.airflow_batches import connection, trigger_together
+from tests.support.emulated_vaults import make_vaults
 from tests.support.emulator import EmulatorServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from airflow_cbr.demo.stack import AirflowStack
-
-CONN_ID = "cbr_careless"
+    from tests.support.airflow_rest import DagRun
+    from tests.support.emulated_vaults import VaultPair
 
 #: What must go wrong for a step to be reached; none of it can be seen any more when the task is green.
 FAULTS: dict[Step, list[dict[str, Any]]] = {
@@ -47,6 +46,14 @@ class Case:
     moment: str
     deferrable: bool
 
+    @property
+    def dag_id(self) -> str:
+        return "killed_replication_deferrable" if self.deferrable else "killed_replication"
+
+    @property
+    def plan(self) -> str:
+        return f"{self.moment} {self.step} 1"
+
     def __str__(self) -> str:
         return f"{self.moment}-{self.step.replace(' ', '-')}-{'deferrable' if self.deferrable else 'sync'}"
 
@@ -64,30 +71,26 @@ CASES = [
 class Started:
     pair: VaultPair
     run: DagRun
-    plan: str
-    scars: str
+    scars: Path
 
 
 @pytest.fixture(scope="module")
 def started(stack: AirflowStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Case, Started]]:
     """Trigger a run for every case."""
     folder = tmp_path_factory.mktemp("scars")
-    with EmulatorServer() as emulator:
+    with EmulatorServer() as emulator, connection(stack.api, "cbr_careless", emulator.url) as conn_id:
         control = emulator.control
         control.switch(careless=True, record_delay=8, operation_log_delay=8, copy_seconds=6)
-        fields = connection_fields("aksk", emulator.url)
-        stack.api.create_connection(CONN_ID, CONN_TYPE, **{**fields, "extra": json.dumps(fields["extra"])})
-        runs = {}
+        pairs, orders = [], []
         for case in CASES:
             pair = make_vaults(control, backups=2)
             for fault in FAULTS[case.step]:
                 control.fault(**fault, vault_id=pair.source)
-            scars, plan = str(folder / str(case)), f"{case.moment} {case.step} 1"
-            dag_id = "killed_replication_deferrable" if case.deferrable else "killed_replication"
-            run = trigger(stack.api, dag_id, {**pair.params(), "cbr_conn_id": CONN_ID, "kills": [plan], "scars": scars})
-            runs[case] = Started(pair, run, plan, scars)
-        yield runs
-        stack.api.request("DELETE", f"connections/{CONN_ID}")
+            killed = {"cbr_conn_id": conn_id, "kills": [case.plan], "scars": str(folder / str(case))}
+            pairs.append(pair)
+            orders.append((case.dag_id, {**pair.params(), **killed}))
+        runs = trigger_together(stack.api, orders)
+        yield {case: Started(pair, run, folder / str(case)) for case, pair, run in zip(CASES, pairs, runs, strict=True)}
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -95,7 +98,7 @@ def test_a_task_killed_at_a_step_is_retried_and_copies_once(case: Case, started:
     one = started[case]
 
     assert one.run.wait(limit=240) == "success", one.run.log("replicate")
-    assert open(one.scars).read() == one.plan
+    assert one.scars.read_text() == case.plan
     assert one.run.task("replicate")["try_number"] == 2
 
     copies = [entry for entry in one.pair.ledger()["replications"] if entry["outcome"] != "skip"]

@@ -1,0 +1,54 @@
+"""Many runs at once on one Airflow, against services of their own."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from airflow_cbr.demo.scenario import CONN_TYPE, connection_fields
+from airflow_cbr.demo.waiting import wait_until
+from tests.support.airflow_rest import DagRun, trigger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from airflow_cbr.demo.rest import AirflowApi
+
+
+@contextmanager
+def connection(api: AirflowApi, conn_id: str, url: str) -> Iterator[str]:
+    """Give Airflow a connection, with an access key, to a service of the test's own.
+
+    :param api: the server.
+    :param conn_id: id of the connection.
+    :param url: address of the emulator.
+    """
+    fields = connection_fields("aksk", url)
+    api.create_connection(conn_id, CONN_TYPE, **{**fields, "extra": json.dumps(fields["extra"])})
+    try:
+        yield conn_id
+    finally:
+        api.request("DELETE", f"connections/{conn_id}")
+
+
+def trigger_together(api: AirflowApi, orders: Sequence[tuple[str, dict[str, Any]]]) -> list[DagRun]:
+    """Trigger many runs before the first one starts.
+
+    SQLite takes one writer at a time: a new run would wait behind all that the tasks of the runs before it write.
+
+    :param api: the server.
+    :param orders: Dag and params of each run.
+    """
+    dag_ids = {dag_id for dag_id, _ in orders}
+    wait_until(lambda: all(api.knows_dag(dag_id) for dag_id in dag_ids), limit=90, what="the Dags are parsed", every=0.5)
+    _pause(api, dag_ids, True)
+    try:
+        return [trigger(api, dag_id, params) for dag_id, params in orders]
+    finally:
+        _pause(api, dag_ids, False)
+
+
+def _pause(api: AirflowApi, dag_ids: set[str], paused: bool) -> None:
+    for dag_id in dag_ids:
+        api.request("PATCH", f"dags/{dag_id}", json={"is_paused": paused})
