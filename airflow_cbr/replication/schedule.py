@@ -58,24 +58,21 @@ class Schedule:
         """
         at = now.timestamp()
         self._began = began = at if self._began is None else self._began
-        left: list[float] = []
-        blind: list[float] = [] if is_complete else [at - began]
+        needed = [] if is_complete else [at - began]
+        is_blind = not is_complete
         seen: dict[str, tuple[float, float]] = {}
         for record in unfinished:
-            remaining = self._remaining(record, now)
-            if remaining is None:
-                blind.append(at - (record.created.timestamp() if record.created is not None else began))
-            else:
-                left.append(remaining)
             percent, before = record.extra.progress, self._seen.get(record.id)
+            stands = before is not None and before[0] == percent
+            remaining = self._remaining(record, now)
+            is_blind = is_blind or stands or remaining is None
+            needed.append(remaining if remaining is not None else at - (record.created.timestamp() if record.created else began))
             if percent is not None:
                 # A percentage that has not moved keeps its time, or one step after a standstill would look like a leap.
-                seen[record.id] = before if before is not None and before[0] == percent else (percent, at)
+                seen[record.id] = before if before is not None and stands else (percent, at)
         self._seen = seen
-        gap, ceiling = max([*left, *blind], default=0.0) * _FRACTION, self.longest
-        if blind:
-            ceiling = max(min(BLIND_GAP, ceiling), self.shortest)
-        gap = max(self.shortest, min(gap, ceiling))
+        ceiling = max(min(BLIND_GAP, self.longest), self.shortest) if is_blind else self.longest
+        gap = max(self.shortest, min(max(needed, default=0.0) * _FRACTION, ceiling))
         return self.rng.uniform(max(self.shortest, gap * (1 - _JITTER)), min(max(gap, self.shortest * (1 + _JITTER)), ceiling))
 
     def _remaining(self, record: ReplicationRecord, now: datetime) -> float | None:
@@ -84,7 +81,9 @@ class Schedule:
         remaining = remaining_seconds(record, now)
         if percent is None or remaining is None or before is None:
             return remaining
-        moved = percent - before[0]
-        if moved <= 0:
-            return None
-        return min(remaining, (now.timestamp() - before[1]) * (100 - percent) / moved)
+        moved, passed = percent - before[0], now.timestamp() - before[1]
+        if moved > 0:
+            return min(remaining, passed * (100 - percent) / moved)
+        # Percentages are whole: one step may take longer than a gap. Two steps' time without one is a standstill.
+        step = remaining / (100 - percent) if percent < 100 else 0.0
+        return remaining if passed < 2 * step else None

@@ -247,7 +247,7 @@ class Watch:
         spread = 0.0
         while True:
             self._joined.clear()
-            wait = min(waiter.due for waiter in self._waiters) - loop.time()
+            wait = max(min(waiter.due for waiter in self._waiters) - loop.time(), 0.0)
             if (held := self._pace.wait(loop.time())) > wait:
                 # Those who were held up together do not come back together.
                 spread = spread or random.uniform(0.0, max(held * 0.1, 1.0))  # noqa: S311 - spreads load, guards nothing
