@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["CbrReplicateCheckpointOperator", "CbrVerifyReplicationOperator"]
 
 REPLICATION_XCOM_KEY = "replication"
-VERIFICATION_XCOM_KEY = "verification"
 
 
 class CbrReplicateCheckpointOperator(BaseOperator):
@@ -281,7 +280,7 @@ class CbrVerifyReplicationOperator(BaseOperator):
     """Verify on both sides that backups were replicated.
 
     Each record must be ``success`` at the source, and its replica must exist in the destination region: ``image_type`` replication, status
-    ``available``, in the right vault, of the right resource and size. The log has one line for each backup; the task fails with a list of
+    ``available``, in the right vault, of the right resource and size. The log has one line for each backup; the task fails with a table of
     what is wrong. Given no records (``[]`` or None), it checks the newest eligible backup of each resource in the source vault.
 
     XCom: ``return_value``, pushed before the task fails too, is a dict: ``verdict`` (``verified`` or ``failed``) and the counts

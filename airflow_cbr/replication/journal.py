@@ -89,6 +89,22 @@ class Journal:
         )
         return max(youngest, self._found.posted_at + settle)
 
+    def correct_deadline(self, memory: Memory, coverage: Coverage) -> None:
+        """Let the deadline count from the first copy of this Dag run, where no store has kept it (Airflow before 3.3).
+
+        After a clear there is no telling which copies belong to which generation; then it counts from the attempt.
+
+        :param memory: the attempt's memory.
+        :param coverage: the attempt's first look.
+        """
+        since = self._attempt.run_after
+        if self._store is not None or not self._order.durable or since is None or self._attempt.number == 1 or self._attempt.generation:
+            return
+        times = [record.created.timestamp() for _, record in coverage.records.values() if record.created is not None]
+        first = min((moment for moment in times if moment >= since), default=None)
+        if first is not None:
+            memory.deadline = min(memory.deadline, first + self._order.timeout)
+
     def keep_deadline(self, memory: Memory) -> None:
         """Write the deadline down before anything else, so that it counts from the first attempt after a clear.
 

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Final
 from airflow_cbr.api.errors import find, normalise_code
 
 if TYPE_CHECKING:
+    from airflow_cbr.api.models import ReplicationRecord
     from airflow_cbr.exceptions import CbrApiError
 
-__all__ = ["declines_backup", "describe", "note_of", "says_nothing_left"]
+__all__ = ["declines_backup", "describe", "fails_for_good", "note_of", "says_nothing_left"]
 
 _DECLINED: Final = frozenset(f"BackupService.{number}" for number in ("1001", "1002", "1003", "1004", "1013", "6122"))
+# The service's word for any copy that went wrong: it asks to call support, and says nothing that lasts.
+_IMPORT_FAILED: Final = "BackupService.1006"
 _NOTHING_LEFT: Final = frozenset({"BackupService.0001", "BackupService.1009"})
 
 
@@ -29,6 +32,16 @@ def says_nothing_left(error: CbrApiError) -> bool:
     :param error: the service's answer to a replicate call.
     """
     return normalise_code(error.error_code or "") in _NOTHING_LEFT
+
+
+def fails_for_good(record: ReplicationRecord) -> bool:
+    """Return whether a record failed for a reason that stays until somebody changes something, by its ``fail_code``.
+
+    :param record: a replication record.
+    """
+    code = normalise_code(str(record.extra.fail_code or ""))
+    row = find(code, None)
+    return record.status == "fail" and row is not None and row.error.permanent and code != _IMPORT_FAILED
 
 
 def note_of(error: CbrApiError) -> str:

@@ -8,9 +8,8 @@ attempt looks, finds what the service accepted, and goes on from there.
 The rules, in the order in which they are tried:
 
 1. Backups that are still being made are waited for.
-2. Nothing is sent while the vault replicates, whoever started that, or while a call of unknown outcome may still show up (``settle_time``).
-3. Backups without a record are asked for with one call for the vault, once in a Dag run; what that leaves out, and what had failed
-   before this attempt, is asked for singly.
+2. Nothing is sent while the vault replicates, or while a call of unknown outcome may still show up (``settle_time``).
+3. Backups without a record are asked for with one call for the vault, once in a Dag run; what that leaves out, or had failed, singly.
 4. The intent to send is written down before each call, and no call is repeated before a look has shown that it had no effect.
 5. Green only when every eligible backup is covered.
 """
@@ -237,8 +236,9 @@ class Submission:
         unknown = self.memory.unknown
         unknown[key] = unknown.get(key, 0) + 1
         self._log.warning("Whether the service accepted the call is not known; looking before anything is sent again: %s", error)
-        if unknown[key] >= UNKNOWN_OUTCOMES_LIMIT:
-            error.permanent = not self._order.durable
+        # Without adoption there is no establishing what was accepted, so nothing is sent a second time.
+        if unknown[key] >= UNKNOWN_OUTCOMES_LIMIT or not self._order.durable:
+            error.permanent = False
             raise error
 
     def _note_already_replicated(self, backup_id: str, doubtful: dict[str, float], error: CbrAlreadyReplicatedError) -> None:
@@ -295,6 +295,7 @@ class Submission:
         if not self._order.durable:
             memory.disowned = [one.record.id for one in coverage.of(Standing.IN_FLIGHT) if one.record is not None]
             return
+        self._journal.correct_deadline(memory, coverage)
         unsettled_until = self._journal.unsettled_until(coverage, self._service_now)
         memory.unsettled_until = unsettled_until if unsettled_until > self._service_now else 0.0
 
@@ -321,7 +322,7 @@ class Submission:
             backup_id, _ = coverage.records[record_id]
             memory.adopted[record_id] = backup_id
             memory.sent.pop(backup_id, None)
-            foreign = record.extra.auto_trigger not in (None, order.auto_trigger)
+            foreign = record.extra.auto_trigger is True and not order.auto_trigger
             self._log.info(
                 "Adopted replication record %s of backup %s: %s, created at %s%s",
                 record_id,
@@ -357,7 +358,7 @@ class Submission:
 
     def _pause_for_service(self, error: CbrApiError, doubtful: dict[str, float]) -> Pause:
         if not isinstance(error, CbrThrottledError):
-            # By the documentation such a refusal has no effect. Should it be wrong, or the echo of our own call, that would show first.
+            # Such a refusal should have no effect; were it the echo of our own call, that would show first.
             self.memory.sent.update(doubtful)
         if isinstance(error, CbrVaultReplicatingError):
             self.memory.disowned.clear()

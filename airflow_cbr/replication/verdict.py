@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from airflow_cbr.exceptions import CbrLimitError, CbrNothingToReplicateError, CbrReplicationFailedError, CbrReplicationTimeoutError
 from airflow_cbr.replication.coverage import BackupStanding, Coverage, Standing
 from airflow_cbr.replication.progress import Progress, measure
-from airflow_cbr.replication.refusals import describe
+from airflow_cbr.replication.refusals import describe, fails_for_good
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -54,9 +54,18 @@ def needed(coverage: Coverage, memory: Memory) -> list[BackupStanding]:
         and skips[one.backup.id] < SKIPS_LIMIT
         and (
             one.standing is Standing.UNRECORDED
-            or (one.record is not None and (one.record.id in memory.stale or one.record.id in memory.disowned))
+            or (one.record is not None and (_is_worth_a_retry(one.record, memory) or one.record.id in memory.disowned))
         )
     ]
+
+
+def _is_worth_a_retry(record: ReplicationRecord, memory: Memory) -> bool:
+    """Return whether a copy that had failed before this attempt is asked for again.
+
+    What failed for good in this Dag run would fail again; what did so on an earlier night may have been mended since.
+    """
+    of_this_run = memory.began is not None and _made_since(record, memory.began)
+    return record.id in memory.stale and not (of_this_run and fails_for_good(record))
 
 
 def skips_of(coverage: Coverage, memory: Memory) -> Counter[str]:
@@ -170,11 +179,11 @@ def failure(coverage: Coverage, memory: Memory, order: Order) -> CbrReplicationF
     problems = coverage.of(*PROBLEMS)
     skips = skips_of(coverage, memory)
     if problems:
-        lasting = all(one.standing is Standing.ELSEWHERE for one in problems)
+        lasting = all(one.standing is Standing.ELSEWHERE or (one.record is not None and fails_for_good(one.record)) for one in problems)
         return CbrReplicationFailedError(
             f"{len(problems)} of {len(coverage.eligible)} backups of vault {order.vault_id} are not covered in {order.destination}.",
             problems=[_line(one, memory, skips[one.backup.id]) for one in problems],
-            advice="Name that vault as the destination, or delete the replicas there."
+            advice="Mend what each line says; asking again would be refused again."
             if lasting
             else "Copies that succeeded stay; run the task again to ask for these backups alone.",
             permanent=lasting,

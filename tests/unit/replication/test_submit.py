@@ -452,6 +452,31 @@ def test_records_that_were_skipped_for_no_reason_are_not_green() -> None:
         night.attempt()
 
 
+def test_a_failed_copy_whose_code_lasts_is_not_worth_a_retry() -> None:
+    night = Night()
+    night.control.fault("copy_fails", backup_id=BACKUPS[1], fail_code="BackupService.6129", fail_reason="full")
+    with pytest.raises(CbrReplicationFailedError, match="6129") as caught:
+        night.attempt()
+    assert caught.value.permanent
+    with pytest.raises(CbrReplicationFailedError):
+        night.attempt()
+    assert night.calls == ["CopyCheckpoint"]
+    night.clock.advance(86400)
+    assert _next_run(night).attempt().counts["succeeded"] == 1
+
+
+def test_without_a_store_the_deadline_counts_from_the_first_copy() -> None:
+    night = Night(durable_store=False, order={"timeout": 3600.0})
+    night.control.switch(copy_seconds=86400)
+    started = night.clock.now()
+    with pytest.raises(RuntimeError):
+        night.attempt(observe=_die_after_the_call)
+    night.clock.advance(3000)
+    with pytest.raises(CbrReplicationTimeoutError):
+        night.attempt()
+    assert night.clock.now() - started < 3600 + 700
+
+
 class TestAttempts:
     """Retries, clears and re-runs."""
 
@@ -491,10 +516,11 @@ class TestAttempts:
 
     def test_durable_false_never_repeats_a_call_inside_one_attempt(self) -> None:
         night = Night(order={"durable": False})
-        night.control.switch(careless=True)
+        night.control.switch(careless=True, record_delay=300, operation_log_delay=300)
         night.control.fault("reset", call="CopyCheckpoint", when="after")
-        night.attempt()
-        assert len(night.copies) == 3
+        with pytest.raises(CbrOutcomeUnknownError):
+            night.attempt()
+        assert night.calls == ["CopyCheckpoint"]
 
     def test_an_intent_for_another_destination_is_not_ours(self) -> None:
         night = Night()
