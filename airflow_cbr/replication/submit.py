@@ -276,7 +276,7 @@ class Submission:
         return coverage
 
     def _endure(self, error: CbrError) -> Pause:
-        """Return a pause after a failed look: a wait that has begun outlives the service's bad hours."""
+        """Return a pause: a wait that has begun outlives the service's bad hours."""
         memory, order = self.memory, self._order
         memory.troubles += 1
         if memory.as_of is None or (error.permanent and memory.troubles >= TROUBLES_LIMIT):
@@ -288,7 +288,7 @@ class Submission:
         return Pause(str(error), max(gap, getattr(error, "retry_after", None) or 0.0), tuple(memory.followed))
 
     def _begin(self, coverage: Coverage) -> None:
-        """Settle, at the first look of an attempt, what is old and what may still be on its way."""
+        """Settle, at an attempt's first look, what is old and what is on its way."""
         memory = self.memory
         memory.as_of = max(coverage.as_of.timestamp(), self._service_now)
         memory.stale = [one.record.id for one in coverage.of(Standing.FAILED) if one.record is not None]
