@@ -69,7 +69,7 @@ class Submission:
     :param attempt: which attempt this is.
     :param intents: where the intent outlives this process, or None where there is no such place.
     :param publish: called with record ids and counts as soon as they are known, and again when they change.
-    :param memory: what an earlier leg of the same attempt knew. Default: this is its first leg.
+    :param memory: what an earlier leg of the same attempt knew. Default: nothing.
     :param observe: called with each step and ``before`` or ``after``; tests kill the process there.
     :param now: the local clock, Unix time.
     :param log: where the lines go.
@@ -242,7 +242,7 @@ class Submission:
             raise error
 
     def _note_already_replicated(self, backup_id: str, doubtful: dict[str, float], error: CbrAlreadyReplicatedError) -> None:
-        """Wait once for the record that must exist; without one, the replica is where this task does not look."""
+        """Wait once for the record that must exist; without one, the replica is elsewhere."""
         memory = self.memory
         memory.disowned.clear()
         if backup_id in memory.sent:
