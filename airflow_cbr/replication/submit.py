@@ -65,14 +65,14 @@ class Submission:
     """One attempt at an order.
 
     :param client: a client of the source region and project.
-    :param order: what is asked for.
+    :param order: what is asked.
     :param attempt: which attempt this is.
     :param intents: where the intent outlives this process, or None where there is no such place.
     :param publish: called with record ids and counts as soon as they are known, and again when they change.
     :param memory: what an earlier leg of the same attempt knew. Default: nothing.
     :param observe: called with each step and ``before`` or ``after``; tests kill the process there.
     :param now: the local clock, Unix time.
-    :param log: where the lines go.
+    :param log: takes the lines.
     """
 
     def __init__(
