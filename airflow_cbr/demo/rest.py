@@ -10,7 +10,9 @@ from airflow_cbr.demo.waiting import DemoError
 
 __all__ = ["AirflowApi"]
 
-TIMEOUT: Final = (3.0, 20.0)
+# Connect and read, in seconds. A busy machine with two cores takes its time; whoever must not wait for ever has a limit of its own.
+TIMEOUT: Final = (5.0, 90.0)
+HEALTH_TIMEOUT: Final = (3.0, 20.0)
 COMPONENTS: Final = frozenset({"metadatabase", "scheduler", "dag_processor", "triggerer"})
 
 
@@ -28,7 +30,7 @@ class AirflowApi:
     def healthy(self) -> bool:
         """Return whether the server answers, and calls the database, scheduler, Dag processor and triggerer healthy."""
         try:
-            answer = self._session.get(f"{self.url}/api/v2/monitor/health", timeout=TIMEOUT)
+            answer = self._session.get(f"{self.url}/api/v2/monitor/health", timeout=HEALTH_TIMEOUT)
         except requests.RequestException:
             return False
         if answer.status_code != requests.codes.ok:
