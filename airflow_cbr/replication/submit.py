@@ -11,7 +11,7 @@ The rules, in the order in which they are tried:
 2. Nothing is sent while the vault replicates, or while a call of unknown outcome may still show up (``settle_time``).
 3. Backups without a record are asked for with one call for the vault, once in a Dag run; what that leaves out, or had failed, singly.
 4. The intent to send is written down before each call, and no call is repeated before a look has shown that it had no effect.
-5. Green only when every eligible backup is covered.
+5. Green only when each eligible backup is covered.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Submission:
     def advance(self) -> Pause | Result:
         """Do everything that can be done now.
 
-        :return: a pause, or the result.
+        :return: a pause or the result.
         :raises CbrError: a permanent one when running the task again would not help.
         """
         while True:
