@@ -44,9 +44,7 @@ def test_all_share_one_base(kind: type[CbrError]) -> None:
 
 
 def test_the_text_has_code_status_request_id_and_advice() -> None:
-    error = CbrApiError(
-        "CopyCheckpoint: no.", error_code="BackupService.6130", http_status=400, request_id="abc", advice="Wait a little."
-    )
+    error = CbrApiError("CopyCheckpoint: no.", error_code="BackupService.6130", http_status=400, request_id="abc", advice="Wait a little.")
     assert str(error) == "CopyCheckpoint: no. [BackupService.6130, HTTP 400, request id abc] What to do: Wait a little."
     assert str(CbrError("plain ")) == "plain"
 
