@@ -10,8 +10,7 @@ WORKERS := 2
 .PHONY: demo test test-full lint docs bench constraints clean
 
 demo: $(STAMP)
-	$(PY) -m airflow_cbr.cli demo --auth aksk
-	$(PY) -m airflow_cbr.cli demo --auth password
+	$(PY) -m airflow_cbr.cli demo
 
 test: $(STAMP)
 	$(PYTEST) -n $(WORKERS) --dist loadgroup -m "not full"

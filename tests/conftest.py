@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+# A hook of pytest-xdist: it is found by its name in this file.
+from tests.support.grouping import pytest_xdist_make_scheduler  # noqa: F401
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 

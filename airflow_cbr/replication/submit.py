@@ -3,7 +3,7 @@
 A :class:`Submission` is a state machine without Airflow in it. :meth:`Submission.advance` looks at the source vault, does what can be done
 at once, and returns a :class:`Pause` (sleep or defer, then call it again) or a :class:`Result`. What it does next depends only on
 what the look found and on its :class:`~airflow_cbr.replication.memory.Memory`, so that a process may die between any two steps: the next
-attempt looks, finds what the service accepted, and goes on from there.
+attempt looks, finds what was accepted, and goes on from there.
 
 The rules, in the order in which they are tried:
 
@@ -11,7 +11,7 @@ The rules, in the order in which they are tried:
 2. Nothing is sent while the vault replicates, or while a call of unknown outcome may still show up (``settle_time``).
 3. Backups without a record are asked for with one call for the vault, once in a Dag run; what that leaves out, or had failed, singly.
 4. The intent to send is written down before each call, and no call is repeated before a look has shown that it had no effect.
-5. Green only when each eligible backup is covered.
+5. Green only when all eligible backups are covered.
 """
 
 from __future__ import annotations
