@@ -14,17 +14,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from airflow_cbr.demo.rest import AirflowApi
+    from airflow_cbr.demo.scenario import Auth
 
 
 @contextmanager
-def connection(api: AirflowApi, conn_id: str, url: str) -> Iterator[str]:
-    """Give Airflow a connection, with an access key, to a service of the test's own.
+def connection(api: AirflowApi, conn_id: str, url: str, *, auth: Auth = "aksk") -> Iterator[str]:
+    """Give Airflow a connection to a service of the test's own.
 
     :param api: the server.
     :param conn_id: id of the connection.
     :param url: address of the emulator.
+    :param auth: how to authenticate. Default: with an access key.
     """
-    fields = connection_fields("aksk", url)
+    fields = connection_fields(auth, url)
     api.create_connection(conn_id, CONN_TYPE, **{**fields, "extra": json.dumps(fields["extra"])})
     try:
         yield conn_id

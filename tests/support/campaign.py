@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_cbr.emulator.world import SOURCE_VAULT
 from airflow_cbr.exceptions import CbrError
 from airflow_cbr.replication.steps import Result, Step
 from tests.support.night import Killed, Night
+
+if TYPE_CHECKING:
+    from tests.support.emulator import ControlClient
 
 ATTEMPTS = 12
 """More than any schedule needs: a night that is not green by then has lost something."""
@@ -85,7 +88,7 @@ def play(seed: int, *, durable: bool = True) -> Outcome:
                 night.clear()
         else:
             break
-    return _judge(night, result)
+    return judge(night.control, SOURCE_VAULT, result.record_ids if result is not None else None)
 
 
 def _arrange(night: Night, chance: random.Random, *, careless: bool) -> None:
@@ -161,18 +164,24 @@ def _write_beside(night: Night, client: Any) -> None:
         return
 
 
-def _judge(night: Night, result: Result | None) -> Outcome:
-    outcome = Outcome(green=result is not None)
+def judge(control: ControlClient, vault_id: str, record_ids: list[str] | None) -> Outcome:
+    """Compare what the service did with what a task says.
+
+    :param control: control calls of the emulator.
+    :param vault_id: the source vault.
+    :param record_ids: the records that the green task names, or None when it is not green.
+    """
+    outcome = Outcome(green=record_ids is not None)
+    replications = control.ledger(vault_id)["replications"]
     good: dict[str, str] = {}
-    for started in night.ledger["replications"]:
+    for started in replications:
         if started["outcome"] in ("skip", "fail"):
             continue
         if started["backup_id"] in good:
             outcome.duplicates.append(started["backup_id"])
         good[started["backup_id"]] = started["record_id"]
-    if result is not None:
-        outcome.lost = [record_id for record_id in good.values() if record_id not in result.record_ids]
-        backups = [backup["id"] for backup in night.control.state(SOURCE_VAULT)["backups"]]
-        done = {started["backup_id"] for started in night.ledger["replications"] if started["outcome"] == "success"}
-        outcome.false_green = [backup_id for backup_id in backups if backup_id not in done]
+    if record_ids is not None:
+        outcome.lost = [record_id for record_id in good.values() if record_id not in record_ids]
+        done = {started["backup_id"] for started in replications if started["outcome"] == "success"}
+        outcome.false_green = [backup["id"] for backup in control.state(vault_id)["backups"] if backup["id"] not in done]
     return outcome
