@@ -40,6 +40,7 @@ ROWS_PER_PAGE: Final = 1000
 SHORTEST_GAP: Final = 1.0
 """Whatever the intervals say, a service is not asked without a pause."""
 
+_SPREAD: Final = 2.0
 _BATCH: Final = 100
 """So many waiters are told before the event loop's other tasks get their turn."""
 
@@ -207,7 +208,8 @@ class Watch:
         """Take a waiter in; its first look comes soon, but leaves its shortest gap to the look before."""
         loop = asyncio.get_running_loop()
         waiter.answer_from = loop.time() + FIRST_LOOK_AFTER
-        waiter.due = max(waiter.answer_from, self._last_look + waiter.schedule.shortest)
+        # A little later than it could be: triggers come in crowds, and not all their vaults should be asked in the same moment.
+        waiter.due = max(waiter.answer_from + random.uniform(0.0, _SPREAD), self._last_look + waiter.schedule.shortest)  # noqa: S311
         self._waiters[waiter] = None
         self._joined.set()
         if self._task is None or self._task.done():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
+from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -116,14 +117,15 @@ class Service:
         self.clients.append(client)
         return client
 
-    def requests(self, vault: Vault | None = None) -> dict[str, int]:
-        """Return the number of requests by call name."""
-        return self.control.requests(vault.id if vault is not None else None)
+    def requests(self, vault: Vault | None = None) -> Counter[str]:
+        """Return the number of requests by call name; from the book itself, since a control call would carry it over whole."""
+        ledger = self.emulator.service.ledger
+        return ledger._requests.copy() if vault is None else ledger._requests_of.get(vault.id, Counter()).copy()
 
     def looks(self, vault: Vault | None = None) -> int:
         """Return the number of requests that look at backups."""
         counts = self.requests(vault)
-        return counts.get("ListBackups", 0) + counts.get("ShowBackup", 0)
+        return counts["ListBackups"] + counts["ShowBackup"]
 
     # --- what a watch is given ----------------------------------------------------------------------------------------
 

@@ -1,0 +1,293 @@
+"""The sensor in its three modes: the same end, the same words, whichever way it waits."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
+from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
+
+from airflow_cbr.emulator.world import BACKUPS, SOURCE_PROJECT, SOURCE_VAULT
+from airflow_cbr.exceptions import CbrConfigurationError, CbrProtocolError
+from airflow_cbr.hooks.cbr import CbrHook
+from tests.support.interpreter import run_python
+from tests.support.task_run import IDS, TaskRun, TaskState, waiting
+from tests.support.triggerer import Stage, requests_end_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MODES: dict[str, dict[str, Any]] = {
+    "poke": {"deferrable": False},
+    "reschedule": {"deferrable": False, "mode": "reschedule"},
+    "deferrable": {"deferrable": True},
+}
+
+
+def started(stage: Stage) -> list[str]:
+    """Replicate the default vault, as something else would; return the record ids."""
+    with requests_end_in(stage.adapter):
+        return [pair.replication_record_id for pair in CbrHook().replicate_checkpoint(**IDS).references]
+
+
+def sensing(records: Any, mode: str, **more: Any) -> TaskRun:
+    return waiting(records, **{"poke_interval": 120.0, "timeout": 7200.0, **MODES[mode], **more})
+
+
+def outcome_of(stage: Stage, run: TaskRun, **more: Any) -> tuple[str, str]:
+    """Return how a run ended, in the words that Airflow shows."""
+    begins = stage.time()
+    run.first_reschedule = None
+    try:
+        stage.play(run, **more)
+    except (AirflowFailException, AirflowSensorTimeout, AirflowSkipException) as error:
+        return type(error).__name__, str(error)
+    finally:
+        assert stage.time() >= begins
+    return "success", ""
+
+
+def anonymous(text: str, records: list[str]) -> str:
+    for number, record in enumerate(records):
+        text = text.replace(record, f"record-{number}")
+    return re.sub(r"operation log \S+", "operation log", text)
+
+
+def copies_end_well(stage: Stage) -> None:
+    stage.control.switch(copy_seconds=1800.0)
+
+
+def a_copy_fails(stage: Stage) -> None:
+    stage.control.switch(copy_seconds=1800.0)
+    stage.control.fault("copy_fails", vault_id=SOURCE_VAULT, backup_id=BACKUPS[1], fail_code="1006", fail_reason="no room")
+
+
+def a_copy_is_skipped(stage: Stage) -> None:
+    stage.control.switch(copy_seconds=1800.0)
+    stage.control.fault("copy_skipped", vault_id=SOURCE_VAULT, backup_id=BACKUPS[1])
+
+
+def copies_take_too_long(stage: Stage) -> None:
+    stage.control.switch(copy_seconds=36_000.0)
+
+
+def a_record_vanishes(stage: Stage) -> None:
+    stage.control.switch(copy_seconds=1800.0)
+    stage.control.fault("record_vanishes", vault_id=SOURCE_VAULT, backup_id=BACKUPS[1])
+
+
+def a_source_backup_is_deleted(stage: Stage) -> None:
+    stage.control.switch(copy_seconds=1800.0)
+    stage.control.fault("source_deleted", vault_id=SOURCE_VAULT, backup_id=BACKUPS[1])
+
+
+def a_bad_hour(stage: Stage) -> None:
+    stage.control.switch(copy_seconds=5000.0)
+    stage.control.fault("status", call="ListBackups", status=503, nth=2, count=6)
+
+
+SCENES = [
+    copies_end_well,
+    a_copy_fails,
+    a_copy_is_skipped,
+    copies_take_too_long,
+    a_record_vanishes,
+    a_source_backup_is_deleted,
+    a_bad_hour,
+]
+EXPECTED = {
+    "copies_end_well": "success",
+    "a_copy_fails": "AirflowFailException",
+    "a_copy_is_skipped": "AirflowFailException",
+    "copies_take_too_long": "AirflowSensorTimeout",
+    "a_record_vanishes": "success",
+    "a_source_backup_is_deleted": "AirflowFailException",
+    "a_bad_hour": "success",
+}
+
+
+@pytest.mark.parametrize("soft_fail", [False, True])
+@pytest.mark.parametrize("scene", SCENES)
+def test_it_ends_alike_in_all_modes(scene: Callable[[Stage], None], soft_fail: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = {}
+    for mode in MODES:
+        with monkeypatch.context() as patch:
+            stage = Stage(patch)
+            scene(stage)
+            records = started(stage)
+            run = sensing(records, mode, soft_fail=soft_fail)
+            kind, text = outcome_of(stage, run)
+            ends[mode] = kind, anonymous(text, records)
+            assert run.xcoms == {}, "a sensor has nothing to say but that it is over"
+            assert (stage.deferrals > 0) is (mode == "deferrable")
+            if scene is copies_take_too_long:
+                assert 7199.9 <= stage.passed < 7200 + 130
+    expected = EXPECTED[scene.__name__]
+    assert set(ends.values()) == {ends["poke"]}
+    assert ends["poke"][0] == ("AirflowSkipException" if soft_fail and expected != "success" else expected)
+    if expected == "AirflowSensorTimeout" and not soft_fail:
+        assert "3 copies still run: record-0, record-1, record-2" in ends["poke"][1]
+        assert "Clear this task" in ends["poke"][1]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_never_fail_turns_every_failure_into_a_skip(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for scene in (a_copy_fails, copies_take_too_long):
+        with monkeypatch.context() as patch:
+            stage = Stage(patch)
+            scene(stage)
+            end = outcome_of(stage, sensing(started(stage), mode, never_fail=True))
+            assert end == ("AirflowSkipException", "Skipping due to never_fail is set to True.")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_silent_fail_goes_on_after_an_error_that_is_none_of_the_copies(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(monkeypatch)
+    copies_end_well(stage)
+    records = started(stage)
+    look, failures = CbrHook.client.func, iter([RuntimeError("a hiccup of Airflow's own")])  # type: ignore[attr-defined]
+
+    def flaky(self: CbrHook) -> Any:
+        for failure in failures:
+            raise failure
+        return look(self)
+
+    monkeypatch.setattr(CbrHook, "client", property(flaky))
+    if mode == "deferrable":
+        # The arguments of the deferral need no client.
+        monkeypatch.setattr(CbrHook, "region", "cn-north-4")
+        monkeypatch.setattr(CbrHook, "project_id", SOURCE_PROJECT)
+    assert outcome_of(stage, sensing(records, mode, silent_fail=True)) == ("success", "")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_error_of_the_connection_is_no_failure_to_be_skipped_softly(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(monkeypatch)
+    records = started(stage)
+    run = sensing(records, mode, cbr_conn_id="nowhere", soft_fail=True)
+    with pytest.raises(Exception, match="nowhere") as caught:
+        stage.play(run)
+    assert not isinstance(caught.value, AirflowSkipException | CbrConfigurationError)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_nothing_to_wait_for_is_done_at_once(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(monkeypatch)
+    assert outcome_of(stage, sensing([], mode)) == ("success", "")
+    assert (stage.deferrals, stage.control.requests()) == (0, {})
+
+
+def test_records_that_have_ended_are_not_deferred_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(monkeypatch)
+    copies_end_well(stage)
+    records = started(stage)
+    stage.sleep(2000)
+    assert outcome_of(stage, sensing(records, "deferrable")) == ("success", "")
+    assert stage.deferrals == 0
+
+
+def test_it_says_before_it_defers_what_runs_whatever_becomes_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(monkeypatch)
+    copies_end_well(stage)
+    records = started(stage)
+    run = sensing(records, "deferrable")
+    logged: list[str] = []
+    outcome_of(stage, run, between=lambda: logged.append(run.lines[-1]))
+    assert all(record in logged[0] for record in records)
+    assert "whatever becomes of this task" in logged[0]
+
+
+def test_a_wait_of_hours_wakes_the_worker_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(monkeypatch)
+    copies_end_well(stage)
+    outcome_of(stage, sensing(started(stage), "deferrable"))
+    assert stage.deferrals == 1
+
+
+def test_a_record_that_has_vanished_is_followed_in_the_operation_log_and_wakes_the_worker_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(monkeypatch)
+    a_record_vanishes(stage)
+    stage.control.switch(copy_seconds=6000.0)
+    assert outcome_of(stage, sensing(started(stage), "deferrable")) == ("success", "")
+    assert 2 <= stage.deferrals <= 8
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_timeout_counts_from_the_first_attempt_after_the_last_clear(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(monkeypatch)
+    copies_take_too_long(stage)
+    records = started(stage)
+    store = TaskState()
+
+    def attempt(number: int, cleared_after: int = 0) -> TaskRun:
+        run = sensing(records, mode, retries=3)
+        run.store, run.try_number, run.cleared_after = store, number, cleared_after
+        return run
+
+    with monkeypatch.context() as patch, requests_end_in(stage.adapter):
+        patch.setattr("airflow.sdk.bases.sensor.time.sleep", _killed)
+        with pytest.raises((TaskDeferred, AirflowRescheduleException, KeyboardInterrupt)):
+            attempt(1).attempt()
+    stage.sleep(5000)
+    assert outcome_of(stage, attempt(2))[0] == "AirflowSensorTimeout"
+    assert 7199.9 <= stage.passed < 7330
+    assert outcome_of(stage, attempt(3, cleared_after=2))[0] == "AirflowSensorTimeout"
+    assert 14399.9 <= stage.passed < 14660
+
+
+def _killed(_: float) -> None:
+    raise KeyboardInterrupt
+
+
+def test_before_airflow_3_3_it_counts_from_each_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(monkeypatch)
+    copies_take_too_long(stage)
+    records = started(stage)
+    stage.sleep(1000)
+    run = sensing(records, "deferrable")
+    run.store = None
+    assert outcome_of(stage, run)[0] == "AirflowSensorTimeout"
+    assert 8199.9 <= stage.passed < 8330
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        None,
+        {},
+        {"wake": "success", "records": [], "deadline": 1.0, "backups": {}},
+        {"wake": "final", "records": [], "deadline": 1.0, "backups": {}},
+        {"wake": "final", "deadline": 1.0, "backups": {}},
+        {"wake": "final", "records": list(BACKUPS), "backups": {}},
+    ],
+)
+def test_an_event_that_is_not_understood_is_an_error_and_no_look_is_taken(event: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(monkeypatch)
+    run = sensing(list(BACKUPS), "deferrable", soft_fail=True)
+    with pytest.raises(CbrProtocolError):
+        run.task.resume_execution("execute_complete", {"event": event}, run.context())
+    assert stage.control.requests() == {}
+
+
+def test_airflows_own_backstop_is_a_timeout_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    Stage(monkeypatch)
+    fail = {"error": "Trigger timeout"}
+    for soft_fail, expected in ((False, AirflowSensorTimeout), (True, AirflowSkipException)):
+        run = sensing(list(BACKUPS), "deferrable", soft_fail=soft_fail)
+        with pytest.raises(expected):
+            run.task.resume_execution("__fail__", fail, run.context())
+
+
+@pytest.mark.parametrize("default", ["True", "False"])
+def test_the_default_is_airflows_own(default: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", default)
+    shown = run_python(
+        "-c",
+        "from airflow_cbr.sensors.cbr import CbrReplicationSensor as Sensor\n"
+        "from airflow_cbr.operators.cbr import CbrReplicateCheckpointOperator as Operator\n"
+        "ids = dict.fromkeys(('vault_id', 'destination_region', 'destination_project_id', 'destination_vault_id'), 'x')\n"
+        "print(Sensor(task_id='s', vault_id='x', replication_record_ids=[]).deferrable, Operator(task_id='o', **ids).deferrable)",
+    )
+    assert shown.split()[-2:] == [default, default]
