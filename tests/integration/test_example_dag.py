@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.support.emulator import EmulatorServer
 
-pytestmark = [pytest.mark.db, pytest.mark.xdist_group("example dag")]
+pytestmark = pytest.mark.db
 
 HERE = Path(__file__).resolve().parent
 EXAMPLE = HERE.parent.parent / "dags" / "cbr_nightly_replication.py"

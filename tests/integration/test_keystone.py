@@ -26,7 +26,8 @@ from tests.support.token_gate import TokenGate
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.xdist_group("keystone"), pytest.mark.timeout(900)]
+# The installation, on first use, is part of the first test.
+pytestmark = pytest.mark.timeout(900)
 
 HOME, THERE = "cn-north-4", "cn-shenzhen-1"
 

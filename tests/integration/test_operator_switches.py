@@ -146,6 +146,13 @@ def test_what_cannot_be_copied_is_skipped_whatever_the_service_answers_for_the_v
     assert run.log.count("BackupService.1004") >= 3
 
 
+def test_an_empty_answer_to_a_call_that_had_an_effect_is_waited_out(emulator: EmulatorServer) -> None:
+    emulator.control.switch(careless=True, record_delay=0.6)
+    emulator.control.fault("empty_backups", call="CopyCheckpoint")
+    assert len(replicating(settle_time=2.0).attempt()) == 3
+    assert copies(emulator) == dict.fromkeys(BACKUPS, 1)
+
+
 # --- failed copies ----------------------------------------------------------------------------------------------------------
 
 

@@ -279,7 +279,7 @@ def test_1009_without_a_record_that_tells_the_vault_is_missing(emulator: Emulato
     added = emulator.control.add_backup(SOURCE_VAULT, name="untold", age_seconds=60)
     emulator.control.fault("code", call="CopyBackup", code="1009", when="before", count=None)
     emulator.control.change_backup(added["id"], contain_system_disk=False)
-    with pytest.raises(CbrReplicationFailedError, match=r"untold .*no record tells in which vault.*1009"):
+    with pytest.raises(CbrReplicationFailedError, match=r"untold .*: not replicated.*BackupService\.1009"):
         replicating().attempt()
     assert copies(emulator) == dict.fromkeys(BACKUPS, 1)
 

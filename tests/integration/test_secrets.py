@@ -21,7 +21,7 @@ from airflow_cbr.hooks.cbr import CbrHook
 from tests.support.task_run import PASSWORD, SECRET_KEY, TaskRun, replicating, set_connection, set_password_connection, verifying, waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from airflow_cbr.emulator.exchange import Call
     from tests.support.emulator import EmulatorServer
@@ -91,6 +91,7 @@ class Watch:
         assert len(self.derived) >= derived
         assert self.urls
         assert self.texts
+        assert not derived or any(record.levelno == logging.DEBUG for record in self.records)
         formatter = logging.Formatter("%(name)s %(levelname)s %(message)s %(args)s")
         written = [*self.texts, *self.urls, *(formatter.format(record) for record in self.records)]
         for secret in self.secrets | self.derived:
@@ -98,8 +99,20 @@ class Watch:
                 assert secret not in text, f"a secret stands in: {text.replace(secret, '<<<HERE>>>')[:2000]}"
 
 
+class Keeper(logging.Handler):
+    """Keeps what is logged; that of ``caplog`` keeps each phase of a test apart."""
+
+    def __init__(self, records: list[logging.LogRecord]) -> None:
+        super().__init__()
+        self._records = records
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a record."""
+        self._records.append(record)
+
+
 @pytest.fixture
-def watch(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Watch:
+def watch(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Iterator[Watch]:
     watching = Watch()
     handle = Service.handle
 
@@ -114,8 +127,10 @@ def watch(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> 
     for name in list(logging.root.manager.loggerDict):
         if name.startswith(("airflow_cbr", "urllib3", "requests", "tenacity")):
             caplog.set_level(logging.DEBUG, logger=name)
-    watching.records = caplog.handler.records
-    return watching
+    handler = Keeper(watching.records)
+    logging.root.addHandler(handler)
+    yield watching
+    logging.root.removeHandler(handler)
 
 
 WAYS = ["temporary keys", "password"]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
 
 #: Beginnings of node ids; what begins alike runs on one worker.
-TOGETHER = ("tests/system/stack/", "tests/integration/test_keystone.py::")
+TOGETHER = ("tests/system/stack/", "tests/integration/test_example_dag.py::", "tests/integration/test_keystone.py::")
 
 
 def group_of(nodeid: str) -> str:
