@@ -96,8 +96,10 @@ class Stage:
         for module in ("airflow_cbr.operators.cbr", "airflow_cbr.sensors.cbr", "airflow_cbr.triggers.cbr", "airflow.sdk.bases.sensor"):
             self.patch.setattr(f"{module}.time", clock)
         self.patch.setattr("airflow.sdk.bases.sensor.timezone", SimpleNamespace(utcnow=lambda: datetime.fromtimestamp(self.time(), UTC)))
-        self.patch.setitem(Submission.__init__.__kwdefaults__, "now", self.time)
-        self.patch.setitem(CbrClient.__init__.__kwdefaults__, "sleep", self.sleep)
+        for function, name, stand_in in ((Submission.__init__, "now", self.time), (CbrClient.__init__, "sleep", self.sleep)):
+            defaults = function.__kwdefaults__
+            assert defaults is not None
+            self.patch.setitem(defaults, name, stand_in)
         self.patch.setattr(watch, "_threads", InlineLooks())
         set_password_connection(self.patch, IN_PROCESS_URL)
 

@@ -61,7 +61,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Return virtual time as Unix time."""
         return START + self.passed
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
         # Airflow's own threads, say a secrets backend's, take no virtual time either.
         self.at_work += 1
         future = super().run_in_executor(executor, func, *args)

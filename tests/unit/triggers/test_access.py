@@ -29,7 +29,7 @@ def test_the_client_is_made_of_plain_credentials_and_knows_no_airflow(monkeypatc
     set_password_connection(monkeypatch, URL, conn_id="cbr")
     opened = asyncio.run(access().open())
     monkeypatch.delenv("AIRFLOW_CONN_CBR")
-    client = opened.make_client([].append)
+    client = opened.make_client(print)
     assert (client.region, client.project_id) == ("cn-north-4", SOURCE_PROJECT)
     client.close()
 
@@ -100,7 +100,7 @@ def test_a_secret_is_masked_from_the_coroutine_where_airflow_can(monkeypatch: py
 
 
 def test_before_that_it_is_masked_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    masked = []
+    masked: list[str] = []
     monkeypatch.setattr("airflow.sdk.log", SimpleNamespace())
     monkeypatch.setattr("airflow_cbr.triggers.access.mask_secret", masked.append)
     asyncio.run(access().hide(SECRET))

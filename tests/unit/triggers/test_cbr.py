@@ -325,7 +325,7 @@ def test_each_trigger_logs_for_itself_and_the_second_goes_on_when_the_first_has_
             return str((await event_of(make(service, vault, records, lines=lines)))["wake"])
 
         one, two = (asyncio.create_task(task(f"task-{index}", [record])) for index, record in enumerate(vault.records))
-        assert await asyncio.gather(one, two) == ["final", "final"]
+        assert list(await asyncio.gather(one, two)) == ["final", "final"]
 
     play(scene, [[5, 60]])
     assert lines.of("task-0")[-1] == "1/1 replicated"

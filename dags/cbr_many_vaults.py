@@ -1,0 +1,101 @@
+"""Replicate many vaults every night, one mapped task for each.
+
+1. `replicate` is mapped over the param `vaults`, a list with one entry per source vault. Each mapped task makes one replicate call for its
+   vault and waits *deferred*: it holds no worker slot while the copies run, and the waits of one vault share one poll.
+2. `verify` is mapped over the same vaults, runs whatever became of `replicate`, and checks at both sides the newest eligible backup of
+   each resource.
+
+CBR replicates a vault once at a time, and answers a second call with an error; so does a destination vault that is full. Two settings
+respect that:
+
+- `max_active_runs=1`: last night's run and tonight's never replicate the same vault together.
+- `max_active_tis_per_dag` limits how many vaults begin at once. A deferred task does not count as active, so that all vaults wait together
+  in the end; what is limited is how many look and call at the same moment. To limit that over several Dags, give `replicate` a pool.
+
+No vault may be in the list twice: `check_vaults` fails before anything is sent if one is.
+
+To run it against your own vaults, set the connection `huaweicloud_cbr_default` and the param `vaults`; nothing else needs to change.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import DAG, Param, get_current_context, task
+
+from airflow_cbr.operators.cbr import CbrReplicateCheckpointOperator, CbrVerifyReplicationOperator
+
+with DAG(
+    dag_id="cbr_many_vaults",
+    doc_md=__doc__,
+    description="Replicate many CBR vaults to other regions, deferred, and verify the copies.",
+    # Every night, after the backups are made. The tasks' `timeout` is below this interval: one night never meets the next.
+    schedule="0 3 * * *",
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    default_args={
+        "retries": 3,
+        "retry_delay": timedelta(minutes=1),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(minutes=30),
+        "cbr_conn_id": "huaweicloud_cbr_default",
+    },
+    # Change these for your vaults; one run may be given others in the form of "Trigger Dag".
+    params={
+        "vaults": Param(
+            [
+                {
+                    "vault_id": "3b5816b5-f29c-4172-9d9a-76c719a659ce",
+                    "destination_region": "cn-shenzhen-1",
+                    "destination_project_id": "68589cac08274b82b4e254268a3862d8",
+                    "destination_vault_id": "0ca3eb86-8800-46da-9c37-9d657a825274",
+                }
+            ],
+            type="array",
+            minItems=1,
+            # `[core] max_map_length` is the most that Airflow maps over.
+            maxItems=1024,
+            items={
+                "type": "object",
+                "required": ["vault_id", "destination_region", "destination_project_id", "destination_vault_id"],
+                "additionalProperties": {"type": "string"},
+            },
+            description="Source vaults with their destinations; an entry may name region, project_id and cbr_conn_id of its source too.",
+        )
+    },
+    tags=["backup", "cbr"],
+) as dag:
+
+    @task(retries=0)
+    def check_vaults() -> list[dict[str, Any]]:
+        """Return the vaults; none may be there twice."""
+        vaults: list[dict[str, Any]] = get_current_context()["params"]["vaults"]
+        ids = [vault["vault_id"] for vault in vaults]
+        twice = sorted({vault_id for vault_id in ids if ids.count(vault_id) > 1})
+        if twice:
+            raise ValueError(f"These vaults are in the list more than once: {', '.join(twice)}")
+        return vaults
+
+    vaults = check_vaults()
+
+    replicate = CbrReplicateCheckpointOperator.partial(
+        task_id="replicate",
+        doc_md="One replicate call for the vault, then a deferred wait. `return_value`: the replication record ids of this run.",
+        map_index_template="{{ task.vault_id }}",
+        deferrable=True,
+        timeout=20 * 3600,
+        max_active_tis_per_dag=16,
+    ).expand_kwargs(vaults)
+
+    verify = CbrVerifyReplicationOperator.partial(
+        task_id="verify",
+        doc_md="Both sides, the newest eligible backup of each resource. Red when a copy is missing, also when `replicate` failed.",
+        map_index_template="{{ task.vault_id }}",
+        replication_record_ids=[],
+        max_active_tis_per_dag=16,
+        trigger_rule="all_done",
+    ).expand_kwargs(vaults)
+
+    replicate >> verify
