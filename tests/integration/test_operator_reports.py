@@ -245,8 +245,10 @@ def test_the_timeout_counts_from_the_first_attempt(emulator: EmulatorServer) -> 
     again = run.followed_by(replicating(timeout=1.5, retries=3))
     while time.time() < began + 1.6:
         time.sleep(0.05)
+    looks = emulator.control.requests()["ListBackups"]
     with pytest.raises(AirflowFailException, match=r"timeout of (1.5|2) s"):
         again.attempt()
+    assert emulator.control.requests()["ListBackups"] - looks == 1, "one look, and no wait"
     assert calls(emulator) == ["CopyCheckpoint"]
     assert again.pushes[-2][0] == "return_value", "what is known is pushed before it fails"
 

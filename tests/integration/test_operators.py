@@ -121,6 +121,14 @@ def test_a_backup_that_is_still_being_made_is_waited_for_before_the_call(emulato
     assert calls(emulator) == {"CopyCheckpoint": 1}
 
 
+def test_a_backup_that_is_still_being_made_is_waited_for_when_all_others_are_covered(emulator: EmulatorServer) -> None:
+    copy_all(emulator)
+    added = emulator.control.add_backup(SOURCE_VAULT, status="protecting", age_seconds=5)
+    finish = at_first(Step.LOOK, "after", lambda: emulator.control.change_backup(added["id"], status="available"))
+    assert len(replicating(finish).attempt()) == 1
+    assert copies(emulator) == dict.fromkeys([*BACKUPS, added["id"]], 1)
+
+
 def test_a_backup_whose_making_does_not_end_is_waited_for_within_the_timeout_only(emulator: EmulatorServer) -> None:
     emulator.control.add_backup(SOURCE_VAULT, status="protecting", age_seconds=5)
     with pytest.raises(AirflowFailException) as caught:
