@@ -210,7 +210,7 @@ def wait_in_triggerer(played: Any, records: Sequence[str]) -> None:
         now = clock.now
 
         def moved() -> float:
-            return began + loop.time() - at
+            return float(began + loop.time() - at)
 
         clock.now = moved
         vault = Vault(played.order["vault_id"])
