@@ -97,7 +97,7 @@ def measure(records: Iterable[ReplicationRecord], *, unlisted: int, now: datetim
                 skipped += 1
             case "replicating":
                 replicating += 1
-                if record.extra.progress is not None:
+                if record.extra.progress is not None and 0 <= record.extra.progress <= 100:
                     percents.append(float(record.extra.progress))
                 estimates.append(remaining_seconds(record, now))
             case _:
