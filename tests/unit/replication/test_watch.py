@@ -170,7 +170,7 @@ def test_one_that_joins_during_a_look_is_looked_for_soon(monkeypatch: pytest.Mon
         (vault,) = service.vaults
         monkeypatch.setattr(watch, "_threads", SlowLooks(service.loop, lambda: 2.0))
         with service.wait(vault, longest=600.0, shortest=600.0):
-            await asyncio.sleep(FIRST_LOOK_AFTER + 1)
+            await asyncio.sleep(FIRST_LOOK_AFTER + 2)
             joined = service.loop.time()
             await first(service, vault, lambda sight: sight.progress is not None)
             return service.loop.time() - joined
@@ -221,7 +221,7 @@ def test_a_cancelled_wait_leaves_at_once_and_the_look_in_flight_keeps_its_client
         monkeypatch.setattr(watch, "_threads", slow)
         (vault,) = service.vaults
         waiting = asyncio.create_task(end(service, vault))
-        await asyncio.sleep(FIRST_LOOK_AFTER + 1)
+        await asyncio.sleep(FIRST_LOOK_AFTER + 3)
         assert slow.in_flight == 1
         cancelled_at = service.loop.time()
         waiting.cancel()
