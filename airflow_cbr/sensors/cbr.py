@@ -222,15 +222,15 @@ class CbrReplicationSensor(BaseSensorOperator):
         self._store, self._generation = context.get("task_state_store"), attempt_of(context).generation
         kept: Any = self._store.get(STATE_KEY) if self._store is not None else None
         if isinstance(kept, dict) and kept.get("generation") == self._generation:
-            self._deadline, self._backups = kept["deadline"], kept["backups"]
+            self._kept, self._deadline, self._backups = kept, kept["deadline"], dict(kept["backups"])
             return
         began = context["ti"].get_first_reschedule_date(context) if self.reschedule else None
         self._deadline = (began.timestamp() if began is not None else time.time()) + self.timeout
         self._keep()
 
     def _keep(self) -> None:
-        """Keep what the next process needs; between two pokes of the mode ``reschedule`` there is one."""
+        """Keep what the next process needs: a retry, or the next poke in the mode ``reschedule``."""
         state: dict[str, Any] = {"generation": self._generation, "deadline": self._deadline, "backups": dict(self._backups)}
-        if self._store is not None and state != self._kept and (self._kept is None or self.reschedule):
+        if self._store is not None and state != self._kept:
             self._store.set(STATE_KEY, state)
             self._kept = state

@@ -67,6 +67,13 @@ def test_where_progress_stands_still_the_gap_stays_at_120() -> None:
         assert chosen.gap([record(37, 3600 + minutes * 60, at=at)], at) <= BLIND_GAP
 
 
+def test_the_gap_is_short_as_soon_as_a_percentage_has_not_moved() -> None:
+    chosen = schedule()
+    chosen.gap([record(50, 6 * 3600)], NOW)
+    at = NOW + timedelta(seconds=200)
+    assert chosen.gap([record(50, 6 * 3600 + 200, at=at)], at) <= BLIND_GAP
+
+
 def test_a_whole_percentage_that_has_had_no_time_to_move_is_no_reason_to_look_late() -> None:
     chosen = schedule()
     chosen.gap([record(99, 3560)], NOW)
@@ -84,12 +91,12 @@ def test_a_copy_that_was_queued_for_long_is_reckoned_by_its_newest_speed() -> No
 
 def test_one_step_after_a_standstill_is_not_taken_for_a_leap() -> None:
     chosen = schedule()
-    chosen.gap([record(50, 3600)], NOW)
+    chosen.gap([record(95, 36_000)], NOW)
     for seconds in (100, 200, 300):
         at = NOW + timedelta(seconds=seconds)
-        chosen.gap([record(50, 3600 + seconds, at=at)], at)
+        chosen.gap([record(95, 36_000 + seconds, at=at)], at)
     at = NOW + timedelta(seconds=400)
-    assert chosen.gap([record(51, 4000, at=at)], at) > 500
+    assert chosen.gap([record(96, 36_400, at=at)], at) > 500, "a percent takes six minutes here, and 4 are left"
 
 
 def test_a_copy_that_runs_backwards_or_past_the_end_is_no_trouble() -> None:

@@ -539,7 +539,7 @@ def test_those_who_waited_do_not_return_in_the_same_moment() -> None:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(watch.Watch, "_ask", noted)
-            await asyncio.sleep(500)
+            await asyncio.sleep(700)
         after = [moment for moment in moments if moment > moments[0] + 300]
         assert len(after) >= 10
         assert max(sum(abs(one - other) < 0.5 for other in after) for one in after) <= 4

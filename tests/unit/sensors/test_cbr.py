@@ -143,6 +143,19 @@ def test_never_fail_turns_every_failure_into_a_skip(mode: str, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_a_failure_that_is_there_at_the_first_look_is_skipped_softly_too(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(monkeypatch)
+    a_copy_fails(stage)
+    records = started(stage)
+    stage.sleep(3600)
+    assert outcome_of(stage, sensing(records, mode, soft_fail=True)) == (
+        "AirflowSkipException",
+        "Skipping due to soft_fail is set to True.",
+    )
+    assert stage.deferrals == 0
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_silent_fail_goes_on_after_an_error_that_is_none_of_the_copies(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = Stage(monkeypatch)
     copies_end_well(stage)

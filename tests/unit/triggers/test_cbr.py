@@ -303,6 +303,14 @@ def test_the_status_is_logged_once_for_each_change(lines: Lines) -> None:
     ]
 
 
+def test_a_record_that_is_long_in_coming_is_not_spoken_of_at_every_look(lines: Lines) -> None:
+    async def scene(service: Service) -> None:
+        await event_of(make(service, service.vaults[0], lines=lines, follows_unseen=False))
+
+    play(scene, record_delay=3000, progress="null")
+    assert [line for _, line in lines.kept] == ["0/1 replicated, 1 waiting", "0/1 replicated, 1 replicating", "1/1 replicated"]
+
+
 def test_trouble_is_logged_once_and_its_end_too(lines: Lines) -> None:
     async def scene(service: Service) -> None:
         service.control.fault("status", call="ListBackups", status=503, nth=3, count=5)
