@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 IDS = ("vault_id", "destination_region", "destination_project_id", "destination_vault_id", "cbr_conn_id")
-SETTLE_TIME = 15.0
+SETTLE_TIME = 30.0
 
 
 class KilledOperator(CbrReplicateCheckpointOperator):

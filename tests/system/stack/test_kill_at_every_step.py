@@ -1,6 +1,6 @@
 """The task's own process is killed with SIGKILL before and after every step, and nothing is copied twice or lost.
 
-The service here is careless: it accepts every replicate call and copies everything anew, and shows what it does only after 8 seconds,
+The service here is careless: it accepts every replicate call and copies everything anew, and shows what it does only after 20 seconds,
 so that a retry finds nothing at first. All cases run at once, each on a vault of its own.
 """
 
@@ -80,7 +80,7 @@ def started(stack: AirflowStack, tmp_path_factory: pytest.TempPathFactory) -> It
     folder = tmp_path_factory.mktemp("scars")
     with EmulatorServer() as emulator, connection(stack.api, "cbr_careless", emulator.url) as conn_id:
         control = emulator.control
-        control.switch(careless=True, record_delay=8, operation_log_delay=8, copy_seconds=6)
+        control.switch(careless=True, record_delay=20, operation_log_delay=20, copy_seconds=6)
         pairs, orders = [], []
         for case in CASES:
             pair = make_vaults(control, backups=2)
