@@ -13,7 +13,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
+from airflow.providers.common.compat.sdk import TaskDeferred
+from airflow.sdk.bases.sensor import AirflowRescheduleException  # type: ignore[attr-defined]
 
 from airflow_cbr.api import auth
 from airflow_cbr.api.client import CbrClient
@@ -27,6 +28,8 @@ from airflow_cbr.triggers import cbr as triggers
 from tests.support.emulator import IN_PROCESS_URL, InProcessAdapter
 from tests.support.task_run import set_password_connection
 from tests.support.virtual_time import START, InlineLooks, VirtualLoop, run
+
+__all__ = ["AirflowRescheduleException", "Stage", "event_of", "handed_over", "requests_end_in", "triggerer"]
 
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger

@@ -16,7 +16,7 @@ import pytest
 
 from airflow_cbr.exceptions import CbrAuthenticationError, CbrConfigurationError, CbrNotFoundError, CbrPermissionError, CbrThrottledError
 from airflow_cbr.replication import watch
-from airflow_cbr.replication.watch import FIRST_LOOK_AFTER, Opened, Pace, Sight
+from airflow_cbr.replication.watch import FIRST_LOOK_AFTER, Opened, Pace, Sight, Waiter, join
 from tests.support.virtual_time import InlineLooks, NothingLeftError, SlowLooks, ThreadedLooks, VirtualLoop, run
 from tests.support.waits import Service, Vault, registered
 
@@ -133,18 +133,21 @@ def test_two_event_loops_in_one_process_know_nothing_of_each_other() -> None:
 
 
 def test_a_loop_that_is_gone_leaves_nothing_behind() -> None:
-    async def scene(service: Service) -> None:
-        await end(service, service.vaults[0])
+    loops: list[weakref.ref[asyncio.AbstractEventLoop]] = []
 
-    loops: list[weakref.ref[VirtualLoop]] = []
+    async def main() -> None:
+        loops.append(weakref.ref(asyncio.get_running_loop()))
+        with join(
+            Waiter(["record"], shortest=30.0, longest=600.0),
+            connection="cbr",
+            region="cn-north-4",
+            project_id="project",
+            vault_id="vault",
+            access=None,  # type: ignore[arg-type]  # it is not asked for within ten seconds
+        ):
+            await asyncio.sleep(0)
 
-    async def main(loop: VirtualLoop) -> None:
-        loops.append(weakref.ref(loop))
-        service = Service(loop)
-        service.start_copies()
-        await scene(service)
-
-    run(main)
+    asyncio.run(main())
     gc.collect()
     assert loops[0]() is None
 

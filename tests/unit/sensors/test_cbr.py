@@ -6,15 +6,14 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
-from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 
 from airflow_cbr.emulator.world import BACKUPS, SOURCE_PROJECT, SOURCE_VAULT
 from airflow_cbr.exceptions import CbrConfigurationError, CbrProtocolError
 from airflow_cbr.hooks.cbr import CbrHook
 from tests.support.interpreter import run_python
 from tests.support.task_run import IDS, TaskRun, TaskState, waiting
-from tests.support.triggerer import Stage, requests_end_in
+from tests.support.triggerer import AirflowRescheduleException, Stage, requests_end_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
