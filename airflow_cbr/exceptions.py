@@ -57,6 +57,7 @@ class CbrError(Exception):
     """
 
     permanent: bool = True
+    retry_after: float | None = None
 
     def __init__(
         self,
@@ -165,7 +166,14 @@ class CbrOutcomeUnknownError(CbrError):
 
 
 class CbrApiError(CbrError):
-    """The service answered with an error; ``error_code`` says which one."""
+    """The service answered with an error; ``error_code`` says which one.
+
+    :param retry_after: seconds the service asked to wait, if it said so. Default: it did not.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None, **details: Any) -> None:
+        super().__init__(message, **details)
+        self.retry_after = retry_after
 
 
 class CbrAuthenticationError(CbrApiError):
@@ -185,29 +193,15 @@ class CbrRefusedError(CbrApiError):
 
 
 class CbrThrottledError(CbrApiError):
-    """Too many requests (HTTP 429).
-
-    :param retry_after: seconds the service asked to wait, if it said so.
-    """
+    """Too many requests (HTTP 429); ``retry_after`` has the seconds that the service asked to wait, if it said so."""
 
     permanent: bool = False
-
-    def __init__(self, message: str, *, retry_after: float | None = None, **details: Any) -> None:
-        super().__init__(message, **details)
-        self.retry_after = retry_after
 
 
 class CbrUnavailableError(CbrApiError):
-    """The service or the gateway failed (HTTP 5xx, or a code that says "try again later").
-
-    :param retry_after: seconds the service asked to wait, if it said so.
-    """
+    """The service or the gateway failed (HTTP 5xx, or a code that says "try again later")."""
 
     permanent: bool = False
-
-    def __init__(self, message: str, *, retry_after: float | None = None, **details: Any) -> None:
-        super().__init__(message, **details)
-        self.retry_after = retry_after
 
 
 class CbrBusyError(CbrApiError):
@@ -230,7 +224,18 @@ class CbrAlreadyReplicatedError(CbrApiError):
 
 
 class CbrReplicationError(CbrError):
-    """Base of the errors about the replication itself, as opposed to a single call."""
+    """Base of the errors about the replication itself, as opposed to a single call.
+
+    :param problems: one line for each thing that is wrong. Default: the message says it all.
+    """
+
+    def __init__(self, message: str, *, problems: Sequence[str] = (), **details: Any) -> None:
+        super().__init__(message, **details)
+        self.problems = list(problems)
+
+    def __str__(self) -> str:
+        """Return the message with one line for each problem."""
+        return "\n  - ".join([super().__str__(), *self.problems])
 
 
 class CbrNothingToReplicateError(CbrReplicationError):
@@ -248,14 +253,6 @@ class CbrReplicationFailedError(CbrReplicationError):
     """
 
     permanent: bool = False
-
-    def __init__(self, message: str, *, problems: Sequence[str] = (), **details: Any) -> None:
-        super().__init__(message, **details)
-        self.problems = list(problems)
-
-    def __str__(self) -> str:
-        """Return the message with one line for each problem."""
-        return "\n  - ".join([super().__str__(), *self.problems])
 
 
 class CbrReplicationTimeoutError(CbrReplicationError):
@@ -276,11 +273,3 @@ class CbrVerificationError(CbrReplicationError):
     """
 
     permanent: bool = False
-
-    def __init__(self, message: str, *, problems: Sequence[str] = (), **details: Any) -> None:
-        super().__init__(message, **details)
-        self.problems = list(problems)
-
-    def __str__(self) -> str:
-        """Return the message with one line for each finding."""
-        return "\n  - ".join([super().__str__(), *self.problems])

@@ -39,7 +39,6 @@ from airflow_cbr.exceptions import (
     CbrThrottledError,
     CbrTimeoutError,
     CbrTransportError,
-    CbrUnavailableError,
 )
 
 if TYPE_CHECKING:
@@ -232,7 +231,7 @@ class Transport:
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
         error = _error_of(state)
-        asked = error.retry_after if isinstance(error, (CbrThrottledError, CbrUnavailableError)) else None
+        asked = error.retry_after if isinstance(error, CbrError) else None
         if asked is not None:
             # A little more than asked, so that the tasks which were refused together do not return together.
             pause = asked + random.uniform(0.0, 1.0)  # noqa: S311 - spreads load, guards nothing

@@ -285,7 +285,7 @@ class Submission:
             raise verdict.timed_out(order, list(memory.followed)) from error
         self._log.warning("Looking at vault %s failed, and is tried again: %s", order.vault_id, error)
         gap = min(order.poll_interval * 2 ** min(memory.troubles - 1, 10), order.max_poll_interval)
-        return Pause(str(error), max(gap, getattr(error, "retry_after", None) or 0.0), tuple(memory.followed))
+        return Pause(str(error), max(gap, error.retry_after or 0.0), tuple(memory.followed))
 
     def _begin(self, coverage: Coverage) -> None:
         """Settle, at an attempt's first look, what is old and what is on its way."""
@@ -362,7 +362,7 @@ class Submission:
             self.memory.sent.update(doubtful)
         if isinstance(error, CbrVaultReplicatingError):
             self.memory.disowned.clear()
-        return self._pause(str(error), max(self._order.poll_interval, getattr(error, "retry_after", None) or 0.0))
+        return self._pause(str(error), max(self._order.poll_interval, error.retry_after or 0.0))
 
     def _pause_for_accepted(self) -> Pause | None:
         """Return the pause after an acceptance: there is nothing to see yet. Without a wait, look once more and end."""
