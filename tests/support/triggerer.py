@@ -96,8 +96,9 @@ class Stage:
         self.control.switch(queue_seconds=0, **self.switches)
         self.deferrals = 0
         clock = SimpleNamespace(time=self.time, monotonic=self._now, sleep=self.sleep)
-        for module in ("airflow_cbr.operators.cbr", "airflow_cbr.sensors.cbr", "airflow_cbr.triggers.cbr", "airflow.sdk.bases.sensor"):
-            self.patch.setattr(f"{module}.time", clock)
+        for module in ("operators.replicate", "sensors.cbr", "triggers.cbr"):
+            self.patch.setattr(f"airflow_cbr.{module}.time", clock)
+        self.patch.setattr("airflow.sdk.bases.sensor.time", clock)
         self.patch.setattr("airflow.sdk.bases.sensor.timezone", SimpleNamespace(utcnow=lambda: datetime.fromtimestamp(self.time(), UTC)))
         for function, name, stand_in in ((Submission.__init__, "now", self.time), (CbrClient.__init__, "sleep", self.sleep)):
             defaults = function.__kwdefaults__

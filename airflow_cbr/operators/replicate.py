@@ -1,0 +1,272 @@
+"""The operator that replicates the backups of a vault."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperator, conf
+
+from airflow_cbr.api.endpoints import check_id
+from airflow_cbr.exceptions import CbrError
+from airflow_cbr.hooks.attempt import attempt_of, intents_of
+from airflow_cbr.hooks.cbr import CbrHook
+from airflow_cbr.hooks.failures import raise_for_airflow
+from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, CbrVaultLink, console_url
+from airflow_cbr.operators.parameters import (
+    check_at_least,
+    check_destination,
+    check_intervals,
+    check_seconds,
+    check_truth,
+)
+from airflow_cbr.replication.order import Order
+from airflow_cbr.replication.steps import Pause, Result, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context
+
+    from airflow_cbr.replication.memory import Memory
+    from airflow_cbr.replication.submit import Submission
+
+__all__ = ["CbrReplicateCheckpointOperator"]
+
+REPLICATION_XCOM_KEY = "replication"
+
+
+class CbrReplicateCheckpointOperator(BaseOperator):
+    """Replicate the backups of a vault to a vault in another region, and wait until the copies have ended.
+
+    The task states a postcondition: every eligible backup of the source vault has a replica, or one on its way, at the destination. It
+    looks first, sends one ``POST /v3/{project_id}/checkpoints/replicate`` (CopyCheckpoint) if anything is missing, asks singly for what
+    that leaves out, and follows every copy to its end. Whatever is lost or killed on the way, the next attempt looks before it sends.
+
+    XCom: ``return_value`` is the list of replication record ids that were accepted or adopted in this Dag run, pushed as soon as the
+    service has answered; ``replication`` is a dict with source, destination and the counts ``accepted``, ``adopted``, ``already``,
+    ``succeeded``, ``failed``, ``skipped`` and ``missing``.
+
+    :param vault_id: id of the source vault. (templated)
+    :param destination_region: region id of the destination, for example ``cn-shenzhen-1``. (templated)
+    :param destination_project_id: project id in that region. (templated)
+    :param destination_vault_id: id of the replication vault in that project. (templated)
+    :param auto_trigger: mark the copies as made by a schedule, not by hand. Default: False.
+    :param enable_acceleration: pay for a faster transfer. Default: False.
+    :param cbr_conn_id: id of the connection. Default: ``huaweicloud_cbr_default``. (templated)
+    :param destination_conn_id: connection for calls in the destination region. The replicate call needs none of its own; named here so
+        that one ``default_args`` serves this operator and :class:`CbrVerifyReplicationOperator`. Default: ``cbr_conn_id``. (templated)
+    :param region: source region id. Default: the connection's. (templated)
+    :param project_id: source project id. Default: the connection's, or looked up. (templated)
+    :param wait_for_completion: wait until the copies have ended; otherwise a copy that runs counts as covered. Default: True.
+    :param deferrable: wait in the triggerer and not on a worker. Default: ``[operators] default_deferrable``.
+    :param poll_interval: shortest time between two looks, in seconds. Default: 30.
+    :param max_poll_interval: longest time between two looks, in seconds. Default: 600.
+    :param timeout: seconds for the whole task, counted from the first attempt after the last clear; when it passes the task fails without
+        a retry, and the copies go on. Default: 86400.
+    :param allow_empty: succeed when the vault holds no eligible backup at all. Default: False, that fails.
+    :param max_backups: refuse to start more copies than this. Default: no limit.
+    :param durable: take earlier attempts into account. False is the one way to copy twice. Default: True.
+    :param settle_time: seconds within which the service shows a replication that it accepted; before a call of unknown outcome is
+        repeated, the task waits that long. Default: 120.
+    :raises CbrError: see :mod:`airflow_cbr.exceptions`; permanent ones as ``AirflowFailException``.
+    """
+
+    template_fields: Sequence[str] = (
+        "vault_id",
+        "destination_region",
+        "destination_project_id",
+        "destination_vault_id",
+        "cbr_conn_id",
+        "destination_conn_id",
+        "region",
+        "project_id",
+    )
+    operator_extra_links = (CbrVaultLink(),)
+    ui_color = "#f7d4d4"
+
+    def __init__(
+        self,
+        *,
+        vault_id: str,
+        destination_region: str,
+        destination_project_id: str,
+        destination_vault_id: str,
+        auto_trigger: bool = False,
+        enable_acceleration: bool = False,
+        cbr_conn_id: str = CbrHook.default_conn_name,
+        destination_conn_id: str | None = None,
+        region: str | None = None,
+        project_id: str | None = None,
+        wait_for_completion: bool = True,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_interval: float = 30,
+        max_poll_interval: float = 600,
+        timeout: float = 86400,
+        allow_empty: bool = False,
+        max_backups: int | None = None,
+        durable: bool = True,
+        settle_time: float = 120,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.vault_id = vault_id
+        self.destination_region = destination_region
+        self.destination_project_id = destination_project_id
+        self.destination_vault_id = destination_vault_id
+        self.auto_trigger = auto_trigger
+        self.enable_acceleration = enable_acceleration
+        self.cbr_conn_id = cbr_conn_id
+        self.destination_conn_id = destination_conn_id
+        self.region = region
+        self.project_id = project_id
+        self.wait_for_completion = wait_for_completion
+        self.deferrable = deferrable
+        self.poll_interval = poll_interval
+        self.max_poll_interval = max_poll_interval
+        self.timeout = timeout
+        self.allow_empty = allow_empty
+        self.max_backups = max_backups
+        self.durable = durable
+        self.settle_time = settle_time
+        self._running: Sequence[str] = ()
+
+    @cached_property
+    def hook(self) -> CbrHook:
+        """Return the hook of the source region and project."""
+        return CbrHook(self.cbr_conn_id, region=self.region, project_id=self.project_id)
+
+    def execute(self, context: Context) -> list[str]:
+        """Replicate and wait.
+
+        :param context: the task's context.
+        :return: the replication record ids that were accepted or adopted in this Dag run.
+        """
+        return self._replicate(context, None)
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> list[str]:
+        """Go on after a deferral, with what the trigger's event carries.
+
+        :param context: the task's context.
+        :param event: the event of :class:`~airflow_cbr.triggers.cbr.CbrReplicationTrigger` or ``CbrPauseTrigger``.
+        :return: the replication record ids that were accepted or adopted in this Dag run.
+        """
+        from airflow_cbr.replication.submit import TROUBLES_LIMIT
+        from airflow_cbr.triggers.events import Wake, memory_of, wake_of
+
+        try:
+            memory = memory_of(event)
+            if wake_of(event) is Wake.REFUSED:
+                # The trigger has seen it persist; one more look says so in this task's own words.
+                memory.troubles = TROUBLES_LIMIT
+        except CbrError as error:
+            raise_for_airflow(error)
+        return self._replicate(context, memory)
+
+    def on_kill(self) -> None:
+        """Say which copies go on: the API has no way to cancel one."""
+        if self._running:
+            self.log.warning("The task is stopped; CBR has no cancel, these replication records keep running: %s", ", ".join(self._running))
+
+    def at_step(self, step: Step, moment: str) -> None:
+        """Do nothing; called before and after each step of the submission, for those who want to watch or to break it.
+
+        :param step: the step.
+        :param moment: ``before`` or ``after``.
+        """
+
+    def _replicate(self, context: Context, memory: Memory | None) -> list[str]:
+        try:
+            submission = self._submission(context, memory)
+            while isinstance(step := submission.advance(), Pause):
+                self._running = step.records
+                seconds = min(step.seconds, max(submission.memory.deadline - time.time(), 0.0) + 1.0)
+                if self.deferrable:
+                    self._defer(submission.memory, step, seconds)
+                time.sleep(seconds)
+            return self._finish(step)
+        except CbrError as error:
+            raise_for_airflow(error)
+
+    def _finish(self, result: Result) -> list[str]:
+        self._running = ()
+        self.log.info("All eligible backups are covered: %s", result.counts)
+        return result.record_ids
+
+    def _submission(self, context: Context, memory: Memory | None) -> Submission:
+        from airflow_cbr.replication.submit import Submission
+
+        order, attempt, ti = self._order(), attempt_of(context), context["ti"]
+        if not self.durable and attempt.may_have_predecessor:
+            self.log.warning("durable=False: what an earlier attempt sent is not taken into account, and may be sent, and billed, again")
+        client = self.hook.client
+        where = {"region": client.region, "project_id": client.project_id, "vault_id": order.vault_id}
+        there = {
+            "region": order.destination.region,
+            "project_id": order.destination.project_id,
+            "vault_id": order.destination.vault_id,
+        }
+        ti.xcom_push(key=CONSOLE_XCOM_KEY, value=console_url(client.region, self.hook.fields.endpoints.cloud))
+
+        def publish(record_ids: list[str], counts: dict[str, int]) -> None:
+            ti.xcom_push(key="return_value", value=record_ids)
+            ti.xcom_push(key=REPLICATION_XCOM_KEY, value={"source": where, "destination": there, **counts})
+
+        return Submission(
+            client,
+            order,
+            attempt=attempt,
+            intents=intents_of(context),
+            publish=publish,
+            memory=memory,
+            observe=self.at_step,
+            log=self.log,
+        )
+
+    def _order(self) -> Order:
+        poll_interval, max_poll_interval = check_intervals(self.poll_interval, self.max_poll_interval)
+        is_mapped_over = self.has_dag() and next(iter(self.iter_mapped_dependants()), None) is not None  # type: ignore[no-untyped-call]
+        return Order(
+            vault_id=check_id(self.vault_id, "vault_id"),
+            destination=check_destination(
+                vault_id=self.vault_id,
+                region=self.destination_region,
+                project_id=self.destination_project_id,
+                destination_vault_id=self.destination_vault_id,
+            ),
+            auto_trigger=check_truth(self.auto_trigger, "auto_trigger"),
+            enable_acceleration=check_truth(self.enable_acceleration, "enable_acceleration"),
+            wait_for_completion=check_truth(self.wait_for_completion, "wait_for_completion"),
+            allow_empty=check_truth(self.allow_empty, "allow_empty"),
+            max_backups=None if self.max_backups is None else check_at_least(self.max_backups, 1, "max_backups"),
+            max_records=conf.getint("core", "max_map_length", fallback=1024) if is_mapped_over else None,
+            timeout=check_seconds(self.timeout, "timeout"),
+            poll_interval=poll_interval,
+            max_poll_interval=max_poll_interval,
+            settle_time=check_seconds(self.settle_time, "settle_time"),
+            durable=check_truth(self.durable, "durable"),
+        )
+
+    def _defer(self, memory: Memory, pause: Pause, seconds: float) -> None:
+        from airflow_cbr.triggers.cbr import CbrPauseTrigger, CbrReplicationTrigger
+
+        trigger: CbrPauseTrigger | CbrReplicationTrigger
+        if pause.records:
+            self.log.info("Deferring; these replication records run in CBR whatever becomes of this task: %s", ", ".join(pause.records))
+            trigger = CbrReplicationTrigger(
+                cbr_conn_id=self.cbr_conn_id,
+                region=self.hook.region,
+                project_id=self.hook.project_id,
+                vault_id=self.vault_id,
+                replication_record_ids=list(pause.records),
+                deadline=memory.deadline,
+                poll_interval=self.poll_interval,
+                max_poll_interval=self.max_poll_interval,
+                memory=memory.dump(),
+            )
+        else:
+            trigger = CbrPauseTrigger(until=time.time() + seconds, memory=memory.dump())
+        backstop = max(memory.deadline - time.time(), 0.0) + 2 * self.max_poll_interval
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=backstop))
