@@ -153,11 +153,12 @@ class CbrReplicateCheckpointOperator(BaseOperator):
         :param event: the event of :class:`~airflow_cbr.triggers.cbr.CbrReplicationTrigger` or ``CbrPauseTrigger``.
         :return: the replication record ids that were accepted or adopted in this Dag run.
         """
+        from airflow_cbr.replication.memory import Memory
         from airflow_cbr.replication.submit import TROUBLES_LIMIT
         from airflow_cbr.triggers.events import Wake, memory_of, wake_of
 
         try:
-            memory = memory_of(event)
+            memory = memory_of(event, Memory.load)
             if wake_of(event) is Wake.REFUSED:
                 # The trigger has seen it persist; one more look says so in this task's own words.
                 memory.troubles = TROUBLES_LIMIT

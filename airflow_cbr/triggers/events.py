@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_cbr.exceptions import CbrProtocolError
-from airflow_cbr.replication.memory import Memory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ["Wake", "backups_of", "deadline_of", "memory_of", "wake_of"]
+
+Remembered = TypeVar("Remembered")
 
 
 class Wake(StrEnum):
@@ -43,17 +44,18 @@ def wake_of(event: Any) -> Wake:
         raise CbrProtocolError(f"The deferred wait ended with an unknown word: {event.get('wake')!r}.") from None
 
 
-def memory_of(event: Any) -> Memory:
-    """Return the memory that a submission's trigger carried.
+def memory_of(event: Any, load: Callable[[Any], Remembered]) -> Remembered:
+    """Return the memory that a task gave its trigger to carry.
 
     :param event: a trigger event's payload.
-    :raises CbrProtocolError: when the event cannot be read, or carries no memory.
+    :param load: reads the dumped memory, and raises ``ValueError`` when it is none of its kind.
+    :raises CbrProtocolError: when the event cannot be read, or carries no such memory.
     """
     wake_of(event)
     try:
-        return Memory.load(event.get("memory"))
+        return load(event.get("memory"))
     except ValueError:
-        raise CbrProtocolError("The deferred wait ended with an event that carries no memory of what was sent.") from None
+        raise CbrProtocolError("The deferred wait ended with an event that carries no memory of what was done.") from None
 
 
 def deadline_of(event: Any, record_ids: Sequence[str]) -> float:
