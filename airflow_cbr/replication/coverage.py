@@ -174,7 +174,7 @@ def assess(
     :param destination: where the copies go.
     :param as_of: count only backups created until then. Default: all rows count, and the newest one says when this was.
     :param own: record ids that the service itself named in answer to a call of ours; they count for the destination even if
-        the record leaves its destination empty.
+        the record leaves its destination empty, and whenever their backup was made.
     :param declined: backups that the service refused to copy for a reason that lies in the backup, with the reason.
     :return: the coverage.
     """
@@ -183,10 +183,13 @@ def assess(
     newest = _BEGINNING
     for backup in backups:
         created = backup.created
-        if as_of is not None and created is not None and created > as_of:
+        listed = backup.replication_records or ()
+        is_newer = as_of is not None and created is not None and created > as_of
+        # A vault's call also takes a backup that was made since the first look; what it began is followed to its end.
+        if is_newer and not any(record.id in own for record in listed):
             continue
         newest = max(newest, created or _BEGINNING)
-        here = [r for r in backup.replication_records or () if destination.holds(r) or r.id in own]
+        here = [r for r in listed if destination.holds(r) or r.id in own]
         records.update((record.id, (backup.id, record)) for record in here)
         newest_record = _newest(here)
         if newest_record is not None and (newest_record.id in own or not newest_record.is_final):

@@ -138,7 +138,7 @@ class Submission:
     # --- sending ------------------------------------------------------------------------------------------------------
 
     def _send(self, coverage: Coverage, wanted: list[BackupStanding]) -> Pause | None:
-        by_vault = not self.memory.one_by_one and any(one.standing is not Standing.FAILED for one in wanted)
+        by_vault = verdict.asks_for_vault(coverage, self.memory, wanted)
         ready = [one for one in wanted if self._service_now >= self._unsettled_until(one)]
         if not ready or (by_vault and len(ready) < len(wanted)):
             wait = min(self._unsettled_until(one) for one in wanted if one not in ready) - self._service_now

@@ -16,13 +16,14 @@ from airflow_cbr.replication.refusals import describe, fails_for_good
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from airflow_cbr.api.models import ReplicationRecord
+    from airflow_cbr.api.models import Backup, ReplicationRecord
     from airflow_cbr.replication.memory import Memory
     from airflow_cbr.replication.order import Order
 
 __all__ = [
     "Counts",
     "adoptable",
+    "asks_for_vault",
     "check_limits",
     "counts_before_looking",
     "counts_of",
@@ -57,6 +58,27 @@ def needed(coverage: Coverage, memory: Memory) -> list[BackupStanding]:
             or (one.record is not None and (_is_worth_a_retry(one.record, memory) or one.record.id in memory.disowned))
         )
     ]
+
+
+def asks_for_vault(coverage: Coverage, memory: Memory, wanted: list[BackupStanding]) -> bool:
+    """Return whether what is needed is asked for with one call for the vault, and not singly.
+
+    A server backup without a system disk is declined by the service each night (code 1004). It alone is no reason for the vault's call.
+    Nor is that call sent to a service that has been seen to copy again what it had copied, as none is documented to do.
+    """
+    if memory.one_by_one or _copies_again(coverage):
+        return False
+    return any(one.standing is not Standing.FAILED and not _is_server_without_system_disk(one.backup) for one in wanted)
+
+
+def _copies_again(coverage: Coverage) -> bool:
+    copies = Counter(backup_id for backup_id, record in coverage.records.values() if record.status not in ("fail", "skip"))
+    return any(count > 1 for count in copies.values())
+
+
+def _is_server_without_system_disk(backup: Backup) -> bool:
+    extra = backup.extend_info
+    return backup.resource_type == "OS::Nova::Server" and extra is not None and extra.contain_system_disk is False
 
 
 def _is_worth_a_retry(record: ReplicationRecord, memory: Memory) -> bool:

@@ -18,7 +18,7 @@ from airflow_cbr.exceptions import (
     CbrReplicationFailedError,
     CbrReplicationTimeoutError,
 )
-from airflow_cbr.replication.steps import Pause
+from airflow_cbr.replication.steps import Pause, Step
 from tests.support.night import Night
 
 BACKUPS = ["7558e1a3-7046-4787-95cd-14b0ad0642a8", "6df2b54c-dd62-4059-a07c-1b8f24f2725d", "aa00034d-ef40-443d-ab7a-dc846d988cdf"]
@@ -214,6 +214,18 @@ def test_backups_made_after_the_first_look_do_not_count() -> None:
     assert len(night.copies) == 3
 
 
+def test_a_copy_that_the_call_began_of_a_later_backup_counts() -> None:
+    night = Night()
+
+    def late(step: Step, moment: str) -> None:
+        if (step, moment) == (Step.REPLICATE_VAULT, "before"):
+            night.control.add_backup(SOURCE_VAULT, age_seconds=0)
+
+    result = night.attempt(observe=late)
+    assert len(result.record_ids) == result.counts["succeeded"] == 4
+    assert Step.LOOK_AT_LOG not in {step for step, _ in night.steps}, "its record is listed, and needs no other witness"
+
+
 def test_what_cannot_be_replicated_is_skipped_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
     night = Night()
     night.control.add_backup(SOURCE_VAULT, name="broken", status="error")
@@ -233,6 +245,32 @@ def test_what_the_vault_call_leaves_out_is_asked_for_singly_and_declined() -> No
     assert night.calls == ["CopyCheckpoint", "CopyBackup"]
     assert added not in night.copies
     assert result.counts == {"accepted": 3, "adopted": 0, "already": 0, "succeeded": 3, "failed": 0, "skipped": 1, "missing": 0}
+
+
+def test_a_backup_that_is_declined_each_night_is_no_reason_to_send_the_vault_call_each_night() -> None:
+    night = Night()
+    night.control.add_backup(SOURCE_VAULT, contain_system_disk=False)
+    night.attempt()
+    night.clock.advance(86400)
+    # This service would copy everything again.
+    night.control.switch(careless=True)
+    night.control.fault("code", call="CopyBackup", code="1004", when="before", count=None)
+    result = _next_run(night).attempt()
+    assert night.calls == ["CopyCheckpoint", "CopyBackup", "CopyBackup"]
+    assert (result.counts["already"], result.counts["skipped"]) == (3, 1)
+    assert night.ledger["duplicates"] == []
+
+
+def test_a_service_that_copies_again_what_it_has_copied_is_sent_no_vault_call_any_more() -> None:
+    night = Night()
+    night.control.switch(careless=True)
+    night.attempt()
+    for age in (2, 1):
+        night.clock.advance(86400)
+        night.control.add_backup(SOURCE_VAULT, age_seconds=age)
+        assert _next_run(night).attempt().counts["missing"] == 0
+    assert night.calls == ["CopyCheckpoint", "CopyCheckpoint", "CopyBackup"]
+    assert len(night.ledger["duplicates"]) == 3, "those of the second night, which nobody could foresee"
 
 
 def test_what_a_deferral_carries_is_ids_and_numbers_only() -> None:
