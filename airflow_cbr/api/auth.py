@@ -58,9 +58,9 @@ class AkSkCredentials:
             parts["security_token"] = self.security_token
         for name, value in parts.items():
             if not value:
-                raise CbrConfigurationError(f"The connection has no {name}.")
+                raise CbrConfigurationError(f"There is no {name}.")
             if not _VISIBLE.fullmatch(value):
-                raise CbrConfigurationError(f"The connection's {name} has a space, a line end or another sign that no key has.")
+                raise CbrConfigurationError(f"The {name} has a space, a line end or another sign that no key has.")
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class PasswordCredentials:
             "domain_name": self.domain_name,
         }.items():
             if not value:
-                raise CbrConfigurationError(f"The connection has no {name}.")
+                raise CbrConfigurationError(f"There is no {name}.")
 
 
 Credentials = AkSkCredentials | PasswordCredentials

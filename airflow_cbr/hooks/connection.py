@@ -110,7 +110,7 @@ class ConnectionFields:
         :param project_id: project in that region. Default: the connection's own in its own region, else looked up in IAM.
         :param on_secret: told each secret that is derived, so that it can be masked.
         :param options: ``connect_timeout``, ``read_timeout`` and ``retry_budget`` of the client, in seconds.
-        :raises CbrConfigurationError: when neither the caller nor the connection names a region.
+        :raises CbrConfigurationError: when neither the caller nor the connection names a region, or a field cannot be right.
         """
         from airflow_cbr.api.auth import AkSkCredentials, PasswordCredentials
         from airflow_cbr.api.client import CbrClient
@@ -121,24 +121,27 @@ class ConnectionFields:
                 f"Connection {self.conn_id} names no region, and neither does the task.",
                 advice="Set extra region, for example cn-north-4.",
             )
-        credentials = (
-            AkSkCredentials(self.login, self.password, self.security_token)
-            if self.auth_type == "aksk"
-            else PasswordCredentials(self.login, self.password, self.domain_name or "")
-        )
         region = region or home
         own_project = self.project_id if region == self.region else None
         if on_secret is not None:
             options["on_secret"] = on_secret
-        return CbrClient(
-            credentials,
-            region=region,
-            project_id=project_id or own_project,
-            home_region=home,
-            endpoints=self.endpoints,
-            verify=self.verify,
-            **options,
-        )
+        try:
+            credentials = (
+                AkSkCredentials(self.login, self.password, self.security_token)
+                if self.auth_type == "aksk"
+                else PasswordCredentials(self.login, self.password, self.domain_name or "")
+            )
+            return CbrClient(
+                credentials,
+                region=region,
+                project_id=project_id or own_project,
+                home_region=home,
+                endpoints=self.endpoints,
+                verify=self.verify,
+                **options,
+            )
+        except CbrConfigurationError as error:
+            raise CbrConfigurationError(f"Connection {self.conn_id}: {error.message}", advice=error.advice) from error
 
 
 def _verify(conn_id: str, value: Any) -> bool | str:
