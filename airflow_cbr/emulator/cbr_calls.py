@@ -160,6 +160,8 @@ class CbrCalls:
     def _filtered_backups(self, visit: Visit) -> list[Backup]:
         call = visit.call
         rows = self._store.listing(visit.project.id, call.asked("vault_id"))
+        if self._switches.checkpoint_delay:
+            rows = [backup for backup in rows if backup.visible_at <= visit.now]
         words(call, "member_status", ("pending", "accepted", "rejected"))
         if words(call, "own_type", ("private", "shared", "all_granted")) == {"shared"} or call.asked("member_status") is not None:
             return []
@@ -227,7 +229,7 @@ class CbrCalls:
 
     def _backup(self, visit: Visit) -> Backup:
         backup = self._store.backups.get(visit.id_of("backup_id"))
-        if backup is None or backup.project_id != visit.project.id:
+        if backup is None or backup.project_id != visit.project.id or backup.visible_at > visit.now:
             raise cbr("6200")
         return backup
 
@@ -346,9 +348,10 @@ class CbrCalls:
     def show_checkpoint(self, visit: Visit) -> Answer:
         """Show one checkpoint."""
         checkpoint = self._store.checkpoints.get(visit.id_of("checkpoint_id"))
-        if checkpoint is None or checkpoint.project_id != visit.project.id:
+        if checkpoint is None or checkpoint.project_id != visit.project.id or checkpoint.visible_at > visit.now:
             raise cbr("6217")
-        return Answer.of({"checkpoint": checkpoint_row(checkpoint, self._switches.time_notation)})
+        extra = {} if self._switches.show_checkpoint_extra == "filled" else {"extra_info": None}
+        return Answer.of({"checkpoint": checkpoint_row(checkpoint, self._switches.time_notation) | extra})
 
 
 def _echo(visit: Visit, asked: Destination, vault: Vault) -> dict[str, str]:

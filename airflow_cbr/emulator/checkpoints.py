@@ -13,7 +13,7 @@ from airflow_cbr.emulator.store import Backup, Checkpoint, OperationLog, Resourc
 
 if TYPE_CHECKING:
     from airflow_cbr.emulator.bodies import CheckpointParameters
-    from airflow_cbr.emulator.faults import Faults
+    from airflow_cbr.emulator.faults import BackupFailsFault, Faults
     from airflow_cbr.emulator.ids import Ids
     from airflow_cbr.emulator.switches import Switches
 
@@ -47,7 +47,7 @@ class Checkpoints:
             raise cbr("6124")
         if vault.status != "available":
             raise cbr("6113")
-        if any(backup.status in RUNNING_BACKUP for backup in self._store.in_vault(vault.id)):
+        if not self._switches.careless and any(backup.status in RUNNING_BACKUP for backup in self._store.in_vault(vault.id)):
             raise cbr("6125", f"The vault {vault.id} is executing.")
         taken, skipped = self._choose(vault, parameters)
         if not taken:
@@ -64,6 +64,7 @@ class Checkpoints:
             resources=[checkpoint_resource(one.id, one.name, one.type, one.size) for one in taken],
             skipped=skipped,
             extra_info={"name": parameters.name, "description": parameters.description, "retention_duration": -1},
+            visible_at=now + self._switches.checkpoint_delay,
         )
         self._store.checkpoints[checkpoint.id] = checkpoint
         backups = [self._backup(vault, checkpoint, one, parameters, now) for one in taken]
@@ -71,8 +72,8 @@ class Checkpoints:
         self._ledger.checkpoints.append(
             CheckpointEntry(checkpoint.id, vault.id, [backup.id for backup in backups], moment_text(now), by, call_number)
         )
-        failing = self._faults.on_checkpoint(vault.id)
-        self._timeline.at(now + self._switches.checkpoint_seconds, lambda moment: _end(checkpoint, backups, logs, moment, failing=failing))
+        fault = self._faults.on_checkpoint(vault.id)
+        self._timeline.at(now + self._switches.checkpoint_seconds, lambda moment: _end(checkpoint, backups, logs, moment, fault))
         return checkpoint
 
     def _choose(self, vault: Vault, parameters: CheckpointParameters) -> tuple[list[Resource], list[dict[str, str]]]:
@@ -98,7 +99,9 @@ class Checkpoints:
     def _backup(self, vault: Vault, checkpoint: Checkpoint, resource: Resource, parameters: CheckpointParameters, now: float) -> Backup:
         backup = Backup(
             id=self._ids.uuid(),
-            name=parameters.name or f"manualbk_{checkpoint.id[:4]}",
+            name=parameters.name
+            if parameters.name and self._switches.checkpoint_backup_names == "given"
+            else f"manualbk_{checkpoint.id[:4]}",
             vault_id=vault.id,
             project_id=vault.project_id,
             checkpoint_id=checkpoint.id,
@@ -114,6 +117,7 @@ class Checkpoints:
             incremental=parameters.incremental,
             auto_trigger=parameters.auto_trigger,
             description=parameters.description or "",
+            visible_at=checkpoint.visible_at,
         )
         self._store.add_backup(backup)
         return backup
@@ -150,15 +154,15 @@ class Checkpoints:
         return log
 
 
-def _end(checkpoint: Checkpoint, backups: list[Backup], logs: list[OperationLog], now: float, *, failing: bool) -> None:
-    for backup in backups:
+def _end(checkpoint: Checkpoint, backups: list[Backup], logs: list[OperationLog], now: float, fault: BackupFailsFault | None) -> None:
+    for backup, log in zip(backups, logs, strict=True):
+        fails = fault is not None and fault.resource_id in (None, backup.resource_id)
         if backup.status in RUNNING_BACKUP:
-            backup.status = "error" if failing else "available"
+            backup.status = "error" if fails else "available"
             backup.updated_at = now
             backup.forget_row()
-    for log in logs:
-        log.status = "failed" if failing else "success"
+        log.status = "failed" if fails else "success"
         log.ended_at = log.updated_at = now
-        if failing:
+        if fails:
             log.error_code, log.error_message = "BackupService.9910", "Unknown error."
-    checkpoint.status = "error" if failing else "available"
+    checkpoint.status = "available" if fault is None else fault.checkpoint_status

@@ -196,6 +196,8 @@ class BackupFailsFault(_OnCopy):
     """A new checkpoint's backups end in `error`. Matched by vault; `backup_id` does not apply."""
 
     kind: Literal["backup_fails"]
+    resource_id: str | None = Field(default=None, description="Only this resource's backup; null: all.")
+    checkpoint_status: Literal["error", "available"] = Field(default="error", description="What the checkpoint says of itself.")
 
 
 CallFault = (
@@ -308,12 +310,13 @@ class Faults:
         """
         return self._first(vault_id, backup_id, of_backup=False)
 
-    def on_checkpoint(self, vault_id: str) -> bool:
-        """Return whether a checkpoint's backups are to fail.
+    def on_checkpoint(self, vault_id: str) -> BackupFailsFault | None:
+        """Return the fault that strikes the backups of a checkpoint that is about to start, if any.
 
         :param vault_id: the vault that is backed up.
         """
-        return self._first(vault_id, None, of_backup=True) is not None
+        fault = self._first(vault_id, None, of_backup=True)
+        return fault if isinstance(fault, BackupFailsFault) else None
 
     def _first(self, vault_id: str, backup_id: str | None, *, of_backup: bool) -> CopyFault | None:
         for armed in self._armed:

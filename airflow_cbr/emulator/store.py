@@ -119,6 +119,7 @@ class Backup:
     contain_system_disk: bool = True
     system_disk_picked: bool = False
     description: str = ""
+    visible_at: float = 0.0
     row: dict[str, Any] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     encoded: bytes | None = None
@@ -170,6 +171,7 @@ class Checkpoint:
     resources: list[dict[str, Any]]
     skipped: list[dict[str, Any]]
     extra_info: dict[str, Any] | None
+    visible_at: float = 0.0
 
 
 class Store:

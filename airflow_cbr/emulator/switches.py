@@ -30,7 +30,8 @@ class Switches(BaseModel):
         default="accepted", description="What a single backup's replicate call does while its vault replicates other backups."
     )
     careless: bool = Field(
-        default=False, description="No 6130, no 1009: every replicate call is accepted and starts new copies, so that a duplicate shows."
+        default=False,
+        description="No 6130, no 1009, no 6125: every call that copies or backs up is accepted and starts anew, so that a duplicate shows.",
     )
     show_backup_records: Literal["filled", "empty", "absent"] = Field(
         default="filled", description="Whether GET of one backup fills `replication_records`."
@@ -64,6 +65,13 @@ class Switches(BaseModel):
         default=0.0, ge=0, description="Seconds that a new replica stays in `protecting` at the destination."
     )
     checkpoint_seconds: float = Field(default=4.0, ge=0, description="Seconds that a new checkpoint stays in `protecting`.")
+    checkpoint_delay: float = Field(default=0.0, ge=0, description="Seconds until a new checkpoint and its backups show.")
+    checkpoint_backup_names: Literal["given", "own"] = Field(
+        default="given", description="Whether the backups of a checkpoint carry the name that it was given, or one of the service's own."
+    )
+    show_checkpoint_extra: Literal["filled", "null"] = Field(
+        default="filled", description="Whether GET of a checkpoint repeats `extra_info` with its name."
+    )
     token_seconds: float = Field(default=86400.0, gt=0, description="Lifetime of a token.")
     signature_clock: Literal["real", "simulated"] = Field(
         default="real", description="By which clock the date of a signature is judged; simulated time may have been advanced by hours."

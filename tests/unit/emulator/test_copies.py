@@ -271,3 +271,38 @@ def test_refused_checkpoints(cbr: Plain, control: ControlClient) -> None:
     assert code_of(create(cbr)) == (400, "BackupService.6124")
     empty = control.add_vault(project_id="4229d7a45436489f8c3dc2b1d35d4987")["id"]
     assert code_of(create(cbr, empty)) == (400, "BackupService.0001")
+
+
+def test_a_checkpoint_that_hides_a_failed_backup(cbr: Plain, control: ControlClient, adapter: InProcessAdapter) -> None:
+    first, second = list(adapter.emulator.service.store.vaults[SOURCE_VAULT].resources)[:2]
+    control.fault("backup_fails", resource_id=first, checkpoint_status="available")
+    made = create(cbr, resources=[first, second]).json()["checkpoint"]
+    adapter.clock.advance(10)
+    assert cbr.get(f"/checkpoints/{made['id']}")["checkpoint"]["status"] == "available"
+    rows = cbr.get("/backups", checkpoint_id=made["id"])["backups"]
+    assert {row["resource_id"]: row["status"] for row in rows} == {first: "error", second: "available"}
+
+
+def test_a_new_checkpoint_shows_late(cbr: Plain, control: ControlClient, adapter: InProcessAdapter) -> None:
+    control.switch(checkpoint_delay=30)
+    made = create(cbr).json()["checkpoint"]
+    assert code_of(cbr.send("GET", f"/checkpoints/{made['id']}")) == (404, "BackupService.6217")
+    assert cbr.get("/backups", checkpoint_id=made["id"])["count"] == 0
+    adapter.clock.advance(31)
+    assert cbr.get(f"/checkpoints/{made['id']}")["checkpoint"]["status"] == "available"
+    assert cbr.get("/backups", checkpoint_id=made["id"])["count"] == 3
+
+
+def test_a_checkpoint_that_does_not_tell_its_name(cbr: Plain, control: ControlClient) -> None:
+    control.switch(checkpoint_backup_names="own", show_checkpoint_extra="null")
+    made = create(cbr, name="before-upgrade").json()["checkpoint"]
+    assert made["extra_info"]["name"] == "before-upgrade"
+    assert cbr.get(f"/checkpoints/{made['id']}")["checkpoint"]["extra_info"] is None
+    assert {row["name"] for row in cbr.get("/backups", checkpoint_id=made["id"])["backups"]} == {f"manualbk_{made['id'][:4]}"}
+
+
+def test_a_careless_service_backs_a_vault_up_twice_at_once(cbr: Plain, control: ControlClient) -> None:
+    control.switch(careless=True)
+    control.change_vault(SOURCE_VAULT, size=1000)
+    assert {create(cbr).status_code for _ in range(2)} == {200}
+    assert len(control.ledger(SOURCE_VAULT)["checkpoints"]) == 2
