@@ -22,6 +22,10 @@ __all__ = [
     "CbrApiError",
     "CbrAuthenticationError",
     "CbrBusyError",
+    "CbrCheckpointError",
+    "CbrCheckpointFailedError",
+    "CbrCheckpointIncompleteError",
+    "CbrCheckpointTimeoutError",
     "CbrConfigurationError",
     "CbrConnectionError",
     "CbrError",
@@ -42,6 +46,7 @@ __all__ = [
     "CbrUnavailableError",
     "CbrVaultReplicatingError",
     "CbrVerificationError",
+    "CbrWorkError",
 ]
 
 
@@ -156,9 +161,9 @@ class CbrProtocolError(CbrTransportError):
 
 
 class CbrOutcomeUnknownError(CbrError):
-    """A replicate call was sent, and whether the service accepted it is not known.
+    """A call that copies or backs up was sent, and whether the service accepted it is not known.
 
-    Sending it again could copy, and bill, twice. The records of the source vault's backups tell what happened.
+    Sending it again could copy or back up, and bill, twice. What lies in the source vault tells what happened.
     """
 
 
@@ -220,11 +225,11 @@ class CbrAlreadyReplicatedError(CbrApiError):
     permanent: bool = False
 
 
-# --- what became of the replication -----------------------------------------------------------------------------------
+# --- what became of the work ------------------------------------------------------------------------------------------
 
 
-class CbrReplicationError(CbrError):
-    """Base of the errors about the replication itself, as opposed to a single call.
+class CbrWorkError(CbrError):
+    """Base of the errors about what became of the work, as opposed to a single call.
 
     :param problems: one line for each thing that is wrong. Default: the message says it all.
     """
@@ -236,6 +241,10 @@ class CbrReplicationError(CbrError):
     def __str__(self) -> str:
         """Return the message with one line for each problem."""
         return "\n  - ".join([super().__str__(), *self.problems])
+
+
+class CbrReplicationError(CbrWorkError):
+    """Base of the errors about a replication."""
 
 
 class CbrNothingToReplicateError(CbrReplicationError):
@@ -273,3 +282,34 @@ class CbrVerificationError(CbrReplicationError):
     """
 
     permanent: bool = False
+
+
+class CbrCheckpointError(CbrWorkError):
+    """Base of the errors about a checkpoint.
+
+    :param checkpoint_id: the checkpoint. Default: none is known.
+    """
+
+    def __init__(self, message: str, *, checkpoint_id: str | None = None, **details: Any) -> None:
+        super().__init__(message, **details)
+        self.checkpoint_id = checkpoint_id
+
+
+class CbrCheckpointFailedError(CbrCheckpointError):
+    """The checkpoint, or a backup in it, failed. A retry makes another one.
+
+    :param problems: one line for each backup that is not there: its name, id, and the reason.
+    """
+
+    permanent: bool = False
+
+
+class CbrCheckpointIncompleteError(CbrCheckpointError):
+    """The checkpoint is there, and the service left resources out of it.
+
+    :param problems: one line for each resource that was skipped: its name, id, and the service's reason.
+    """
+
+
+class CbrCheckpointTimeoutError(CbrCheckpointError):
+    """The task's ``timeout`` has passed; a checkpoint that is being made goes on in CBR."""

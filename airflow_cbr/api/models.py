@@ -257,6 +257,12 @@ class CheckpointVault(_Row, frozen=True):
     skipped_resources: list[VaultResource] | None = None
 
 
+class CheckpointExtra(_Row, frozen=True):
+    """``checkpoint.extra_info``, as far as this package looks at it."""
+
+    name: str | None = None
+
+
 class Checkpoint(_Row, frozen=True):
     """A checkpoint: ``protecting``, ``available``, ``error``, ``deleting``, ``deleted`` or ``error-deleting``."""
 
@@ -265,6 +271,17 @@ class Checkpoint(_Row, frozen=True):
     project_id: str | None = None
     created_at: str | None = None
     vault: CheckpointVault | None = None
+    extra_info: CheckpointExtra | str | None = None
+
+    @property
+    def created(self) -> datetime | None:
+        """Return the creation time as an aware datetime, if the service said it."""
+        return parse_time(self.created_at)
+
+    @property
+    def name(self) -> str | None:
+        """Return the name that it was given, if the service said it; published examples have it in no GET."""
+        return self.extra_info.name if isinstance(self.extra_info, CheckpointExtra) else None
 
 
 # --- operation logs ---------------------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ from airflow_cbr import exceptions
 from airflow_cbr.exceptions import (
     CbrApiError,
     CbrBusyError,
+    CbrCheckpointFailedError,
+    CbrCheckpointIncompleteError,
     CbrConnectionError,
     CbrError,
     CbrOutcomeUnknownError,
@@ -23,6 +25,7 @@ from airflow_cbr.exceptions import (
     CbrTransportError,
     CbrVaultReplicatingError,
     CbrVerificationError,
+    CbrWorkError,
 )
 
 ALL = [getattr(exceptions, name) for name in exceptions.__all__]
@@ -84,8 +87,8 @@ def test_a_parameter_error_names_the_parameter_and_is_a_value_error() -> None:
     assert isinstance(error, ValueError)
 
 
-@pytest.mark.parametrize("kind", [CbrReplicationFailedError, CbrVerificationError])
-def test_problems_are_listed_line_by_line(kind: type[CbrReplicationFailedError | CbrVerificationError]) -> None:
+@pytest.mark.parametrize("kind", [CbrReplicationFailedError, CbrVerificationError, CbrCheckpointFailedError, CbrCheckpointIncompleteError])
+def test_problems_are_listed_line_by_line(kind: type[CbrWorkError]) -> None:
     assert str(kind("Two are missing.", problems=["a", "b"])).splitlines() == ["Two are missing.", "  - a", "  - b"]
 
 
