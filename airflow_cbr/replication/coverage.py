@@ -25,7 +25,9 @@ __all__ = [
     "assess",
     "failure_of",
     "name_of",
+    "newest_record",
     "reason_not_eligible",
+    "stand",
     "success_beside",
 ]
 
@@ -189,24 +191,32 @@ def assess(
         if is_newer and not any(record.id in own for record in listed):
             continue
         newest = max(newest, created or _BEGINNING)
-        here = [r for r in listed if destination.holds(r) or r.id in own]
+        here = _records_here(backup, destination, own)
         records.update((record.id, (backup.id, record)) for record in here)
-        newest_record = _newest(here)
-        if newest_record is not None and (newest_record.id in own or not newest_record.is_final):
-            # A copy that has begun is followed to its end, whatever becomes of its source backup meanwhile.
-            standings[backup.id] = _stand_by(newest_record, backup)
-        else:
-            standings[backup.id] = _stand(backup, newest_record, here, destination, (declined or {}).get(backup.id))
+        standings[backup.id] = _stand(backup, here, destination, own, (declined or {}).get(backup.id))
     return Coverage(destination=destination, as_of=as_of or newest, standings=standings, records=records)
 
 
+def stand(backup: Backup, destination: Destination) -> BackupStanding:
+    """Judge one backup, as :func:`assess` does for a task that has sent nothing.
+
+    :param backup: the backup, listed with its replication records.
+    :param destination: where its copy goes.
+    """
+    return _stand(backup, _records_here(backup, destination, ()), destination, (), None)
+
+
+def _records_here(backup: Backup, destination: Destination, own: Collection[str]) -> list[ReplicationRecord]:
+    return [record for record in backup.replication_records or () if destination.holds(record) or record.id in own]
+
+
 def _stand(
-    backup: Backup,
-    record: ReplicationRecord | None,
-    here: Collection[ReplicationRecord],
-    destination: Destination,
-    declined: str | None,
+    backup: Backup, here: Collection[ReplicationRecord], destination: Destination, own: Collection[str], declined: str | None
 ) -> BackupStanding:
+    record = newest_record(here)
+    if record is not None and (record.id in own or not record.is_final):
+        # A copy that has begun is followed to its end, whatever becomes of its source backup meanwhile.
+        return _stand_by(record, backup)
     if backup.status in BEING_MADE and backup.image_type in (None, "backup"):
         return BackupStanding(backup, Standing.BEING_MADE, f"its status is {backup.status}")
     if reason := reason_not_eligible(backup):
@@ -215,7 +225,7 @@ def _stand(
         return _stand_by(record, backup)
     if declined:
         return BackupStanding(backup, Standing.SKIPPED, declined)
-    elsewhere = _newest(r for r in backup.replication_records or () if r.destination_region == destination.region and r not in here)
+    elsewhere = newest_record(r for r in backup.replication_records or () if r.destination_region == destination.region and r not in here)
     if elsewhere is not None and elsewhere.status != "fail":
         vault_id = elsewhere.destination_vault_id or elsewhere.extra.destination_vault_id
         reason = f"the destination region has it in vault {vault_id}, and CBR keeps one replica in a region"
@@ -231,8 +241,11 @@ def _stand_by(record: ReplicationRecord, backup: Backup) -> BackupStanding:
     return BackupStanding(backup, Standing.IN_FLIGHT, record.status or "no status yet", record)
 
 
-def _newest(records: Iterable[ReplicationRecord]) -> ReplicationRecord | None:
-    """Return the newest record that says something; one without a time was made just now."""
+def newest_record(records: Iterable[ReplicationRecord]) -> ReplicationRecord | None:
+    """Return the newest record that says something, or None; a ``skip`` says nothing, and a record without a time was made just now.
+
+    :param records: records of one backup.
+    """
     return max(_telling(records), key=lambda record: record.created or _END, default=None)
 
 
@@ -258,4 +271,4 @@ def success_beside(backup: Backup, skipped: ReplicationRecord) -> ReplicationRec
         skipped.destination_project_id or "",
         skipped.destination_vault_id or skipped.extra.destination_vault_id or "",
     )
-    return _newest(r for r in backup.replication_records or () if r.status == "success" and there.holds(r))
+    return newest_record(r for r in backup.replication_records or () if r.status == "success" and there.holds(r))
