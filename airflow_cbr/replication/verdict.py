@@ -29,6 +29,7 @@ __all__ = [
     "counts_of",
     "failure",
     "has_begun",
+    "lacks_system_disk",
     "needed",
     "progress_of",
     "record_ids_of",
@@ -68,7 +69,7 @@ def asks_for_vault(coverage: Coverage, memory: Memory, wanted: list[BackupStandi
     """
     if memory.one_by_one or _copies_again(coverage):
         return False
-    return any(one.standing is not Standing.FAILED and not _is_server_without_system_disk(one.backup) for one in wanted)
+    return any(one.standing is not Standing.FAILED and not lacks_system_disk(one.backup) for one in wanted)
 
 
 def _copies_again(coverage: Coverage) -> bool:
@@ -76,7 +77,11 @@ def _copies_again(coverage: Coverage) -> bool:
     return any(count > 1 for count in copies.values())
 
 
-def _is_server_without_system_disk(backup: Backup) -> bool:
+def lacks_system_disk(backup: Backup) -> bool:
+    """Return whether a server's backup lacks the system disk, so that the service declines it (code 1004).
+
+    :param backup: the backup.
+    """
     extra = backup.extend_info
     return backup.resource_type == "OS::Nova::Server" and extra is not None and extra.contain_system_disk is False
 
