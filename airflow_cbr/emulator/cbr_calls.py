@@ -11,7 +11,7 @@ from airflow_cbr.emulator.copies import Order
 from airflow_cbr.emulator.exchange import Answer, Call
 from airflow_cbr.emulator.kinds import BackupStatus, ImageType, ObjectType, ProtectType, VaultStatus
 from airflow_cbr.emulator.listing import flag, moment, page, sort_backups, whole, words
-from airflow_cbr.emulator.refusals import cbr, malformed_url
+from airflow_cbr.emulator.refusals import cbr, gateway, malformed_url
 from airflow_cbr.emulator.rows import backup_json, checkpoint_row, log_row, page_json, vault_row
 
 if TYPE_CHECKING:
@@ -294,8 +294,10 @@ class CbrCalls:
         if region is None or project_id is None:
             raise cbr("9900", "Parameter check failed: region_id and external_project_id are required.")
         project = self._store.projects.get(project_id)
-        if project is None or project.region != region or not visit.caller.user.may_use(project_id):
+        if project is None or project.region != region or not project.replication:
             raise cbr("1011")
+        if not visit.caller.user.may_use(project_id):
+            raise gateway("APIG.0302", "The IAM user has no access to the external project.", 403)
         rows = [vault for vault in self._store.vaults.values() if vault.project_id == project_id]
         if vault_id is not None:
             return self._vault_page(call, [vault for vault in rows if vault.id == vault_id])

@@ -104,7 +104,7 @@ class Iam:
         :param project: the project that the call is about; None for calls to IAM.
         :raises Refusal: 401 or 403 of the gateway.
         """
-        caller = self._by_token(call) if is_token_call(call.headers) else self._by_signature(call)
+        caller = self._by_token(call) if is_token_call(call.headers) else self._by_signature(call, project)
         user = caller.user
         if project is not None:
             token = caller.token
@@ -127,7 +127,7 @@ class Iam:
             raise gateway("APIG.0307", "The token must be updated.", 401)
         return Caller(token.user, token)
 
-    def _by_signature(self, call: Call) -> Caller:
+    def _by_signature(self, call: Call, project: Project | None) -> Caller:
         header = call.headers.get("authorization")
         if header is None:
             raise gateway("APIG.0301", "Incorrect IAM authentication information: x-auth-token not found", 401)
@@ -141,6 +141,8 @@ class Iam:
         if user.keys_locked_until > self._clock.now():
             raise gateway("APIG.0301", "Incorrect IAM authentication information: AK access failed to reach the limit, forbidden", 401)
         judged_at = self._clock.real() if self._switches.signature_clock == "real" else self._clock.now()
+        if project is not None:
+            judged_at += self._store.clocks_ahead.get(project.region, 0.0)
         try:
             verify(
                 authorization,

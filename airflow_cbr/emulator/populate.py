@@ -35,6 +35,7 @@ class Populator:
         """
         for region in world.regions:
             self._store.replicates_to[region.id] = list(region.replicates_to)
+            self._store.clocks_ahead[region.id] = region.clock_ahead
         for project in world.projects:
             self._store.projects[project.id] = Project(project.id, project.name or project.region, project.region, project.replication)
         # Destinations first: backups may name them as the place of their finished replicas.

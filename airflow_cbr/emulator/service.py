@@ -112,7 +112,7 @@ class Service:
         answer, outcome = self._answer(call, fault, now, request_id, entry)
         answer.headers |= {
             "X-Request-Id": request_id,
-            "Date": formatdate(now, usegmt=True),
+            "Date": formatdate(now + self._clock_ahead(call), usegmt=True),
             "Server": "api-gateway",
         }
         if call.name.startswith("Keystone"):
@@ -201,6 +201,10 @@ class Service:
         if asked is not None:
             return self.store.vaults.get(asked)
         return next((vault for vault in self.store.vaults.values() if vault.project_id == call.path.get("project_id")), None)
+
+    def _clock_ahead(self, call: Call) -> float:
+        project = self.store.projects.get(call.path.get("project_id", ""))
+        return self.store.clocks_ahead.get(project.region, 0.0) if project is not None else 0.0
 
     def _vault_of(self, call: Call) -> str | None:
         """Return the vault that a call is about, as far as it can be told without judging the call."""

@@ -180,6 +180,7 @@ class Store:
     def __init__(self) -> None:
         self.projects: dict[str, Project] = {}
         self.replicates_to: dict[str, list[str]] = {}
+        self.clocks_ahead: dict[str, float] = {}
         self.vaults: dict[str, Vault] = {}
         self.backups: dict[str, Backup] = {}
         self.records: dict[str, Record] = {}

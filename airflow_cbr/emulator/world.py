@@ -41,6 +41,9 @@ class RegionPart(_Part):
     replicates_to: list[RegionId] = Field(
         default_factory=list, description="Destination regions, as `replication-capabilities` lists them."
     )
+    clock_ahead: float = Field(
+        default=0.0, description="Seconds by which its `Date` headers, and its judgement of signatures, are ahead; negative: behind."
+    )
 
 
 class ProjectPart(_Part):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -249,3 +250,16 @@ def test_ids_that_are_none(cbr: Plain) -> None:
 
 def test_no_such_path(cbr: Plain) -> None:
     assert code_of(cbr.session.get(f"{IN_PROCESS_URL}/v3/x/y/z", timeout=5)) == (404, "APIG.0101")
+
+
+@pytest.mark.parametrize(("ahead", "status"), [(890.0, 200), (910.0, 401), (-910.0, 401)])
+def test_a_region_whose_clock_is_off_says_so_and_judges_signatures_by_it(
+    cbr: Plain, control: ControlClient, adapter: InProcessAdapter, ahead: float, status: int
+) -> None:
+    world = default_world()
+    world.regions[0].clock_ahead = ahead
+    control.world(world)
+    answer = signed(cbr)
+    assert answer.status_code == status
+    assert parsedate_to_datetime(answer.headers["Date"]).timestamp() == int(adapter.clock.now() + ahead)
+    assert signed(cbr, f"/v3/{DESTINATION_PROJECT}/backups").status_code == 200, "the other region's clock is right"

@@ -257,3 +257,18 @@ def test_a_replication_log_names_the_backups_and_no_record(cbr: Plain, control: 
     assert (log["vault_id"], log["extra_info"]["common"]["progress"]) == (None, 100)
     control.switch(operation_log_vault_id=True)
     assert cbr.get(f"/operation-logs/{log['id']}")["operation_log"]["vault_id"] == SOURCE_VAULT
+
+
+def test_a_project_that_is_closed_to_replication_shows_no_vaults_to_other_regions(cbr: Plain, control: ControlClient) -> None:
+    world = default_world()
+    world.projects[1].replication = False
+    control.world(world)
+    where = {"external_project_id": DESTINATION_PROJECT, "region_id": "cn-shenzhen-1"}
+    cbr.forget_tokens()
+    assert code_of(cbr.send("GET", "/vaults/external", query=where)) == (400, "BackupService.1011")
+
+
+def test_a_user_sees_no_vaults_of_a_project_that_is_not_theirs(cbr: Plain, control: ControlClient) -> None:
+    control.change_user("backup-bot", projects=[SOURCE_PROJECT])
+    where = {"external_project_id": DESTINATION_PROJECT, "region_id": "cn-shenzhen-1"}
+    assert code_of(cbr.send("GET", "/vaults/external", query=where)) == (403, "APIG.0302")
