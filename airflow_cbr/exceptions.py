@@ -35,6 +35,7 @@ __all__ = [
     "CbrOutcomeUnknownError",
     "CbrParameterError",
     "CbrPermissionError",
+    "CbrPreflightError",
     "CbrProtocolError",
     "CbrRefusedError",
     "CbrReplicationError",
@@ -253,6 +254,15 @@ class CbrNothingToReplicateError(CbrReplicationError):
 
 class CbrLimitError(CbrReplicationError):
     """More would be replicated, or handed to mapped tasks, than a limit allows; nothing was sent."""
+
+
+class CbrPreflightError(CbrReplicationError):
+    """The preflight found something that the replication would fail on; nothing was sent.
+
+    Permanent as soon as one finding stays until somebody changes something.
+
+    :param problems: one line for each finding, with the code that the service would give.
+    """
 
 
 class CbrReplicationFailedError(CbrReplicationError):
