@@ -9,9 +9,10 @@ from airflow_cbr.replication.order import Attempt
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-__all__ = ["TaskStateIntents", "attempt_of", "intents_of"]
+__all__ = ["TaskStateIntents", "attempt_of", "identity_of", "intents_of"]
 
 STATE_KEY = "cbr_replication_intent"
+CHECKPOINT_STATE_KEY = "cbr_checkpoint_intent"
 
 
 def attempt_of(context: Context) -> Attempt:
@@ -32,28 +33,41 @@ def attempt_of(context: Context) -> Attempt:
     )
 
 
+def identity_of(context: Context) -> tuple[str, str, str, int]:
+    """Return what tells this task in its Dag run from all others, and is the same in every attempt: Dag, run, task, map index.
+
+    :param context: the task's context.
+    """
+    ti = context["ti"]
+    map_index = getattr(ti, "map_index", None)
+    return ti.dag_id, ti.run_id, ti.task_id, -1 if map_index is None else map_index
+
+
 class TaskStateIntents:
     """Keeps the intent in Airflow's task state store (Airflow 3.3 and newer), which outlives retries and clears.
 
     :param store: ``context["task_state_store"]``.
+    :param key: under which it is kept.
     """
 
-    def __init__(self, store: Any) -> None:
+    def __init__(self, store: Any, key: str) -> None:
         self._store = store
+        self._key = key
 
     def load(self) -> Any:
         """Return the stored intent, or None."""
-        return self._store.get(STATE_KEY)
+        return self._store.get(self._key)
 
     def save(self, intent: dict[str, Any]) -> None:
         """Store the intent; it is in Airflow's database when this returns."""
-        self._store.set(STATE_KEY, intent)
+        self._store.set(self._key, intent)
 
 
-def intents_of(context: Context) -> TaskStateIntents | None:
+def intents_of(context: Context, key: str = STATE_KEY) -> TaskStateIntents | None:
     """Return the store for intents, or None on an Airflow that has none.
 
     :param context: the task's context.
+    :param key: under which they are kept. Default: the one of replications.
     """
     store = context.get("task_state_store")
-    return TaskStateIntents(store) if store is not None else None
+    return TaskStateIntents(store, key) if store is not None else None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from airflow_cbr.operators.checkpoint import CbrCreateCheckpointOperator
 from airflow_cbr.operators.replicate import CbrReplicateCheckpointOperator
 from airflow_cbr.operators.verify import CbrVerifyReplicationOperator
 
-__all__ = ["CbrReplicateCheckpointOperator", "CbrVerifyReplicationOperator"]
+__all__ = ["CbrCreateCheckpointOperator", "CbrReplicateCheckpointOperator", "CbrVerifyReplicationOperator"]

@@ -28,14 +28,16 @@ def check_destination(*, vault_id: Any, region: Any, project_id: Any, destinatio
     return destination
 
 
-def check_record_ids(value: Any, parameter: str = "replication_record_ids") -> list[str]:
-    """Return replication record ids as a list without repetitions.
+def check_record_ids(value: Any, parameter: str = "replication_record_ids", *, source: str = "replicate.output") -> list[str]:
+    """Return replication record ids, or other ids, as a list without repetitions.
 
     :param value: a list of ids, or one id.
+    :param parameter: its name as the Dag author wrote it.
+    :param source: what could be passed as it is, for the advice.
     :raises CbrParameterError: when it is neither; text that only looks like a list is refused, because it is the sign of a template that
         was rendered to text.
     """
-    advice = "Pass replicate.output, or set render_template_as_native_obj=True on the Dag."
+    advice = f"Pass {source}, or set render_template_as_native_obj=True on the Dag."
     if isinstance(value, str):
         if value.startswith(("[", "(")):
             raise CbrParameterError(parameter, "is text that looks like a list.", advice=advice)

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from airflow_cbr.emulator.world import DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_VAULT
-from airflow_cbr.operators.cbr import CbrReplicateCheckpointOperator, CbrVerifyReplicationOperator
+from airflow_cbr.operators.cbr import CbrCreateCheckpointOperator, CbrReplicateCheckpointOperator, CbrVerifyReplicationOperator
 from airflow_cbr.sensors.cbr import CbrReplicationSensor
 
 if TYPE_CHECKING:
@@ -111,6 +111,9 @@ class TaskRun:
     """When a sensor was rescheduled for the first time."""
     cleared_after: int = 0
     """Number of the attempt after which the task was cleared."""
+    dag_id: str = "a_dag"
+    run_id: str = "manual__1"
+    map_index: int = -1
 
     def __post_init__(self) -> None:
         """Take the task's log: Airflow's own goes to wherever standard output was when it was set up."""
@@ -123,6 +126,11 @@ class TaskRun:
     def log(self) -> str:
         """Return what the task logged."""
         return "\n".join(self.lines)
+
+    @property
+    def task_id(self) -> str:
+        """Return the task's id."""
+        return str(self.task.task_id)
 
     @property
     def max_tries(self) -> int:
@@ -153,8 +161,8 @@ class TaskRun:
             "ti": self,
             "task": self.task,
             "params": self.params,
-            "run_id": "manual__1",
-            "dag_run": SimpleNamespace(run_after=self.run_after, run_id="manual__1"),
+            "run_id": self.run_id,
+            "dag_run": SimpleNamespace(run_after=self.run_after, run_id=self.run_id),
         }
         if self.store is not None:
             context["task_state_store"] = self.store
@@ -203,3 +211,14 @@ def verifying(replication_record_ids: Any, **changes: Any) -> TaskRun:
     :param changes: parameters that differ.
     """
     return TaskRun(CbrVerifyReplicationOperator(**{"task_id": "verify", **IDS, **changes}, replication_record_ids=replication_record_ids))
+
+
+def checkpointing(cls: type[CbrCreateCheckpointOperator] = CbrCreateCheckpointOperator, **changes: Any) -> TaskRun:
+    """Return a run of the checkpoint operator in the default world, with intervals that suit short backups.
+
+    :param cls: the operator, or a subclass that watches its steps.
+    :param changes: parameters that differ.
+    """
+    run = {name: changes.pop(name) for name in ("store", "params", "run_after", "run_id", "map_index") if name in changes}
+    quick = {"poll_interval": 0.1, "max_poll_interval": 0.2, "settle_time": 1.0, "timeout": 60.0}
+    return TaskRun(cls(**{"task_id": "checkpoint", "vault_id": SOURCE_VAULT, **quick, **changes}), **run)

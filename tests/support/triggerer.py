@@ -19,6 +19,7 @@ from airflow.sdk.bases.sensor import AirflowRescheduleException  # type: ignore[
 from airflow_cbr.api import auth
 from airflow_cbr.api.client import CbrClient
 from airflow_cbr.api.transport import Transport
+from airflow_cbr.checkpoints.creation import Creation
 from airflow_cbr.emulator.clock import Clock
 from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.world import default_world
@@ -96,11 +97,15 @@ class Stage:
         self.control.switch(queue_seconds=0, **self.switches)
         self.deferrals = 0
         clock = SimpleNamespace(time=self.time, monotonic=self._now, sleep=self.sleep)
-        for module in ("operators.replicate", "sensors.cbr", "triggers.cbr"):
+        for module in ("operators.replicate", "operators.checkpoint", "operators.verify", "sensors.cbr", "triggers.cbr"):
             self.patch.setattr(f"airflow_cbr.{module}.time", clock)
         self.patch.setattr("airflow.sdk.bases.sensor.time", clock)
         self.patch.setattr("airflow.sdk.bases.sensor.timezone", SimpleNamespace(utcnow=lambda: datetime.fromtimestamp(self.time(), UTC)))
-        for function, name, stand_in in ((Submission.__init__, "now", self.time), (CbrClient.__init__, "sleep", self.sleep)):
+        for function, name, stand_in in (
+            (Submission.__init__, "now", self.time),
+            (Creation.__init__, "now", self.time),
+            (CbrClient.__init__, "sleep", self.sleep),
+        ):
             defaults = function.__kwdefaults__
             assert defaults is not None
             self.patch.setitem(defaults, name, stand_in)

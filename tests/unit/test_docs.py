@@ -131,13 +131,13 @@ def section(page: str, title: str) -> str:
 
 
 def operator_classes() -> list[Any]:
-    from airflow_cbr.operators.cbr import CbrReplicateCheckpointOperator, CbrVerifyReplicationOperator
+    from airflow_cbr.operators.cbr import CbrCreateCheckpointOperator, CbrReplicateCheckpointOperator, CbrVerifyReplicationOperator
     from airflow_cbr.sensors.cbr import CbrReplicationSensor
 
-    return [CbrReplicateCheckpointOperator, CbrVerifyReplicationOperator, CbrReplicationSensor]
+    return [CbrReplicateCheckpointOperator, CbrVerifyReplicationOperator, CbrReplicationSensor, CbrCreateCheckpointOperator]
 
 
-@pytest.mark.parametrize("place", range(3), ids=["replicate", "verify", "sensor"])
+@pytest.mark.parametrize("place", range(4), ids=["replicate", "verify", "sensor", "checkpoint"])
 def test_every_parameter_is_explained(place: int) -> None:
     """Name, default and templating of each parameter are those of the class, in the order of its signature."""
     cls = operator_classes()[place]
@@ -206,6 +206,13 @@ def test_every_step_of_the_machine_is_drawn() -> None:
 
     (drawing,) = re.findall(r"```text\n(.*?)```", section("docs/design.md", "## The state machine"), re.DOTALL)
     assert set(re.findall(r"\[([a-z ]+)\]", drawing)) == set(Step)
+
+
+def test_every_step_of_the_making_of_a_checkpoint_is_drawn() -> None:
+    from airflow_cbr.checkpoints.steps import CheckpointStep
+
+    (drawing,) = re.findall(r"```text\n(.*?)```", section("docs/design.md", "## The making of a checkpoint"), re.DOTALL)
+    assert set(re.findall(r"\[([a-z ]+)\]", drawing)) == set(CheckpointStep)
 
 
 def test_every_module_of_the_rings_has_its_line() -> None:

@@ -1,0 +1,324 @@
+"""Intent, POST once, adopt: how a vault gets one checkpoint for a task in a Dag run, and never two.
+
+A :class:`Creation` is a state machine without Airflow in it, built as :class:`~airflow_cbr.replication.submit.Submission` is:
+:meth:`Creation.advance` looks, does what can be done at once, and returns a pause or a result. A process may die between any two steps.
+
+The rules, in the order in which they are tried:
+
+1. A checkpoint of this task that is whole, or being made, is the task's own, whoever of its attempts started it.
+2. Nothing is sent while a call of unknown outcome may still show up (``settle_time``).
+3. After that, a checkpoint without a readable name that the lost call may have started is taken for its own; if there are several, none
+   is, and the task fails.
+4. The intent is written down before the call, and the call is not repeated before a look has shown that it had no effect.
+5. Green only when every backup of the checkpoint is available and nothing was left out.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from airflow_cbr.checkpoints import verdict
+from airflow_cbr.checkpoints.evidence import CheckpointWitness, Sighting, show
+from airflow_cbr.checkpoints.journal import CheckpointJournal
+from airflow_cbr.checkpoints.steps import CheckpointResult, CheckpointStep
+from airflow_cbr.checkpoints.verdict import Condition, Finding
+from airflow_cbr.exceptions import (
+    CbrApiError,
+    CbrCheckpointTimeoutError,
+    CbrError,
+    CbrOutcomeUnknownError,
+    CbrThrottledError,
+)
+from airflow_cbr.replication.steps import Pause
+
+if TYPE_CHECKING:
+    from airflow_cbr.api.client import CbrClient
+    from airflow_cbr.api.models import Checkpoint
+    from airflow_cbr.checkpoints.memory import CheckpointMemory
+    from airflow_cbr.checkpoints.order import CheckpointOrder
+    from airflow_cbr.replication.memory import IntentStore
+    from airflow_cbr.replication.order import Attempt
+
+__all__ = ["Creation"]
+
+UNKNOWN_OUTCOMES_LIMIT: Final = 3
+TROUBLES_LIMIT: Final = 3
+logger = logging.getLogger(__name__)
+
+_SHARE_OF_AGE: Final = 0.25
+"""The gap between two looks, as a share of the checkpoint's age: nobody says how long it takes, and so much may be waited in vain."""
+
+Observer = Callable[[CheckpointStep, str], None]
+Publish = Callable[[str, dict[str, Any]], None]
+Found = TypeVar("Found")
+
+
+class Creation:
+    """One attempt at a checkpoint.
+
+    :param client: a client of the vault's region and project.
+    :param order: what is asked.
+    :param attempt: which attempt this is.
+    :param intents: where the intent outlives this process, or None where there is no such place.
+    :param publish: called with the checkpoint's id and a summary as soon as they are known, and again when they change.
+    :param memory: what an earlier leg of the same attempt knew. Default: nothing.
+    :param observe: called with each step and ``before`` or ``after``; tests kill the process there.
+    :param now: the local clock, Unix time.
+    :param log: takes the lines.
+    """
+
+    def __init__(
+        self,
+        client: CbrClient,
+        order: CheckpointOrder,
+        *,
+        attempt: Attempt,
+        intents: IntentStore | None,
+        publish: Publish,
+        memory: CheckpointMemory | None = None,
+        observe: Observer = lambda step, moment: None,
+        now: Callable[[], float] = time.time,
+        log: Any = logger,
+    ) -> None:
+        self._client = client
+        self._order = order
+        self._attempt = attempt
+        self._publish = publish
+        self._observe = observe
+        self._now = now
+        self._log = log
+        self._service_ahead = 0.0
+        self._reported = ""
+        self._told: tuple[str, dict[str, Any]] | None = None
+        self._witness = CheckpointWitness(client, order, attempt.run_after)
+        self._journal = CheckpointJournal(intents, order, attempt, at=self._at)
+        self.memory = self._journal.recall(memory, now())
+
+    def advance(self) -> Pause | CheckpointResult:
+        """Do everything that can be done now.
+
+        :return: a pause or the result.
+        :raises CbrError: a permanent one when running the task again would not help.
+        """
+        while True:
+            step = self._search() if self.memory.checkpoint_id is None else self._follow(self.memory.checkpoint_id)
+            if step is not None:
+                return step
+
+    # --- before there is a checkpoint -----------------------------------------------------------------------------------
+
+    def _search(self) -> Pause | None:
+        """Look for a checkpoint of this task, and send the call when there is none; None asks for another look at once."""
+        memory, order = self.memory, self._order
+        is_first = not memory.has_looked
+        if is_first:
+            self._journal.keep_deadline(memory)
+        found = self._look(self._sightings if is_first else self._witness.sightings)
+        if isinstance(found, Pause):
+            return found
+        if is_first:
+            self._journal.begin(memory, self._service_now)
+            memory.has_looked = True
+        if own := next((one for one in found if one.evidence and one.checkpoint_id not in memory.put_aside), None):
+            self._adopt(own)
+            return None
+        if self._now() >= memory.deadline:
+            raise self._timed_out()
+        if self._service_now < memory.unsettled_until:
+            wait = max(memory.unsettled_until - self._service_now, 1.0)
+            return self._pause("an earlier call may still show up", min(order.poll_interval, wait))
+        if memory.lost_from is not None:
+            return self._settle_lost(found, memory.lost_from)
+        return self._create()
+
+    def _settle_lost(self, found: list[Sighting], lost_from: float) -> Pause | None:
+        """Send the call again only when it is established that the lost one has had no effect."""
+        started = self._look(
+            lambda: self._witness.of_lost_calls(self.memory, found, lost_from, self._service_now), CheckpointStep.LOOK_AT_LOG
+        )
+        if isinstance(started, Pause):
+            return started
+        if started is not None:
+            self._adopt(started)
+        elif self._service_now >= self.memory.unsettled_until:
+            return self._create()
+        return None
+
+    def _sightings(self) -> list[Sighting]:
+        """Return what an attempt's first look finds, after putting aside what is no result any more."""
+        found = self._witness.sightings()
+        if noted := self._journal.noted():
+            found = [noted, *(one for one in found if one.checkpoint_id != noted.checkpoint_id)]
+        for one in found:
+            if one.evidence and one.checkpoint_id not in self.memory.put_aside and self._is_spent(one):
+                self.memory.put_aside.append(one.checkpoint_id)
+        return found
+
+    def _is_spent(self, one: Sighting) -> bool:
+        """Return whether a checkpoint of an earlier attempt calls for another one."""
+        checkpoint_id = one.checkpoint_id
+        condition = self._inspect(checkpoint_id, one.created.timestamp() if one.created is not None else 0.0).condition
+        if condition is Condition.INCOMPLETE and self._attempt.number == 1 and self._attempt.generation:
+            # Nothing but a clear asks for this again: what was left out has been mended, it says.
+            self._journal.put_aside(self.memory, checkpoint_id)
+        elif condition not in (Condition.FAILED, Condition.GONE):
+            return False
+        self._log.info("Checkpoint %s of an earlier attempt is %s; another one is made", checkpoint_id, condition)
+        return True
+
+    def _create(self) -> Pause | None:
+        order, memory = self._order, self.memory
+        self._journal.record_intent(memory, posted_at=self._service_now)
+        sent_at = self._service_now
+        self._log.info("About to back up %s of vault %s as %s", self._what, order.vault_id, order.name)
+        try:
+            with self._at(CheckpointStep.CREATE):
+                checkpoint = self._client.create_checkpoint(
+                    vault_id=order.vault_id,
+                    name=order.name,
+                    description=order.description,
+                    incremental=order.incremental,
+                    auto_trigger=order.auto_trigger or None,
+                    resources=order.resource_ids,
+                )
+            if not checkpoint.id:
+                raise CbrOutcomeUnknownError(f"The service answered the backup of vault {order.vault_id} without a checkpoint's id.")
+        except CbrOutcomeUnknownError as error:
+            memory.lose(sent_at)
+            memory.unsettled_until = sent_at + order.settle_time
+            memory.unknown += 1
+            self._log.warning("Whether the service accepted the call is not known; looking before anything is sent again: %s", error)
+            if memory.unknown >= UNKNOWN_OUTCOMES_LIMIT:
+                error.permanent = False
+                raise
+            return None
+        except CbrApiError as error:
+            if error.permanent:
+                raise
+            if not isinstance(error, CbrThrottledError):
+                # Such a refusal should have no effect; were it the echo of our own call, that would show first.
+                memory.unsettled_until = sent_at + order.settle_time
+            return self._pause(str(error), max(order.poll_interval, error.retry_after or 0.0))
+        return self._accept(checkpoint)
+
+    def _accept(self, checkpoint: Checkpoint) -> Pause | None:
+        memory = self.memory
+        memory.checkpoint_id, memory.known_at = checkpoint.id, self._service_now
+        vault = checkpoint.vault
+        memory.skipped = {one.id or "": str(one.code or "") for one in (vault.skipped_resources if vault is not None else None) or ()}
+        self._log.info("Checkpoint %s: the backup of vault %s was accepted", checkpoint.id, self._order.vault_id)
+        self._tell(checkpoint.id, verdict.judge(checkpoint, (), self._order, memory, self._service_now, memory.known_at))
+        self._journal.keep_checkpoint(memory)
+        return Pause("the checkpoint was accepted", self._order.poll_interval) if self._order.wait_for_completion else None
+
+    def _adopt(self, one: Sighting) -> None:
+        memory, order = self.memory, self._order
+        memory.checkpoint_id, memory.evidence, memory.known_at = one.checkpoint_id, one.evidence, self._service_now
+        memory.unsettled_until, memory.lost_from = 0.0, None
+        attempt = self._attempt
+        if not self._journal.has_store and attempt.number > 1 and not attempt.generation and one.created is not None:
+            # Where nothing keeps the deadline it counts from the checkpoint, as long as there was no clear.
+            memory.deadline = min(memory.deadline, one.created.timestamp() + order.timeout)
+        created = one.created.isoformat() if one.created is not None else "a time that is not told"
+        self._log.info("Adopted checkpoint %s %s, created at %s", one.checkpoint_id, one.evidence, created)
+        self._journal.keep_checkpoint(memory)
+
+    # --- once there is one ------------------------------------------------------------------------------------------------
+
+    def _follow(self, checkpoint_id: str) -> Pause | CheckpointResult:
+        memory, order = self.memory, self._order
+        finding = self._look(lambda: self._inspect(checkpoint_id, memory.known_at))
+        if isinstance(finding, Pause):
+            return finding
+        self._tell(checkpoint_id, finding)
+        if finding.condition is not Condition.BEING_MADE or not order.wait_for_completion:
+            return self._conclude(checkpoint_id, finding)
+        if self._now() >= memory.deadline:
+            raise self._timed_out()
+        age = self._service_now - memory.known_at
+        gap = min(max(order.poll_interval, age * _SHARE_OF_AGE), order.max_poll_interval)
+        return self._pause(f"checkpoint {checkpoint_id} is {finding.line}", gap)
+
+    def _inspect(self, checkpoint_id: str, known_at: float) -> Finding:
+        checkpoint = show(self._client, checkpoint_id)
+        backups = [] if checkpoint is None else list(self._client.list_backups(checkpoint_id=checkpoint_id))
+        self._set_clock()
+        return verdict.judge(checkpoint, backups, self._order, self.memory, self._service_now, known_at)
+
+    def _conclude(self, checkpoint_id: str, finding: Finding) -> CheckpointResult:
+        with self._at(CheckpointStep.CONCLUDE):
+            for one in finding.skipped:
+                self._log.warning("Not backed up: %s", verdict.describe(one))
+            if error := verdict.failure(checkpoint_id, finding, self._order):
+                raise error
+            return CheckpointResult(checkpoint_id, verdict.summarise(finding, self._order, self.memory))
+
+    # --- looking, telling, pausing --------------------------------------------------------------------------------------
+
+    def _look(self, read: Callable[[], Found], step: CheckpointStep = CheckpointStep.LOOK) -> Found | Pause:
+        """Read something, or return a pause: a wait that has begun outlives the service's bad hours."""
+        memory, order = self.memory, self._order
+        try:
+            with self._at(step):
+                found = read()
+        except CbrError as error:
+            memory.troubles += 1
+            is_told = isinstance(error, CbrOutcomeUnknownError)
+            if not memory.has_looked or is_told or (error.permanent and memory.troubles >= TROUBLES_LIMIT):
+                raise
+            if self._now() >= memory.deadline:
+                raise self._timed_out() from error
+            self._log.warning("Looking at vault %s failed, and is tried again: %s", order.vault_id, error)
+            gap = min(order.poll_interval * 2 ** min(memory.troubles - 1, 10), order.max_poll_interval)
+            return Pause(str(error), max(gap, error.retry_after or 0.0))
+        memory.troubles = 0
+        self._set_clock()
+        return found
+
+    def _tell(self, checkpoint_id: str, finding: Finding) -> None:
+        """Publish, unless the very same was published before."""
+        said = (checkpoint_id, verdict.summarise(finding, self._order, self.memory))
+        if self._told != said:
+            with self._at(CheckpointStep.PUBLISH):
+                self._publish(*said)
+            self._told = said
+
+    def _pause(self, reason: str, seconds: float) -> Pause:
+        if self._reported != reason:
+            self._log.info("Waiting: %s", reason)
+            self._reported = reason
+        return Pause(reason, seconds)
+
+    def _timed_out(self) -> CbrCheckpointTimeoutError:
+        order, checkpoint_id = self._order, self.memory.checkpoint_id
+        state = "no checkpoint was accepted" if checkpoint_id is None else f"checkpoint {checkpoint_id} goes on in CBR"
+        return CbrCheckpointTimeoutError(
+            f"The timeout of {order.timeout:g} s for the checkpoint of vault {order.vault_id} has passed; {state}.",
+            checkpoint_id=checkpoint_id,
+            advice="Clear the task to go on waiting; it starts no second checkpoint while this one is being made.",
+        )
+
+    @property
+    def _what(self) -> str:
+        resource_ids = self._order.resource_ids
+        return "all resources" if resource_ids is None else f"{len(resource_ids)} resources"
+
+    # --- clocks and steps -----------------------------------------------------------------------------------------------
+
+    @property
+    def _service_now(self) -> float:
+        return self._now() + self._service_ahead
+
+    def _set_clock(self) -> None:
+        if self._client.server_time is not None:
+            self._service_ahead = self._client.server_time.timestamp() - self._now()
+
+    @contextmanager
+    def _at(self, step: CheckpointStep) -> Iterator[None]:
+        self._observe(step, "before")
+        yield
+        self._observe(step, "after")

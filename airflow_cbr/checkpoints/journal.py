@@ -1,0 +1,140 @@
+"""What a checkpoint task writes down for its next attempt, and what an attempt makes of what it finds.
+
+Correctness does not rest on it: the checkpoint's name carries the task's mark. With a journal the next attempt knows the checkpoint without
+looking for it, and how long a call whose answer was lost may still show up.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from airflow_cbr.checkpoints.evidence import Sighting
+from airflow_cbr.checkpoints.memory import CheckpointIntent, CheckpointMemory
+from airflow_cbr.checkpoints.steps import CheckpointStep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from airflow_cbr.checkpoints.order import CheckpointOrder
+    from airflow_cbr.replication.memory import IntentStore
+    from airflow_cbr.replication.order import Attempt
+
+__all__ = ["CheckpointJournal"]
+
+
+class CheckpointJournal:
+    """The intents of one task.
+
+    :param store: where they outlive the process, or None where there is no such place.
+    :param order: what is asked for.
+    :param attempt: which attempt this is.
+    :param at: marks the step, so that a test can stop there.
+    """
+
+    def __init__(
+        self,
+        store: IntentStore | None,
+        order: CheckpointOrder,
+        attempt: Attempt,
+        *,
+        at: Callable[[CheckpointStep], AbstractContextManager[None]],
+    ) -> None:
+        self._store = store
+        self._order = order
+        self._attempt = attempt
+        self._at = at
+        self._intent = CheckpointIntent(vault_id=order.vault_id, mark=order.mark, generation=-1)
+        self.is_found = False
+        """Whether an earlier attempt, or an earlier leg of this one, has left a note."""
+
+    @property
+    def has_store(self) -> bool:
+        """Return whether what is written outlives the process."""
+        return self._store is not None
+
+    def noted(self) -> Sighting | None:
+        """Return the checkpoint that is known from a note, if there is one."""
+        intent = self._intent
+        if intent.checkpoint_id is None:
+            return None
+        posted = None if intent.posted_at is None else datetime.fromtimestamp(intent.posted_at, tz=UTC)
+        return Sighting(intent.checkpoint_id, posted, "by this task's note")
+
+    def recall(self, memory: CheckpointMemory | None, now: float) -> CheckpointMemory:
+        """Read what was written, and return the memory to go on with.
+
+        :param memory: what an earlier leg of the same attempt knew, or None.
+        :param now: the local clock, Unix time.
+        """
+        intent = CheckpointIntent.read(self._store.load()) if self._store is not None else None
+        if intent is not None and (intent.vault_id, intent.mark) == (self._order.vault_id, self._order.mark):
+            self._intent = intent
+            self.is_found = True
+        if memory is not None:
+            return memory
+        memory = CheckpointMemory(deadline=now + self._order.timeout, put_aside=list(self._intent.put_aside))
+        if self._intent.generation == self._attempt.generation:
+            memory.deadline = self._intent.deadline
+        return memory
+
+    def begin(self, memory: CheckpointMemory, service_now: float) -> None:
+        """Settle, at an attempt's first look, which earlier call may still show up.
+
+        :param memory: the attempt's memory.
+        :param service_now: the service's clock, Unix time.
+        """
+        settle_time = self._order.settle_time
+        if self.is_found:
+            posted_at = self._intent.posted_at
+            if posted_at is not None and self._intent.checkpoint_id is None:
+                memory.lose(posted_at)
+                memory.unsettled_until = posted_at + settle_time
+        elif self._attempt.may_have_predecessor:
+            memory.lose(service_now if self._attempt.run_after is None else self._attempt.run_after)
+            memory.lost_to = service_now
+            memory.is_noted = False
+            memory.unsettled_until = service_now + settle_time
+
+    def keep_deadline(self, memory: CheckpointMemory) -> None:
+        """Write the deadline down before anything else, so that it counts from the first attempt after a clear.
+
+        :param memory: the attempt's memory.
+        """
+        if self._intent.generation != self._attempt.generation:
+            self._save(CheckpointStep.RECORD_INTENT, memory)
+
+    def record_intent(self, memory: CheckpointMemory, *, posted_at: float) -> None:
+        """Write down that the call is about to be sent.
+
+        :param memory: the attempt's memory.
+        :param posted_at: the service's clock, Unix time.
+        """
+        self._save(CheckpointStep.RECORD_INTENT, memory, posted_at=posted_at, checkpoint_id=None)
+
+    def keep_checkpoint(self, memory: CheckpointMemory) -> None:
+        """Write down which checkpoint this task answers for.
+
+        :param memory: the attempt's memory, which knows it.
+        """
+        if self._intent.checkpoint_id != memory.checkpoint_id:
+            self._save(CheckpointStep.KEEP, memory, checkpoint_id=memory.checkpoint_id)
+
+    def put_aside(self, memory: CheckpointMemory, checkpoint_id: str) -> None:
+        """Write down that a checkpoint is not to be taken for the task's result.
+
+        :param memory: the attempt's memory.
+        :param checkpoint_id: the checkpoint.
+        """
+        self._save(CheckpointStep.RECORD_INTENT, memory, put_aside=[*self._intent.put_aside, checkpoint_id][-10:])
+
+    def _save(self, step: CheckpointStep, memory: CheckpointMemory, **changes: object) -> None:
+        if self._store is None:
+            return
+        generation = self._attempt.generation
+        self._intent = msgspec.structs.replace(self._intent, generation=generation, deadline=memory.deadline, **changes)
+        with self._at(step):
+            self._store.save(msgspec.to_builtins(self._intent))

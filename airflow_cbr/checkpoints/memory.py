@@ -1,0 +1,91 @@
+"""What the making of a checkpoint remembers: inside an attempt, over a deferral, and from attempt to attempt. Ids and numbers only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+__all__ = ["CheckpointIntent", "CheckpointMemory"]
+
+
+class CheckpointIntent(msgspec.Struct, frozen=True, kw_only=True):
+    """What an attempt writes down: its deadline when it begins, the call before it is sent, the checkpoint when it is known.
+
+    :param vault_id: the vault.
+    :param mark: the order's mark.
+    :param generation: the task's generation (clears) that the deadline belongs to.
+    :param deadline: Unix time at which the task gives up, in the local clock.
+    :param posted_at: Unix time of the newest call that this task intended, in the service's clock; None before it.
+    :param checkpoint_id: the checkpoint that came of it; None as long as that is not known.
+    :param put_aside: checkpoints of this task that lack resources and are not to be taken for its result, after a clear.
+    """
+
+    vault_id: str
+    mark: str
+    generation: int = 0
+    deadline: float = 0.0
+    posted_at: float | None = None
+    checkpoint_id: str | None = None
+    put_aside: list[str] = []
+
+    @classmethod
+    def read(cls, stored: Any) -> CheckpointIntent | None:
+        """Return the intent that a store gave back, or None when there is none or it is not one of ours."""
+        try:
+            return msgspec.convert(stored, cls)
+        except msgspec.ValidationError:
+            return None
+
+
+class CheckpointMemory(msgspec.Struct, kw_only=True):
+    """What one attempt knows, and a deferral carries. Times are Unix times of the service's clock, but for the deadline.
+
+    :param deadline: when the task gives up, in the local clock.
+    :param has_looked: whether a look has succeeded.
+    :param checkpoint_id: the checkpoint that this task answers for, once it is known.
+    :param evidence: why a checkpoint that this attempt did not start is taken for its own; empty when it started it.
+    :param known_at: when the checkpoint's id became known.
+    :param skipped: code by resource id, as the answer to the call named what the service skipped.
+    :param unsettled_until: until when a call may still show up.
+    :param lost_from: when the first call was sent whose outcome is not known; None when there is none.
+    :param lost_to: when the newest of them was sent.
+    :param is_noted: whether the times of lost calls come from a note or this attempt; without that they are a guess.
+    :param unknown: how many calls of this attempt ended without a known outcome.
+    :param put_aside: checkpoints of this task that are no result.
+    :param troubles: how many looks in a row have failed.
+    """
+
+    deadline: float
+    has_looked: bool = False
+    checkpoint_id: str | None = None
+    evidence: str = ""
+    known_at: float = 0.0
+    skipped: dict[str, str] = {}
+    unsettled_until: float = 0.0
+    lost_from: float | None = None
+    lost_to: float = 0.0
+    is_noted: bool = True
+    unknown: int = 0
+    put_aside: list[str] = []
+    troubles: int = 0
+
+    def lose(self, sent_at: float) -> None:
+        """Note that the outcome of a call is not known.
+
+        :param sent_at: when it was sent.
+        """
+        self.lost_from = sent_at if self.lost_from is None else self.lost_from
+        self.lost_to = sent_at
+
+    def dump(self) -> dict[str, Any]:
+        """Return the memory as plain JSON values."""
+        return dict(msgspec.to_builtins(self))
+
+    @classmethod
+    def load(cls, dumped: Any) -> CheckpointMemory:
+        """Return the memory that :meth:`dump` wrote.
+
+        :raises ValueError: when it is not one (a deferred task of another version, a foreign event).
+        """
+        return msgspec.convert(dumped, cls)

@@ -1,0 +1,241 @@
+"""The operator that backs up a vault."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperator, conf
+
+from airflow_cbr.api.endpoints import check_id
+from airflow_cbr.api.parameters import texts_of
+from airflow_cbr.checkpoints.order import CheckpointOrder, OnSkipped, check_prefix, mark_of
+from airflow_cbr.exceptions import CbrError, CbrParameterError
+from airflow_cbr.hooks.attempt import CHECKPOINT_STATE_KEY, attempt_of, identity_of, intents_of
+from airflow_cbr.hooks.cbr import CbrHook
+from airflow_cbr.hooks.failures import raise_for_airflow
+from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, CbrVaultLink, console_url
+from airflow_cbr.operators.parameters import check_intervals, check_record_ids, check_seconds, check_truth
+from airflow_cbr.replication.steps import Pause
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context
+
+    from airflow_cbr.checkpoints.creation import Creation
+    from airflow_cbr.checkpoints.memory import CheckpointMemory
+    from airflow_cbr.checkpoints.steps import CheckpointStep
+
+__all__ = ["CbrCreateCheckpointOperator"]
+
+CHECKPOINT_XCOM_KEY = "checkpoint"
+
+
+class CbrCreateCheckpointOperator(BaseOperator):
+    """Back up a vault, or some of its resources, and wait until every backup is available.
+
+    The task states a postcondition: this task has, in this Dag run, one checkpoint of the vault, and it is whole. It sends one
+    ``POST /v3/{project_id}/checkpoints`` (CreateCheckpoint) with a name that is the same in every attempt, so that the next attempt knows
+    the checkpoint again, whatever is lost or killed on the way. Clearing a finished task checks the postcondition and sends nothing.
+
+    A resource that the service skipped, or a backup that failed, is never green by default: a checkpoint that says ``available`` can
+    hide both.
+
+    XCom: ``return_value`` is the checkpoint's id, pushed as soon as it is known; ``checkpoint`` is a dict with the vault, the checkpoint's
+    ``name``, ``status``, number of ``backups`` and of those ``available``, the number of ``skipped`` resources, the first 20 of them in
+    ``skipped_resources``, and whether it was ``adopted``.
+
+    :param vault_id: id of the vault. (templated)
+    :param resource_ids: ids of the resources to back up. Default: all that is bound to the vault. (templated)
+    :param checkpoint_name: first part of the checkpoint's name, at most 47 characters; the second part is a digest of Dag, run, task and
+        map index. Default: ``airflow``. (templated)
+    :param description: the checkpoint's description, at most 255 characters. Default: none. (templated)
+    :param incremental: True or False to ask for an incremental or a full backup. Default: the service's, incremental.
+    :param auto_trigger: mark the checkpoint as made by a schedule, not by hand. Default: False.
+    :param on_skipped: ``fail`` or ``warn``: what becomes of the task when the service skipped resources. Default: ``fail``.
+    :param cbr_conn_id: id of the connection. Default: ``huaweicloud_cbr_default``. (templated)
+    :param region: region id. Default: the connection's. (templated)
+    :param project_id: project id. Default: the connection's, or looked up. (templated)
+    :param wait_for_completion: wait until the checkpoint is available; otherwise one that was accepted is good enough. Default: True.
+    :param deferrable: wait in the triggerer and not on a worker. Default: ``[operators] default_deferrable``.
+    :param poll_interval: shortest time between two looks, in seconds. Default: 30.
+    :param max_poll_interval: longest time between two looks, in seconds. Default: 600.
+    :param timeout: seconds for the whole task, counted from the first attempt after the last clear; when it passes the task fails without
+        a retry, and a checkpoint that is being made goes on. Default: 86400.
+    :param settle_time: seconds within which the service shows a checkpoint that it accepted; before a call of unknown outcome is
+        repeated, the task waits that long. Default: 120.
+    :raises CbrError: see :mod:`airflow_cbr.exceptions`; permanent ones as ``AirflowFailException``.
+    """
+
+    template_fields: Sequence[str] = (
+        "vault_id",
+        "resource_ids",
+        "checkpoint_name",
+        "description",
+        "cbr_conn_id",
+        "region",
+        "project_id",
+    )
+    operator_extra_links = (CbrVaultLink(),)
+    ui_color = "#f7d4d4"
+
+    def __init__(
+        self,
+        *,
+        vault_id: str,
+        resource_ids: Sequence[str] | None = None,
+        checkpoint_name: str = "airflow",
+        description: str | None = None,
+        incremental: bool | None = None,
+        auto_trigger: bool = False,
+        on_skipped: OnSkipped = "fail",
+        cbr_conn_id: str = CbrHook.default_conn_name,
+        region: str | None = None,
+        project_id: str | None = None,
+        wait_for_completion: bool = True,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_interval: float = 30,
+        max_poll_interval: float = 600,
+        timeout: float = 86400,
+        settle_time: float = 120,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.vault_id = vault_id
+        self.resource_ids = resource_ids
+        self.checkpoint_name = checkpoint_name
+        self.description = description
+        self.incremental = incremental
+        self.auto_trigger = auto_trigger
+        self.on_skipped = on_skipped
+        self.cbr_conn_id = cbr_conn_id
+        self.region = region
+        self.project_id = project_id
+        self.wait_for_completion = wait_for_completion
+        self.deferrable = deferrable
+        self.poll_interval = poll_interval
+        self.max_poll_interval = max_poll_interval
+        self.timeout = timeout
+        self.settle_time = settle_time
+        self._running: str | None = None
+
+    @cached_property
+    def hook(self) -> CbrHook:
+        """Return the hook of the vault's region and project."""
+        return CbrHook(self.cbr_conn_id, region=self.region, project_id=self.project_id)
+
+    def execute(self, context: Context) -> str:
+        """Back up and wait.
+
+        :param context: the task's context.
+        :return: the checkpoint's id.
+        """
+        return self._back_up(context, None)
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
+        """Go on after a deferral, with what the trigger's event carries.
+
+        :param context: the task's context.
+        :param event: the event of :class:`~airflow_cbr.triggers.cbr.CbrPauseTrigger`.
+        :return: the checkpoint's id.
+        """
+        from airflow_cbr.checkpoints.memory import CheckpointMemory
+        from airflow_cbr.triggers.events import memory_of
+
+        try:
+            memory = memory_of(event, CheckpointMemory.load)
+        except CbrError as error:
+            raise_for_airflow(error)
+        return self._back_up(context, memory)
+
+    def on_kill(self) -> None:
+        """Say which checkpoint goes on: the API has no way to cancel one."""
+        if self._running is not None:
+            self.log.warning("The task is stopped; CBR has no cancel, checkpoint %s is made all the same", self._running)
+
+    def at_step(self, step: CheckpointStep, moment: str) -> None:
+        """Do nothing; called before and after each step of the making, for those who want to watch or to break it.
+
+        :param step: the step.
+        :param moment: ``before`` or ``after``.
+        """
+
+    def _back_up(self, context: Context, memory: CheckpointMemory | None) -> str:
+        try:
+            creation = self._creation(context, memory)
+            while isinstance(step := creation.advance(), Pause):
+                self._running = creation.memory.checkpoint_id
+                seconds = min(step.seconds, max(creation.memory.deadline - time.time(), 0.0) + 1.0)
+                if self.deferrable:
+                    self._defer(creation.memory, seconds)
+                time.sleep(seconds)
+        except CbrError as error:
+            raise_for_airflow(error)
+        self._running = None
+        self.log.info("Checkpoint %s: %s", step.checkpoint_id, step.summary)
+        return step.checkpoint_id
+
+    def _creation(self, context: Context, memory: CheckpointMemory | None) -> Creation:
+        from airflow_cbr.checkpoints.creation import Creation
+
+        order, ti = self._order(context), context["ti"]
+        client = self.hook.client
+        where = {"region": client.region, "project_id": client.project_id, "vault_id": order.vault_id}
+        ti.xcom_push(key=CONSOLE_XCOM_KEY, value=console_url(client.region, self.hook.fields.endpoints.cloud))
+
+        def publish(checkpoint_id: str, summary: dict[str, Any]) -> None:
+            ti.xcom_push(key="return_value", value=checkpoint_id)
+            ti.xcom_push(key=CHECKPOINT_XCOM_KEY, value={"vault": where, **summary})
+
+        return Creation(
+            client,
+            order,
+            attempt=attempt_of(context),
+            intents=intents_of(context, CHECKPOINT_STATE_KEY),
+            publish=publish,
+            memory=memory,
+            observe=self.at_step,
+            log=self.log,
+        )
+
+    def _order(self, context: Context) -> CheckpointOrder:
+        poll_interval, max_poll_interval = check_intervals(self.poll_interval, self.max_poll_interval)
+        if self.on_skipped not in ("fail", "warn"):
+            raise CbrParameterError("on_skipped", f"must be 'fail' or 'warn', not {self.on_skipped!r}.")
+        texts_of(None, self.description)
+        vault_id = check_id(self.vault_id, "vault_id")
+        return CheckpointOrder(
+            vault_id=vault_id,
+            mark=mark_of(*identity_of(context), vault_id),
+            prefix=check_prefix(self.checkpoint_name),
+            resource_ids=self._resource_ids(),
+            description=self.description,
+            incremental=None if self.incremental is None else check_truth(self.incremental, "incremental"),
+            auto_trigger=check_truth(self.auto_trigger, "auto_trigger"),
+            on_skipped=self.on_skipped,
+            wait_for_completion=check_truth(self.wait_for_completion, "wait_for_completion"),
+            timeout=check_seconds(self.timeout, "timeout"),
+            poll_interval=poll_interval,
+            max_poll_interval=max_poll_interval,
+            settle_time=check_seconds(self.settle_time, "settle_time"),
+        )
+
+    def _resource_ids(self) -> tuple[str, ...] | None:
+        if self.resource_ids is None:
+            return None
+        resource_ids = tuple(check_record_ids(self.resource_ids, "resource_ids", source="the output of the task that lists them"))
+        if not resource_ids:
+            raise CbrParameterError("resource_ids", "is an empty list. None means all that is bound to the vault.")
+        return resource_ids
+
+    def _defer(self, memory: CheckpointMemory, seconds: float) -> None:
+        from airflow_cbr.triggers.cbr import CbrPauseTrigger
+
+        if self._running is not None:
+            self.log.info("Deferring; checkpoint %s is made in CBR whatever becomes of this task", self._running)
+        backstop = max(memory.deadline - time.time(), 0.0) + 2 * self.max_poll_interval
+        trigger = CbrPauseTrigger(until=time.time() + seconds, memory=memory.dump())
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=backstop))

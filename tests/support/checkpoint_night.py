@@ -1,0 +1,130 @@
+"""The making of a checkpoint in virtual time: one vault, a service that may misbehave, and attempts that may be killed at any step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from airflow_cbr.api import auth
+from airflow_cbr.api.auth import PasswordCredentials
+from airflow_cbr.api.client import CbrClient
+from airflow_cbr.checkpoints.creation import Creation
+from airflow_cbr.checkpoints.memory import CheckpointMemory
+from airflow_cbr.checkpoints.order import CheckpointOrder, mark_of
+from airflow_cbr.emulator.clock import Clock
+from airflow_cbr.emulator.service import Emulator
+from airflow_cbr.emulator.world import SOURCE_PROJECT, SOURCE_VAULT, default_world
+from airflow_cbr.replication.order import Attempt
+from airflow_cbr.replication.steps import Pause
+from tests.support.emulated import Plain
+from tests.support.emulator import IN_PROCESS_URL, InProcessAdapter
+from tests.support.night import ENDPOINTS, Intents
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_cbr.checkpoints.steps import CheckpointResult, CheckpointStep
+
+MARK = mark_of("a_dag", "a_run", "a_task", -1)
+
+
+@dataclass
+class CheckpointNight:
+    """One order, from its first attempt to its last. The vault has room for many checkpoints; one takes ten minutes.
+
+    :param durable_store: whether intents outlive an attempt, as on Airflow 3.3; None before that.
+    :param order: fields of the order that differ from the defaults.
+    """
+
+    durable_store: bool = True
+    order: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        auth._TOKENS.clear()
+        self.adapter = InProcessAdapter(Emulator(default_world(), Clock(speed=0)), latency=0.05)
+        self.control = self.adapter.control()
+        self.control.change_vault(SOURCE_VAULT, size=100_000)
+        self.control.switch(checkpoint_seconds=600)
+        self.clock = self.adapter.clock
+        self.intents = Intents() if self.durable_store else None
+        self.number = 0
+        self.generation = 0
+        self.published: list[tuple[str, dict[str, Any]]] = []
+        self.run_after = self.clock.now()
+        self.pauses: list[Pause] = []
+        self.steps: list[tuple[CheckpointStep, str]] = []
+        self.resources = list(self.adapter.emulator.service.store.vaults[SOURCE_VAULT].resources)
+        self.order.setdefault("vault_id", SOURCE_VAULT)
+        self.order.setdefault("mark", MARK)
+
+    def client(self) -> CbrClient:
+        """Return a client whose requests end in this night's emulator and whose sleeps pass virtual time."""
+        client = CbrClient(
+            PasswordCredentials("backup-bot", "emulator-password", "acme"),
+            region="cn-north-4",
+            project_id=SOURCE_PROJECT,
+            endpoints=ENDPOINTS,
+            sleep=self.clock.advance,
+        )
+        client._transport._session.mount(IN_PROCESS_URL, self.adapter)
+        return client
+
+    def creation(self, *, memory: CheckpointMemory | None = None, observe: Callable[[CheckpointStep, str], None] | None = None) -> Creation:
+        """Return the making of the current attempt."""
+
+        def watch(step: CheckpointStep, moment: str) -> None:
+            self.steps.append((step, moment))
+            if observe is not None:
+                observe(step, moment)
+
+        return Creation(
+            self.client(),
+            CheckpointOrder(**self.order),
+            attempt=Attempt(number=self.number, generation=self.generation, run_after=self.run_after),
+            intents=self.intents,
+            publish=lambda checkpoint_id, summary: self.published.append((checkpoint_id, summary)),
+            memory=memory,
+            observe=watch,
+            now=self.clock.now,
+        )
+
+    def attempt(self, *, deferred: bool = False, observe: Callable[[CheckpointStep, str], None] | None = None) -> CheckpointResult:
+        """Run one attempt to its end; each pause passes virtual time.
+
+        :param deferred: whether each pause ends the process and the next leg begins with nothing but the memory.
+        :param observe: called at each step; may raise :class:`~tests.support.night.Killed`.
+        """
+        self.number += 1
+        self.published = []
+        creation = self.creation(observe=observe)
+        while isinstance(step := creation.advance(), Pause):
+            self.pauses.append(step)
+            self.clock.advance(step.seconds)
+            if deferred:
+                creation = self.creation(memory=CheckpointMemory.load(creation.memory.dump()), observe=observe)
+        return step
+
+    def clear(self) -> None:
+        """Clear the task: attempts count anew, and belong to another generation."""
+        self.generation += self.number
+        self.number = 0
+
+    def back_up_by_hand(self, **parameters: Any) -> requests.Response:
+        """Let somebody else back up the vault."""
+        with requests.Session() as session:
+            session.trust_env = False
+            session.mount(IN_PROCESS_URL, self.adapter)
+            other = Plain(session, IN_PROCESS_URL, self.control)
+            return other.send("POST", "/checkpoints", body={"checkpoint": {"vault_id": SOURCE_VAULT, "parameters": parameters}})
+
+    @property
+    def made(self) -> list[str]:
+        """Return the ids of the checkpoints that the service started, in order."""
+        return [entry["checkpoint_id"] for entry in self.control.ledger(SOURCE_VAULT)["checkpoints"]]
+
+    @property
+    def calls(self) -> list[dict[str, Any]]:
+        """Return the calls for a checkpoint that the service received, in order."""
+        return [call for call in self.control.ledger(SOURCE_VAULT)["calls"] if call["call"] == "CreateCheckpoint"]
