@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_cbr.api.endpoints import check_id, check_region
 from airflow_cbr.exceptions import CbrParameterError
 from airflow_cbr.replication.coverage import Destination
+from airflow_cbr.verification.levels import Action, Level
 
-__all__ = ["check_at_least", "check_destination", "check_intervals", "check_record_ids", "check_seconds", "check_truth"]
+__all__ = [
+    "check_at_least",
+    "check_destination",
+    "check_duration",
+    "check_intervals",
+    "check_levels",
+    "check_record_ids",
+    "check_seconds",
+    "check_truth",
+    "check_word",
+]
 
 
 def check_destination(*, vault_id: Any, region: Any, project_id: Any, destination_vault_id: Any) -> Destination:
@@ -65,6 +76,39 @@ def check_seconds(value: Any, parameter: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
         raise CbrParameterError(parameter, f"must be a number of seconds greater than 0, not {value!r}.")
     return float(value)
+
+
+def check_duration(value: Any, parameter: str) -> float:
+    """Return a number of seconds that may be zero.
+
+    :raises CbrParameterError: when it is no such number.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise CbrParameterError(parameter, f"must be a number of seconds, at least 0, not {value!r}.")
+    return float(value)
+
+
+def check_word(value: Any, words: Sequence[str], parameter: str) -> str:
+    """Return one of a few words.
+
+    :raises CbrParameterError: when it is none of them.
+    """
+    if value not in words:
+        raise CbrParameterError(parameter, f"must be one of {', '.join(words)}, not {value!r}.")
+    return str(value)
+
+
+def check_levels(value: Any, parameter: str) -> dict[Level, Action]:
+    """Return what a violation does, by level of the verification.
+
+    :raises CbrParameterError: when it is no mapping, is empty, or has a level or an action that does not exist.
+    """
+    if not isinstance(value, Mapping) or not value:
+        raise CbrParameterError(parameter, f"must map at least one of {', '.join(Level)} to one of {', '.join(Action)}, not {value!r}.")
+    return {
+        Level(check_word(level, tuple(Level), parameter)): Action(check_word(action, tuple(Action), f"{parameter}[{level!r}]"))
+        for level, action in value.items()
+    }
 
 
 def check_intervals(poll_interval: Any, max_poll_interval: Any) -> tuple[float, float]:

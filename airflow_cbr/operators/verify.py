@@ -2,44 +2,59 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
+from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from airflow.providers.common.compat.sdk import BaseOperator
+from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator, conf
 
-from airflow_cbr.exceptions import CbrError, CbrNothingToReplicateError
+from airflow_cbr.api.endpoints import check_id
+from airflow_cbr.exceptions import CbrError, CbrParameterError
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
 from airflow_cbr.operators.parameters import (
     check_destination,
+    check_duration,
+    check_levels,
     check_record_ids,
+    check_seconds,
     check_truth,
+    check_word,
 )
+from airflow_cbr.verification.levels import Action, Assignment, Level, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import Context, XComArg
 
-    from airflow_cbr.api.models import Backup
-    from airflow_cbr.replication.coverage import Destination
-    from airflow_cbr.replication.verify import Claim
+    from airflow_cbr.verification.report import Report
 
 __all__ = ["CbrVerifyReplicationOperator"]
+
+VERIFICATION_XCOM_KEY = "verification"
+_SETTLE_TIMEOUT: Final = 600.0
+_TRIGGERER_SLACK: Final = 3600.0
 
 
 class CbrVerifyReplicationOperator(BaseOperator):
     """Verify on both sides that backups were replicated.
 
-    Each record must be ``success`` at the source, and its replica must exist in the destination region: ``image_type`` replication, status
-    ``available``, in the right vault, of the right resource and size. The log has one line for each backup; the task fails with a table of
-    what is wrong. Given no records (``[]`` or None), it checks the newest eligible backup of each resource in the source vault.
+    Judges by levels: ``record`` (each copy ended in success at the source), ``replica`` (the destination region holds it, and it is what it
+    must be), ``coverage`` (every bound resource has a verified replica, of its newest backup too), ``rpo`` (the newest verified replica
+    is young enough) and ``vault`` (the destination vault is in order). The log has one line for each backup; the task fails with a table
+    of what is wrong.
 
-    XCom: ``return_value``, pushed before the task fails too, is a dict: ``verdict`` (``verified`` or ``failed``) and the counts
-    ``verified``, ``failed``, ``missing`` and ``skipped``.
+    XCom, pushed before the task fails or is skipped: ``return_value`` is a dict with ``verdict`` (``verified`` or ``failed``) and the
+    counts ``verified``, ``failed``, ``missing`` and ``skipped``; ``verification`` is the report, a JSON document whose schema is
+    ``airflow_cbr/verification/report.schema.json``. Of more than 1,000 backups it has the counts, the levels, the first 20 findings and
+    the path of a file with the whole.
 
     :param vault_id: id of the source vault. (templated)
-    :param replication_record_ids: the records to check: a list, or one id, for example ``replicate.output``. (templated)
+    :param replication_record_ids: the records to check: a list, or one id, for example ``replicate.output``. Left out, or empty: see
+        ``scope``. (templated)
     :param destination_region: region id of the destination. (templated)
     :param destination_project_id: project id in that region. (templated)
     :param destination_vault_id: id of the replication vault in that project. (templated)
@@ -49,7 +64,22 @@ class CbrVerifyReplicationOperator(BaseOperator):
     :param region: source region id. Default: the connection's. (templated)
     :param project_id: source project id. Default: the connection's, or looked up. (templated)
     :param allow_empty: succeed when there is nothing to check: no record ids and no eligible backup. Default: False, that fails.
-    :raises CbrVerificationError: when a backup has no good replica; Airflow retries it as any other failure.
+    :param levels: what a violation of a level does: ``fail``, ``warn`` or ``skip``, by level. A level that is not named is not judged.
+        Default: ``record`` and ``replica`` fail, and ``coverage`` fails where the Dag leaves ``replication_record_ids`` out.
+    :param max_age: greatest age of the newest verified replica of each resource in seconds, from the creation of its source backup to the
+        service's clock. Given, the level ``rpo`` is judged. Default: none.
+    :param retention: seconds for which a replica must be kept, from the creation of its source backup; one that never expires is. Part of
+        the level ``replica``. Default: none.
+    :param require_locked: whether the destination vault must be locked. True, the level ``vault`` is judged. Default: False.
+    :param scope: which backups get a verdict when no records are given: ``newest``, the newest eligible one of each resource, or ``all``.
+        Default: ``newest``.
+    :param report_path: file for the report: a path on the worker, or a URL that ``ObjectStoragePath`` takes. Default: none up to 1,000
+        backups, else beside the task's log. (templated)
+    :param settle_timeout: seconds within which a replica that does not show or is not ``available`` yet may settle, counted from the
+        attempt's first look. Default: 600 when ``deferrable``, else 0, since a retry does not hold a worker slot.
+    :param poll_interval: seconds between two looks meanwhile. Default: 30.
+    :param deferrable: wait in the triggerer and not on a worker. Default: ``[operators] default_deferrable``.
+    :raises CbrVerificationError: when a level that must not be violated is; Airflow retries it as any other failure.
     """
 
     template_fields: Sequence[str] = (
@@ -62,6 +92,7 @@ class CbrVerifyReplicationOperator(BaseOperator):
         "destination_conn_id",
         "region",
         "project_id",
+        "report_path",
     )
     ui_color = "#d4f0d4"
 
@@ -69,7 +100,7 @@ class CbrVerifyReplicationOperator(BaseOperator):
         self,
         *,
         vault_id: str,
-        replication_record_ids: list[str] | str | XComArg,
+        replication_record_ids: list[str] | str | XComArg | None = None,
         destination_region: str,
         destination_project_id: str,
         destination_vault_id: str,
@@ -78,6 +109,15 @@ class CbrVerifyReplicationOperator(BaseOperator):
         region: str | None = None,
         project_id: str | None = None,
         allow_empty: bool = False,
+        levels: Mapping[str, str] | None = None,
+        max_age: float | None = None,
+        retention: float | None = None,
+        require_locked: bool = False,
+        scope: str = "newest",
+        report_path: str | None = None,
+        settle_timeout: float | None = None,
+        poll_interval: float = 30,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -91,6 +131,17 @@ class CbrVerifyReplicationOperator(BaseOperator):
         self.region = region
         self.project_id = project_id
         self.allow_empty = allow_empty
+        self.levels = levels
+        self.max_age = max_age
+        self.retention = retention
+        self.require_locked = require_locked
+        self.scope = scope
+        self.report_path = report_path
+        self.settle_timeout = settle_timeout
+        self.poll_interval = poll_interval
+        self.deferrable = deferrable
+        # After rendering, an audit and a replicate task that pushed nothing look alike.
+        self._is_audit = replication_record_ids is None
 
     @cached_property
     def hook(self) -> CbrHook:
@@ -108,58 +159,134 @@ class CbrVerifyReplicationOperator(BaseOperator):
         :param context: the task's context.
         :return: the verdict and the counts.
         """
-        from airflow_cbr.replication.verify import verify
+        return self._verify(context, None)
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, str | int]:
+        """Look again after a deferral.
+
+        :param context: the task's context.
+        :param event: the event of :class:`~airflow_cbr.triggers.cbr.CbrPauseTrigger`.
+        :return: the verdict and the counts.
+        """
+        from airflow_cbr.triggers.events import memory_of
 
         try:
-            destination = check_destination(
-                vault_id=self.vault_id,
-                region=self.destination_region,
-                project_id=self.destination_project_id,
-                destination_vault_id=self.destination_vault_id,
-            )
-            claims = self._claims(destination)
-            replicas = self.destination_hook.list_backups(vault_id=destination.vault_id, image_type="replication")
-            wanted = {claim.record.destination_backup_id for claim in claims if claim.record is not None}
-            report = verify(
-                claims,
-                destination_vault_id=destination.vault_id,
-                replicas={replica.id: replica for replica in replicas if replica.id in wanted},
-                look_up=self._look_up,
-            )
-            for finding in report.findings:
-                self.log.info("%s", finding)
-            context["ti"].xcom_push(key="return_value", value=report.summary)
-            if error := report.failure():
-                raise error
-            self.log.info("Verified: %s", report.summary)
-            return report.summary
+            settle_until = memory_of(event, _load_settle_until)
+        except CbrError as error:
+            raise_for_airflow(error)
+        return self._verify(context, settle_until)
+
+    def _verify(self, context: Context, settle_until: float | None) -> dict[str, str | int]:
+        from airflow_cbr.verification.verify import verify
+
+        try:
+            assignment = self._assignment()
+            settle_timeout, poll_interval = self._patience()
+            if settle_until is None:
+                settle_until = time.time() + settle_timeout
+            while True:
+                report = verify(self.hook.client, self.destination_hook.client, assignment)
+                left = settle_until - time.time()
+                if not report.settling or left <= 0:
+                    break
+                self._pause(report, min(poll_interval, left), settle_until)
+            return self._conclude(context, report)
         except CbrError as error:
             raise_for_airflow(error)
 
-    def _claims(self, destination: Destination) -> list[Claim]:
-        from airflow_cbr.replication.coverage import assess
-        from airflow_cbr.replication.records import find_records
-        from airflow_cbr.replication.verify import claims_of_newest, claims_of_records
+    def _pause(self, report: Report, seconds: float, settle_until: float) -> None:
+        waiting = report.settling
+        self.log.info("%s replicas may still settle, for example of %s: %s", len(waiting), waiting[0].subject, waiting[0].reason)
+        if self.deferrable:
+            from airflow_cbr.triggers.cbr import CbrPauseTrigger
 
+            self.defer(
+                trigger=CbrPauseTrigger(until=time.time() + seconds, memory={"settle_until": settle_until}),
+                method_name="execute_complete",
+                timeout=timedelta(seconds=seconds + _TRIGGERER_SLACK),
+            )
+        time.sleep(seconds)
+
+    def _conclude(self, context: Context, report: Report) -> dict[str, str | int]:
+        from airflow_cbr.operators.report_file import default_path, write_report
+        from airflow_cbr.verification.document import beginning, whole
+        from airflow_cbr.verification.report import Outcome
+
+        for severity, line in report.lines():
+            self.log.log(severity, "%s", line)
+        ti = context["ti"]
+        ti.xcom_push(key="return_value", value=report.summary)
+        path = self.report_path or (default_path(context) if report.is_large else None)
+        if path is not None:
+            write_report(report, path)
+            self.log.info("The report is at %s", path)
+        ti.xcom_push(key=VERIFICATION_XCOM_KEY, value=beginning(report, path) if report.is_large else whole(report, path))
+        if error := report.failure():
+            raise error
+        if report.outcome is Outcome.SKIPPED:
+            raise AirflowSkipException("\n  - ".join([report.headline(), *report.problems()]))
+        self.log.info("Verified: %s", report.summary)
+        return report.summary
+
+    def _assignment(self) -> Assignment:
+        destination = check_destination(
+            vault_id=self.vault_id,
+            region=self.destination_region,
+            project_id=self.destination_project_id,
+            destination_vault_id=self.destination_vault_id,
+        )
         # A replicate task that failed before it knew any record leaves nothing in XCom.
         record_ids = [] if self.replication_record_ids is None else check_record_ids(self.replication_record_ids)
-        allow_empty = check_truth(self.allow_empty, "allow_empty")
-        backups = self.hook.list_backups(vault_id=self.vault_id, show_replication=True)
-        if record_ids:
-            return claims_of_records(find_records(backups, record_ids))
-        self.log.info("No replication records are given: the newest eligible backup of each resource is checked")
-        coverage = assess(backups, destination)
-        if not coverage.eligible and not allow_empty:
-            raise CbrNothingToReplicateError(
-                f"Nothing to verify: vault {self.vault_id} holds no eligible backup.",
-                advice="Check that backups are made, or set allow_empty=True if an empty vault is fine.",
-            )
-        return claims_of_newest(coverage)
+        scope = Scope(check_word(self.scope, (Scope.NEWEST, Scope.ALL), "scope"))
+        if not record_ids:
+            which = "the newest eligible backup of each resource" if scope is Scope.NEWEST else "every backup of the vault"
+            self.log.info("No replication records are given: %s is checked", which)
+        if self.report_path is not None and (not isinstance(self.report_path, str) or not self.report_path):
+            raise CbrParameterError("report_path", f"must be a path or a URL, not {self.report_path!r}.")
+        return Assignment(
+            vault_id=check_id(self.vault_id, "vault_id"),
+            destination=destination,
+            levels=self._levels(),
+            scope=Scope.RECORDS if record_ids else scope,
+            record_ids=tuple(record_ids),
+            max_age=None if self.max_age is None else check_seconds(self.max_age, "max_age"),
+            retention=None if self.retention is None else check_seconds(self.retention, "retention"),
+            require_locked=check_truth(self.require_locked, "require_locked"),
+            allow_empty=check_truth(self.allow_empty, "allow_empty"),
+        )
 
-    def _look_up(self, backup_id: str) -> Backup | None:
-        from airflow_cbr.exceptions import CbrNotFoundError
+    def _levels(self) -> dict[Level, Action]:
+        if self.levels is None:
+            levels = {Level.RECORD: Action.FAIL, Level.REPLICA: Action.FAIL}
+            if self._is_audit:
+                levels[Level.COVERAGE] = Action.FAIL
+        else:
+            levels = check_levels(self.levels, "levels")
+        if self.max_age is not None:
+            levels.setdefault(Level.RPO, Action.FAIL)
+        elif Level.RPO in levels:
+            raise CbrParameterError("levels", "names rpo, which needs max_age.")
+        if self.retention is not None and Level.REPLICA not in levels:
+            raise CbrParameterError("retention", "is part of the level replica, which levels does not name.")
+        if check_truth(self.require_locked, "require_locked"):
+            levels.setdefault(Level.VAULT, Action.FAIL)
+        return levels
 
-        try:
-            return self.destination_hook.show_backup(backup_id)
-        except CbrNotFoundError:
-            return None
+    def _patience(self) -> tuple[float, float]:
+        """Return how long replicas may take to settle, and how long to wait between two looks, in seconds."""
+        deferrable = check_truth(self.deferrable, "deferrable")
+        poll_interval = check_seconds(self.poll_interval, "poll_interval")
+        if self.settle_timeout is None:
+            return _SETTLE_TIMEOUT if deferrable else 0.0, poll_interval
+        return check_duration(self.settle_timeout, "settle_timeout"), poll_interval
+
+
+def _load_settle_until(memory: Any) -> float:
+    """Return what a deferral carried: when the patience of this attempt ends.
+
+    :raises ValueError: when it is not there.
+    """
+    value = memory.get("settle_until") if isinstance(memory, dict) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("no settle_until")
+    return float(value)

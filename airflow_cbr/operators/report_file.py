@@ -1,0 +1,61 @@
+"""Where the report of a verification is written, and how."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airflow.providers.common.compat.sdk import conf
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_cbr.verification.report import Report
+
+__all__ = ["default_path", "write_report"]
+
+
+def default_path(context: Context) -> str:
+    """Return where a report goes that is too large for XCom and has no ``report_path``.
+
+    Beside the task's log: Airflow may write there on every worker, and whatever rotates or ships the logs takes care of it too.
+
+    :param context: the task's context.
+    """
+    ti, task = context["ti"], context["task"]
+    parts = [f"dag_id={task.dag_id}", f"run_id={context['run_id']}", f"task_id={task.task_id}"]
+    map_index = getattr(ti, "map_index", -1)
+    if isinstance(map_index, int) and map_index >= 0:
+        parts.append(f"map_index={map_index}")
+    parts.append(f"attempt={ti.try_number}.verification.json")
+    folder = conf.get("logging", "base_log_folder")
+    return str(Path(folder, *(re.sub(r"[^\w.~:+=@-]", "_", part) for part in parts)))
+
+
+def write_report(report: Report, path: str) -> None:
+    """Write a report as a file, streamed.
+
+    :param report: the report.
+    :param path: a path of this machine, whose folders are made and whose file appears when it is whole, or a URL as
+        ``ObjectStoragePath`` takes it, for example ``s3://aws_default@bucket/report.json``.
+    :raises OSError: the file cannot be written.
+    """
+    from airflow_cbr.verification.document import write
+
+    if "://" in path:
+        from airflow.sdk import ObjectStoragePath
+
+        with ObjectStoragePath(path).open("wb") as remote:  # type: ignore[no-untyped-call]
+            write(report, remote, path)
+        return
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f"{target.name}.{os.getpid()}.part")
+    try:
+        with unfinished.open("wb") as file:
+            write(report, file, path)
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)

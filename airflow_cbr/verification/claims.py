@@ -1,0 +1,217 @@
+"""What the source side says of each backup, before the destination is asked: read as it streams by, kept in a small row each."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from airflow_cbr.replication.coverage import Standing, failure_of, newest_record, stand, success_beside
+from airflow_cbr.replication.verdict import lacks_system_disk
+from airflow_cbr.verification.faults import Fault
+from airflow_cbr.verification.levels import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from airflow_cbr.api.models import Backup, ReplicationRecord
+    from airflow_cbr.verification.levels import Assignment
+
+__all__ = ["BackupRow", "Claims", "Verdict", "read_claims"]
+
+
+class Verdict(StrEnum):
+    """What the verification says of one backup."""
+
+    VERIFIED = "verified"
+    """Every level that was asked for holds."""
+    FAILED = "failed"
+    """The copy failed, has not ended, or the replica is not what it must be."""
+    MISSING = "missing"
+    """There is no record, or no replica."""
+    SKIPPED = "skipped"
+    """Not eligible, or not judged; the reason says why."""
+
+
+class BackupRow(msgspec.Struct, gc=False, kw_only=True):
+    """One source backup and what is known of its copy. There is one for each backup of the vault, so it holds texts and numbers only.
+
+    :param verdict: None as long as the destination must be asked.
+    :param created: Unix time; None if the service does not say it.
+    :param begun: Unix time at which the copy was begun; None if the service does not say it.
+    :param is_eligible: whether the backup must be covered.
+    :param is_judged: whether it gets a verdict of its own.
+    """
+
+    id: str
+    name: str | None
+    resource_id: str | None
+    checkpoint_id: str | None
+    size: int | float | None
+    created: float | None
+    is_eligible: bool
+    is_judged: bool = False
+    record_id: str | None = None
+    replica_id: str | None = None
+    begun: float | None = None
+    verdict: Verdict | None = None
+    faults: tuple[Fault, ...] = ()
+    reason: str = ""
+    replica_checkpoint_id: str | None = None
+
+    @property
+    def subject(self) -> str:
+        """Return how a message names the backup."""
+        return f"{self.name} ({self.id})" if self.name else self.id
+
+    @property
+    def is_verified(self) -> bool:
+        """Return whether both sides agree that a good replica exists."""
+        return self.verdict is Verdict.VERIFIED
+
+    def settle(self, verdict: Verdict, reason: str, *faults: Fault) -> None:
+        """Give the row its verdict.
+
+        :param verdict: the verdict.
+        :param reason: why.
+        :param faults: what is wrong. Default: nothing.
+        """
+        self.verdict, self.reason, self.faults = verdict, reason, faults
+
+
+class Claims:
+    """What the source says of all backups of its vault.
+
+    :param rows: the backups, in the order of the listing.
+    :param unlisted: ids of the records in question that no backup lists.
+    :param newest: the newest eligible backup by resource.
+    """
+
+    def __init__(self, rows: list[BackupRow], unlisted: list[str], newest: dict[str, BackupRow]) -> None:
+        self.rows = rows
+        self.unlisted = unlisted
+        self.newest = newest
+
+    @property
+    def judged(self) -> Iterator[BackupRow]:
+        """Return the rows that get a verdict."""
+        return (row for row in self.rows if row.is_judged)
+
+
+def read_claims(backups: Iterable[Backup], assignment: Assignment) -> Claims:
+    """Read the source vault's backups.
+
+    :param backups: the vault's backups, listed with their replication records; none of them is kept.
+    :param assignment: what is asked.
+    """
+    wanted = set(assignment.record_ids)
+    reader = _Reader(assignment)
+    rows: list[BackupRow] = []
+    newest: dict[str, BackupRow] = {}
+    found: set[str] = set()
+    for backup in backups:
+        mine = [record for record in backup.replication_records or () if record.id in wanted] if wanted else ()
+        found.update(record.id for record in mine)
+        row = reader.row_of(backup, mine)
+        rows.append(row)
+        if row.is_eligible:
+            key = row.resource_id or row.id
+            known = newest.get(key)
+            if known is None or (row.created or 0.0) >= (known.created or 0.0):
+                newest[key] = row
+    if assignment.scope is Scope.NEWEST:
+        for row in newest.values():
+            row.is_judged = True
+    return Claims(rows, [record_id for record_id in assignment.record_ids if record_id not in found], newest)
+
+
+class _Reader:
+    def __init__(self, assignment: Assignment) -> None:
+        self._destination = assignment.destination
+        self._scope = assignment.scope
+        self._no_record: Final = f"it has no replication record to {assignment.destination}"
+        self._resources: dict[str, str] = {}
+        self._checkpoint: str | None = None
+
+    def row_of(self, backup: Backup, wanted: Sequence[ReplicationRecord]) -> BackupRow:
+        """Return the row of a backup.
+
+        :param backup: the backup.
+        :param wanted: those of its records that were asked about.
+        """
+        resource_id = backup.resource_id
+        # The rows of a checkpoint stand next to each other; one text for all of them is enough, as it is for a resource.
+        if backup.checkpoint_id != self._checkpoint:
+            self._checkpoint = backup.checkpoint_id
+        created = backup.created
+        row = BackupRow(
+            id=backup.id,
+            name=backup.name,
+            resource_id=self._resources.setdefault(resource_id, resource_id) if resource_id else None,
+            checkpoint_id=self._checkpoint,
+            size=backup.resource_size,
+            created=created.timestamp() if created is not None else None,
+            is_eligible=True,
+            is_judged=bool(wanted) or self._scope is Scope.ALL,
+        )
+        if wanted:
+            _claim_by_records(row, backup, wanted)
+        self._claim_by_standing(row, backup, told=bool(wanted))
+        return row
+
+    def _claim_by_standing(self, row: BackupRow, backup: Backup, *, told: bool) -> None:
+        one = stand(backup, self._destination)
+        record, standing = one.record, one.standing
+        row.is_eligible = standing not in (Standing.SKIPPED, Standing.BEING_MADE)
+        if told:
+            return
+        if standing is Standing.SUCCEEDED and record is not None:
+            _claim(row, backup, record)
+        elif not row.is_eligible:
+            row.is_judged = row.is_judged or self._scope is Scope.NEWEST
+            row.settle(Verdict.SKIPPED, one.reason)
+        elif record is None:
+            if lacks_system_disk(backup):
+                row.is_eligible = False
+                row.is_judged = row.is_judged or self._scope is Scope.NEWEST
+                row.settle(Verdict.SKIPPED, "it lacks the system disk, and CBR does not replicate such backups (BackupService.1004)")
+            else:
+                row.settle(Verdict.MISSING, self._no_record, Fault.NO_RECORD)
+        elif standing is Standing.ELSEWHERE:
+            row.record_id = record.id
+            row.settle(Verdict.FAILED, one.reason, Fault.ELSEWHERE)
+        else:
+            _refuse(row, record)
+
+
+def _claim_by_records(row: BackupRow, backup: Backup, wanted: Sequence[ReplicationRecord]) -> None:
+    """Judge a backup by the records that were asked about; the newest one that says something decides."""
+    record = newest_record(wanted)
+    if record is not None and record.status == "success":
+        _claim(row, backup, record)
+    elif record is not None:
+        _refuse(row, record)
+    elif (earlier := success_beside(backup, wanted[0])) is not None:
+        _claim(row, backup, earlier)
+    else:
+        _refuse(row, wanted[0])
+
+
+def _claim(row: BackupRow, backup: Backup, record: ReplicationRecord) -> None:
+    row.record_id, row.replica_id = record.id, record.destination_backup_id or None
+    row.begun = record.created.timestamp() if record.created is not None else None
+    if record.source_backup_id not in (None, "", backup.id):
+        reason = f"record {record.id} says that it belongs to backup {record.source_backup_id}"
+        row.settle(Verdict.FAILED, reason, Fault.RECORD_FOREIGN)
+    elif row.replica_id is None:
+        row.settle(Verdict.MISSING, f"record {record.id} is success and names no replica", Fault.REPLICA_UNNAMED)
+
+
+def _refuse(row: BackupRow, record: ReplicationRecord) -> None:
+    row.record_id = record.id
+    if record.status == "fail":
+        row.settle(Verdict.FAILED, failure_of(record), Fault.RECORD_FAILED)
+    else:
+        fault = Fault.RECORD_SKIPPED if record.status == "skip" else Fault.RECORD_UNFINISHED
+        row.settle(Verdict.FAILED, f"record {record.id} is {record.status}, not success", fault)

@@ -1,0 +1,161 @@
+"""The ways in which a copy can be wrong: each with the level that catches it, and with what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Final
+
+from airflow_cbr.verification.levels import Level
+
+__all__ = ["MAY_SETTLE", "Fault", "advice_on", "level_of"]
+
+
+class Fault(StrEnum):
+    """One way to be wrong; the values stand in reports and do not change."""
+
+    RECORD_UNLISTED = "record_unlisted"
+    """No backup of the source vault lists the record."""
+    NO_RECORD = "no_record"
+    """The backup has no replication record to the destination."""
+    RECORD_FAILED = "record_failed"
+    """The record is ``fail``."""
+    RECORD_UNFINISHED = "record_unfinished"
+    """The record has not ended, or its status is a word that nobody documented."""
+    RECORD_SKIPPED = "record_skipped"
+    """The record is ``skip``, and no earlier success explains it."""
+    RECORD_FOREIGN = "record_foreign"
+    """The record says that it belongs to another backup than the one that lists it."""
+    ELSEWHERE = "elsewhere"
+    """The destination region has the copy in another vault."""
+
+    REPLICA_UNNAMED = "replica_unnamed"
+    """The record is ``success`` and names no replica."""
+    REPLICA_MISSING = "replica_missing"
+    """The replica does not exist in the destination region."""
+    REPLICA_SHARED = "replica_shared"
+    """Two backups claim the same replica."""
+    REPLICA_UNSETTLED = "replica_unsettled"
+    """The replica is there, and not yet available."""
+    REPLICA_STATUS = "replica_status"
+    """The replica's status is one that does not become available by waiting, or is not said."""
+    REPLICA_KIND = "replica_kind"
+    """The replica's ``image_type`` is not ``replication``."""
+    REPLICA_VAULT = "replica_vault"
+    """The replica lies in another vault."""
+    REPLICA_RESOURCE = "replica_resource"
+    """The replica is of another resource, or one side does not say of which."""
+    REPLICA_SIZE = "replica_size"
+    """The replica has another size, or one side does not say it."""
+    REPLICA_EXPIRES = "replica_expires"
+    """The replica expires before the required retention is over, or when it does cannot be told."""
+    CHECKPOINT_INCOMPLETE = "checkpoint_incomplete"
+    """Another backup of the same checkpoint has no good replica, or another row of the replica's checkpoint is not available."""
+    CHECKPOINT_UNSETTLED = "checkpoint_unsettled"
+    """The same, and it may pass: that other replica is not available yet."""
+
+    BOUND_RESOURCES_UNKNOWN = "bound_resources_unknown"
+    """What is bound to the source vault cannot be told."""
+    RESOURCE_UNCOVERED = "resource_uncovered"
+    """A bound resource has no verified replica at all."""
+    NEWEST_UNCOVERED = "newest_uncovered"
+    """A bound resource has a verified replica, and its newest eligible backup has none."""
+
+    TOO_OLD = "too_old"
+    """The newest verified replica of a resource is older than ``max_age``."""
+    AGE_UNKNOWN = "age_unknown"
+    """The age of a resource's newest verified replica cannot be told, or there is none."""
+
+    VAULT_UNREADABLE = "vault_unreadable"
+    """The destination vault does not exist, or cannot be looked at."""
+    VAULT_KIND = "vault_kind"
+    """The destination vault's ``protect_type`` is not ``replication``."""
+    VAULT_OBJECT_TYPE = "vault_object_type"
+    """The destination vault is for another kind of resources than the source vault, or one side does not say for which."""
+    VAULT_STATUS = "vault_status"
+    """The destination vault's status is not ``available``."""
+    VAULT_ROOM = "vault_room"
+    """The destination vault has no room for the next night, or how much it has cannot be told."""
+    VAULT_UNLOCKED = "vault_unlocked"
+    """The destination vault is not locked, and must be."""
+
+
+MAY_SETTLE: Final = frozenset({Fault.REPLICA_MISSING, Fault.REPLICA_UNSETTLED, Fault.CHECKPOINT_UNSETTLED})
+"""What may be right a little later, without anybody doing anything."""
+
+_LEVELS: Final = {
+    Level.RECORD: (
+        Fault.RECORD_UNLISTED,
+        Fault.NO_RECORD,
+        Fault.RECORD_FAILED,
+        Fault.RECORD_UNFINISHED,
+        Fault.RECORD_SKIPPED,
+        Fault.RECORD_FOREIGN,
+        Fault.ELSEWHERE,
+    ),
+    Level.COVERAGE: (Fault.BOUND_RESOURCES_UNKNOWN, Fault.RESOURCE_UNCOVERED, Fault.NEWEST_UNCOVERED),
+    Level.RPO: (Fault.TOO_OLD, Fault.AGE_UNKNOWN),
+    Level.VAULT: (
+        Fault.VAULT_UNREADABLE,
+        Fault.VAULT_KIND,
+        Fault.VAULT_OBJECT_TYPE,
+        Fault.VAULT_STATUS,
+        Fault.VAULT_ROOM,
+        Fault.VAULT_UNLOCKED,
+    ),
+}
+_LEVEL_OF: Final = {fault: level for level, faults in _LEVELS.items() for fault in faults}
+
+_REPLICATE_AGAIN: Final = "Run the replicate task again: it asks for this backup alone."
+_LOOK_AGAIN: Final = "Wait for the copy to end, then verify again."
+_REPLACE: Final = "Delete this replica in the destination vault, then replicate the backup alone: CopyBackup makes it again."
+_VAULT: Final = "Name the right destination_vault_id."
+
+_ADVICE: Final = {
+    Fault.RECORD_UNLISTED: "Check vault_id; if it is right, the source backup was deleted, and the copy can only be looked up by hand.",
+    Fault.NO_RECORD: _REPLICATE_AGAIN,
+    Fault.RECORD_FAILED: _REPLICATE_AGAIN,
+    Fault.RECORD_UNFINISHED: _LOOK_AGAIN,
+    Fault.RECORD_SKIPPED: _REPLICATE_AGAIN,
+    Fault.RECORD_FOREIGN: "Ask support, quoting the record id: the record contradicts the backup that lists it.",
+    Fault.ELSEWHERE: "Name that vault as the destination, or delete the replica there.",
+    Fault.REPLICA_UNNAMED: "Look for the replica in the destination vault; if it is not there, replicate the backup alone.",
+    Fault.REPLICA_MISSING: "Find out who or what deleted it, then replicate the backup alone: a vault's call leaves it out.",
+    Fault.REPLICA_SHARED: "Ask support, quoting both records: a replica is the copy of one backup.",
+    Fault.REPLICA_UNSETTLED: "Verify again a little later, or raise settle_timeout.",
+    Fault.REPLICA_STATUS: _REPLACE,
+    Fault.REPLICA_KIND: "Check what this is: a record should name a replica.",
+    Fault.REPLICA_VAULT: "Name that vault as destination_vault_id, or delete the replica there and replicate again.",
+    Fault.REPLICA_RESOURCE: _REPLACE,
+    Fault.REPLICA_SIZE: _REPLACE,
+    Fault.REPLICA_EXPIRES: "Raise the retention of the destination's policy, or extend this replica's expiry in the console.",
+    Fault.CHECKPOINT_INCOMPLETE: "See what is wrong with that other backup: a restore of the whole checkpoint would lack it.",
+    Fault.CHECKPOINT_UNSETTLED: "Verify again a little later, or raise settle_timeout.",
+    Fault.BOUND_RESOURCES_UNKNOWN: "Grant cbr:vaults:get in the source project, and check vault_id.",
+    Fault.RESOURCE_UNCOVERED: "See whether the resource is backed up at all, then run the replicate task.",
+    Fault.NEWEST_UNCOVERED: "Run the replicate task; until then only the older copy could be restored.",
+    Fault.TOO_OLD: "See when the resource was backed up last, and whether the replicate task ran since.",
+    Fault.AGE_UNKNOWN: "See whether the resource is backed up and replicated at all.",
+    Fault.VAULT_UNREADABLE: "Check destination_vault_id, and grant cbr:vaults:get in the destination project.",
+    Fault.VAULT_KIND: _VAULT,
+    Fault.VAULT_OBJECT_TYPE: _VAULT,
+    Fault.VAULT_STATUS: "See the vault in the console: an unpaid or deleted vault loses its replicas.",
+    Fault.VAULT_ROOM: "Enlarge the vault, let it expand by itself, or delete replicas that are not needed.",
+    Fault.VAULT_UNLOCKED: "Lock the vault in the console, so that nobody can delete its replicas.",
+}
+
+
+def level_of(fault: Fault) -> Level:
+    """Return the level that catches a fault.
+
+    :param fault: the fault.
+    """
+    return _LEVEL_OF.get(fault, Level.REPLICA)
+
+
+def advice_on(faults: Iterable[Fault]) -> str:
+    """Return what to do about faults of one thing, each advice once.
+
+    :param faults: the faults.
+    """
+    return " ".join(dict.fromkeys(_ADVICE[fault] for fault in faults))

@@ -1,0 +1,317 @@
+"""What a verification found: verdicts, findings, counts, and what follows from them."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from enum import StrEnum
+from functools import cached_property
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from airflow_cbr.exceptions import CbrVerificationError
+from airflow_cbr.verification.claims import BackupRow, Verdict
+from airflow_cbr.verification.faults import MAY_SETTLE, Fault, advice_on, level_of
+from airflow_cbr.verification.levels import COPY_LEVELS, Action, Level
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from airflow_cbr.verification.claims import Claims
+    from airflow_cbr.verification.levels import Assignment
+
+__all__ = ["FIRST_FINDINGS", "LARGEST_WHOLE", "About", "Entry", "Finding", "Outcome", "Report"]
+
+LARGEST_WHOLE: Final = 1000
+"""Up to so many backups a report is handed on as a whole; a larger one is a file, and what is handed on is its beginning."""
+FIRST_FINDINGS: Final = 20
+"""So many findings of a larger report are handed on, and told."""
+_STARTS_MISSING_WITHIN: Final = 24 * 3600.0
+# A replica does not appear days after its record: it was deleted.
+
+
+class About(StrEnum):
+    """What a finding is about."""
+
+    BACKUP = "backup"
+    RESOURCE = "resource"
+    VAULT = "vault"
+
+
+class Outcome(StrEnum):
+    """What follows from a report."""
+
+    PASSED = "passed"
+    WARNED = "warned"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """The verdict on one backup, as the report lists it.
+
+    :param id: the backup; None for a record that no backup lists.
+    :param level: the level that caught what is wrong; None where nothing is.
+    :param faults: what is wrong.
+    """
+
+    id: str | None
+    name: str | None
+    resource_id: str | None
+    verdict: Verdict
+    level: Level | None
+    faults: tuple[Fault, ...]
+    reason: str
+    record_id: str | None
+    replica_id: str | None
+
+    @property
+    def subject(self) -> str:
+        """Return how a message names the backup."""
+        if self.id is None:
+            return f"record {self.record_id}"
+        return f"{self.name} ({self.id})" if self.name else self.id
+
+    def __str__(self) -> str:
+        """Return the entry as one line."""
+        return _line(self.verdict, self.subject, self.reason, self.level, self.faults)
+
+
+class Finding(msgspec.Struct, frozen=True, gc=False):
+    """One thing that is wrong.
+
+    :param about: a backup, a resource or a vault.
+    :param id: its id, if it has one.
+    :param name: its name, or which vault it is.
+    :param faults: what is wrong with it.
+    :param reason: the same in words.
+    :param verdict: the verdict, of a backup.
+    :param caught_by: the level that caught it. Default: the level of its first fault.
+    """
+
+    about: About
+    id: str | None
+    name: str | None
+    faults: tuple[Fault, ...]
+    reason: str
+    verdict: Verdict = Verdict.FAILED
+    record_id: str | None = None
+    replica_id: str | None = None
+    caught_by: Level | None = None
+
+    @property
+    def level(self) -> Level:
+        """Return the level that caught it."""
+        return self.caught_by or level_of(self.faults[0])
+
+    @property
+    def subject(self) -> str:
+        """Return how a message names what the finding is about."""
+        named = f"{self.name} ({self.id})" if self.name and self.id else self.name or self.id
+        if self.about is About.BACKUP:
+            return named or f"record {self.record_id}"
+        return f"resource {named}" if self.about is About.RESOURCE else str(named)
+
+    @property
+    def advice(self) -> str:
+        """Return what to do about it."""
+        return advice_on(self.faults)
+
+    def __str__(self) -> str:
+        """Return the finding as one line."""
+        return _line(self.verdict, self.subject, self.reason, self.level, self.faults)
+
+
+def _line(verdict: Verdict, subject: str, reason: str, level: Level | None, faults: tuple[Fault, ...]) -> str:
+    text = f"{verdict.upper()} {subject}: {reason}"
+    return text if level is None else f"{text} [{level}] What to do: {advice_on(faults)}"
+
+
+class Report:
+    """What a verification found.
+
+    :param assignment: what was asked.
+    :param claims: the source vault's backups with their verdicts.
+    :param others: findings about resources and vaults.
+    :param source: region, project and vault of the source.
+    :param now: the service's clock at the look, or None when it did not say it.
+    """
+
+    def __init__(
+        self, assignment: Assignment, claims: Claims, others: list[Finding], *, source: dict[str, str], now: datetime | None
+    ) -> None:
+        self.assignment = assignment
+        self.claims = claims
+        self.others = others
+        self.source = source
+        self.now = now
+
+    # --- backups ------------------------------------------------------------------------------------------------------
+
+    @property
+    def entries(self) -> Iterator[Entry]:
+        """Return the verdict on each backup; made as they are asked for."""
+        levels = self.assignment.levels
+        for record_id in self.claims.unlisted:
+            reason = "no backup of the source vault lists this replication record"
+            verdict, level, reason = self._as_judged(Verdict.MISSING, (Fault.RECORD_UNLISTED,), reason)
+            yield Entry(None, None, None, verdict, level, (Fault.RECORD_UNLISTED,) if level else (), reason, record_id, None)
+        for row in self.claims.judged:
+            yield self._entry(row, whole=Level.REPLICA in levels)
+
+    def _entry(self, row: BackupRow, *, whole: bool) -> Entry:
+        verdict, level, faults, reason = row.verdict, None, row.faults, row.reason
+        if verdict is Verdict.VERIFIED and whole:
+            reason = f"replica {row.replica_id}: available in the destination vault"
+        elif verdict is Verdict.VERIFIED or verdict is None:
+            verdict, reason = self._by_record_alone(row)
+        elif faults:
+            verdict, level, reason = self._as_judged(verdict, faults, reason)
+            faults = faults if level else ()
+        return Entry(row.id, row.name, row.resource_id, verdict, level, faults, reason, row.record_id, row.replica_id)
+
+    def _by_record_alone(self, row: BackupRow) -> tuple[Verdict, str]:
+        if Level.RECORD in self.assignment.levels:
+            return Verdict.VERIFIED, f"record {row.record_id} is success; the destination was not judged"
+        return Verdict.SKIPPED, "not judged: neither the level record nor the level replica is asked for"
+
+    def _as_judged(self, verdict: Verdict, faults: tuple[Fault, ...], reason: str) -> tuple[Verdict, Level | None, str]:
+        """Return verdict, level and reason under the levels that are judged; without a successful record there is no replica either."""
+        caught = level_of(faults[0])
+        for level in COPY_LEVELS[COPY_LEVELS.index(caught) :]:
+            if level in self.assignment.levels:
+                return verdict, level, reason
+        return Verdict.SKIPPED, None, f"not judged: the level {caught} is not asked for ({reason})"
+
+    @cached_property
+    def _tally(self) -> tuple[dict[str, int], Counter[Level]]:
+        """Return how many backups have each verdict, and how many each level caught."""
+        verdicts, caught = Counter[Verdict](), Counter[Level]()
+        for entry in self.entries:
+            verdicts[entry.verdict] += 1
+            if entry.level is not None:
+                caught[entry.level] += 1
+        caught.update(finding.level for finding in self.others)
+        return {str(verdict): verdicts[verdict] for verdict in Verdict}, caught
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return how many backups have each verdict."""
+        return self._tally[0]
+
+    @property
+    def violations(self) -> dict[Level, int]:
+        """Return how often each level that was judged is violated: by backups, by resources, or by the vault."""
+        return {level: self._tally[1][level] for level in Level if level in self.assignment.levels}
+
+    @property
+    def is_large(self) -> bool:
+        """Return whether the report is too large to be handed on as a whole."""
+        return sum(self.counts.values()) > LARGEST_WHOLE
+
+    # --- what follows -------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def outcome(self) -> Outcome:
+        """Return what follows: the gravest action among the levels that are violated."""
+        actions = {self.assignment.levels[level] for level, count in self.violations.items() if count}
+        for action, outcome in ((Action.FAIL, Outcome.FAILED), (Action.SKIP, Outcome.SKIPPED), (Action.WARN, Outcome.WARNED)):
+            if action in actions:
+                return outcome
+        return Outcome.PASSED
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return ``verified``, or ``failed`` when a level is violated whose action is more than a warning."""
+        return Verdict.FAILED if self.outcome in (Outcome.FAILED, Outcome.SKIPPED) else Verdict.VERIFIED
+
+    @property
+    def summary(self) -> dict[str, str | int]:
+        """Return the small dict that goes into XCom."""
+        return {"verdict": str(self.verdict), **self.counts}
+
+    @property
+    def findings(self) -> Iterator[Finding]:
+        """Return everything that is wrong, what fails first; made as it is asked for."""
+        for action in Action:
+            levels = {level for level, given in self.assignment.levels.items() if given is action}
+            yield from (finding for finding in self.others if finding.level in levels)
+            if not levels.isdisjoint(COPY_LEVELS) and any(self.violations[level] for level in levels.intersection(COPY_LEVELS)):
+                yield from (_finding_of(entry) for entry in self.entries if entry.level in levels)
+
+    @property
+    def settling(self) -> list[BackupRow]:
+        """Return the backups of which all that is wrong may be right a little later."""
+        if not self.assignment.looks_at_replicas:
+            return []
+        rows = self.claims.judged
+        if not self.assignment.levels.keys().isdisjoint({Level.COVERAGE, Level.RPO}):
+            rows = chain(rows, (row for row in self.claims.newest.values() if not row.is_judged))
+        return [row for row in rows if row.faults and MAY_SETTLE.issuperset(row.faults) and self._may_still_appear(row)]
+
+    def _may_still_appear(self, row: BackupRow) -> bool:
+        if Fault.REPLICA_MISSING not in row.faults or row.begun is None or self.now is None:
+            return True
+        return self.now.timestamp() - row.begun <= _STARTS_MISSING_WITHIN
+
+    def lines(self) -> Iterator[tuple[int, str]]:
+        """Return the lines for a log, each with its level of logging: one for each backup, or the first findings of a large report."""
+        levels = self.assignment.levels
+        if self.is_large:
+            for finding in islice(self.findings, FIRST_FINDINGS):
+                yield _severity(levels[finding.level]), str(finding)
+            return
+        for entry in self.entries:
+            yield logging.INFO if entry.level is None else _severity(levels[entry.level]), str(entry)
+        for finding in self.others:
+            yield _severity(levels[finding.level]), str(finding)
+
+    def failure(self) -> CbrVerificationError | None:
+        """Return the error that says what is wrong; None when the outcome is not that the task fails."""
+        if self.outcome is not Outcome.FAILED:
+            return None
+        return CbrVerificationError(self.headline(), problems=self.problems(), advice=_ADVICE)
+
+    def headline(self) -> str:
+        """Return in one sentence what is wrong."""
+        wrong = self.counts[Verdict.FAILED] + self.counts[Verdict.MISSING]
+        said = [f"{wrong} of {sum(self.counts.values())} backups have no good replica."] if wrong else []
+        said += [
+            f"The level {level} is violated {count} {'time' if count == 1 else 'times'}."
+            for level, count in self.violations.items()
+            if count and level not in COPY_LEVELS
+        ]
+        return " ".join(said) or "Nothing is wrong."
+
+    def problems(self) -> list[str]:
+        """Return one line for each finding that is more than a warning, the first of them of a large report."""
+        counting = (finding for finding in self.findings if self.assignment.levels[finding.level] is not Action.WARN)
+        if not self.is_large:
+            return [str(finding) for finding in counting]
+        lines = [str(finding) for finding in islice(counting, FIRST_FINDINGS)]
+        rest = sum(count for level, count in self.violations.items() if self.assignment.levels[level] is not Action.WARN) - len(lines)
+        return [*lines, f"and {rest} more: see the report"] if rest > 0 else lines
+
+
+_ADVICE: Final = "Run the replicate task again for what is missing or failed; look at the destination vault for what does not match."
+
+
+def _severity(action: Action) -> int:
+    return logging.WARNING if action is Action.WARN else logging.INFO
+
+
+def _finding_of(entry: Entry) -> Finding:
+    return Finding(
+        About.BACKUP,
+        entry.id,
+        entry.name,
+        entry.faults,
+        entry.reason,
+        entry.verdict,
+        entry.record_id,
+        entry.replica_id,
+        entry.level,
+    )

@@ -1,0 +1,108 @@
+"""The levels that look at resources: whether each one is covered, and how old its newest verified replica is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from airflow_cbr.verification.faults import Fault
+from airflow_cbr.verification.report import About, Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_cbr.api.models import Vault, VaultResource
+    from airflow_cbr.exceptions import CbrError
+    from airflow_cbr.verification.claims import BackupRow, Claims
+
+__all__ = ["ages", "coverage", "newest_verified"]
+
+
+def newest_verified(claims: Claims) -> dict[str, BackupRow]:
+    """Return the newest backup with a verified replica by resource.
+
+    :param claims: the source vault's backups with their verdicts.
+    """
+    newest: dict[str, BackupRow] = {}
+    for row in claims.rows:
+        if row.is_verified and row.resource_id is not None:
+            known = newest.get(row.resource_id)
+            if known is None or (row.created or 0.0) > (known.created or 0.0):
+                newest[row.resource_id] = row
+    return newest
+
+
+def coverage(vault: Vault | CbrError, claims: Claims, verified: dict[str, BackupRow]) -> Iterator[Finding]:
+    """Yield the bound resources that are not covered.
+
+    :param vault: the source vault, or why it cannot be looked at.
+    :param claims: its backups with their verdicts.
+    :param verified: from :func:`newest_verified`.
+    """
+    bound = _bound(vault)
+    if isinstance(bound, str):
+        yield _of_vault(vault, Fault.BOUND_RESOURCES_UNKNOWN, bound)
+        return
+    for resource in bound:
+        newest, last = claims.newest.get(resource.id or ""), verified.get(resource.id or "")
+        if newest is None and last is None:
+            yield _of_resource(resource, Fault.RESOURCE_UNCOVERED, "the source vault holds no eligible backup of it")
+        elif last is None:
+            reason = f"no backup of it has a verified replica; its newest is {_told(newest)}"
+            yield _of_resource(resource, Fault.RESOURCE_UNCOVERED, reason)
+        elif newest is not None and not newest.is_verified:
+            reason = f"its newest eligible backup has no verified replica: {_told(newest)}; the newest that has one is {last.subject}"
+            yield _of_resource(resource, Fault.NEWEST_UNCOVERED, reason)
+
+
+def ages(vault: Vault | CbrError, verified: dict[str, BackupRow], *, max_age: float, now: datetime | None) -> Iterator[Finding]:
+    """Yield the bound resources whose newest verified replica is too old.
+
+    :param vault: the source vault, or why it cannot be looked at.
+    :param verified: from :func:`newest_verified`.
+    :param max_age: greatest age in seconds, from the creation of the source backup.
+    :param now: the service's clock, or None when it does not say it.
+    """
+    bound = _bound(vault)
+    if isinstance(bound, str):
+        yield _of_vault(vault, Fault.AGE_UNKNOWN, bound)
+        return
+    for resource in bound:
+        last = verified.get(resource.id or "")
+        if last is None:
+            yield _of_resource(resource, Fault.AGE_UNKNOWN, "it has no verified replica, so nothing of it could be restored")
+        elif last.created is None or now is None:
+            reason = f"when {last.subject} was made, or the service's time now, is not said"
+            yield _of_resource(resource, Fault.AGE_UNKNOWN, reason, last)
+        elif (age := now.timestamp() - last.created) > max_age:
+            made = datetime.fromtimestamp(last.created, UTC).isoformat(timespec="seconds")
+            reason = f"its newest verified replica is of {last.subject}, made {made}: {age:.0f} s ago, more than {max_age:g} s"
+            yield _of_resource(resource, Fault.TOO_OLD, reason, last)
+
+
+def _bound(vault: Vault | CbrError) -> list[VaultResource] | str:
+    if isinstance(vault, Exception):
+        return f"what is bound to it cannot be told: {vault}"
+    if vault.resources is None:
+        return "its row does not say what is bound to it"
+    return vault.resources
+
+
+def _told(row: BackupRow | None) -> str:
+    return "unknown" if row is None else f"{row.subject}: {row.reason}"
+
+
+def _of_vault(vault: Vault | CbrError, fault: Fault, reason: str) -> Finding:
+    return Finding(About.VAULT, None if isinstance(vault, Exception) else vault.id, "source vault", (fault,), reason)
+
+
+def _of_resource(resource: VaultResource, fault: Fault, reason: str, row: BackupRow | None = None) -> Finding:
+    return Finding(
+        About.RESOURCE,
+        resource.id,
+        resource.name,
+        (fault,),
+        reason,
+        record_id=None if row is None else row.record_id,
+        replica_id=None if row is None else row.replica_id,
+    )

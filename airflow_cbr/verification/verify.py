@@ -1,0 +1,74 @@
+"""The order of a verification: read the source, ask the destination, judge level by level."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_cbr.exceptions import CbrError, CbrNothingToReplicateError
+from airflow_cbr.verification.claims import read_claims
+from airflow_cbr.verification.levels import Level, Scope
+from airflow_cbr.verification.replicas import ask_destination
+from airflow_cbr.verification.report import Report
+from airflow_cbr.verification.resources import ages, coverage, newest_verified
+from airflow_cbr.verification.vaults import destination_vault
+
+if TYPE_CHECKING:
+    from airflow_cbr.api.client import CbrClient
+    from airflow_cbr.api.models import Vault
+    from airflow_cbr.verification.levels import Assignment
+    from airflow_cbr.verification.report import Finding
+
+__all__ = ["verify"]
+
+
+def verify(source: CbrClient, destination: CbrClient, assignment: Assignment) -> Report:
+    """Look once at both sides, and judge.
+
+    Costs one request for each 1,000 backups of the source vault, one for each 1,000 of the destination vault, one for each vault that is
+    looked at itself, and a few for replicas that the destination vault does not list. Holds one small row for each backup of the
+    source vault.
+
+    :param source: a client of the source region and project.
+    :param destination: a client of the destination region and project, with credentials that may look there.
+    :param assignment: what is asked.
+    :return: the report.
+    :raises CbrNothingToReplicateError: no records were given, the vault holds no eligible backup, and ``allow_empty`` is not set.
+    :raises CbrError: one of the two lists cannot be read. A vault that cannot be looked at is a finding.
+    """
+    levels, there = assignment.levels, assignment.destination
+    claims = read_claims(source.list_backups(vault_id=assignment.vault_id, show_replication=True), assignment)
+    is_empty = assignment.scope is not Scope.RECORDS and not claims.newest
+    if is_empty and not assignment.allow_empty:
+        raise CbrNothingToReplicateError(
+            f"Nothing to verify: vault {assignment.vault_id} holds no eligible backup.",
+            advice="Check that backups are made, or set allow_empty=True if an empty vault is fine.",
+        )
+    now = source.server_time
+    if assignment.looks_at_replicas:
+        ask_destination(claims, destination, vault_id=there.vault_id, retention=assignment.retention)
+    others: list[Finding] = []
+    if assignment.looks_at_source_vault:
+        vault = _look_at(source, assignment.vault_id)
+        verified = newest_verified(claims)
+        if Level.COVERAGE in levels and not is_empty:
+            others += coverage(vault, claims, verified)
+        if Level.RPO in levels and assignment.max_age is not None and not is_empty:
+            others += ages(vault, verified, max_age=assignment.max_age, now=now)
+        if Level.VAULT in levels:
+            others += destination_vault(
+                _look_at(destination, there.vault_id),
+                vault,
+                claims,
+                vault_id=there.vault_id,
+                require_locked=assignment.require_locked,
+            )
+    here = {"region": source.region, "project_id": source.project_id, "vault_id": assignment.vault_id}
+    return Report(assignment, claims, others, source=here, now=now)
+
+
+def _look_at(client: CbrClient, vault_id: str) -> Vault | CbrError:
+    """Return a vault, or the error that keeps it from being looked at, which the level in question reports."""
+    try:
+        return client.show_vault(vault_id)
+    except CbrError as error:
+        return error

@@ -1,0 +1,281 @@
+"""What the verification says of one backup, without any service."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_cbr.exceptions import CbrNothingToReplicateError, CbrPermissionError
+from airflow_cbr.verification.faults import Fault
+from airflow_cbr.verification.levels import Level, Scope
+from tests.support.sides import THERE, Side, copied, judged, record, replica, source, vault
+
+if TYPE_CHECKING:
+    from airflow_cbr.api.models import Backup
+    from airflow_cbr.verification.report import Entry, Report
+
+ELSEWHERE = "w" * 32
+
+
+def report(backup: Backup, *found: Backup, ids: tuple[str, ...] = ("r1",), **fields: Any) -> Report:
+    """Verify one backup by its records."""
+    return judged(Side([backup]), Side(found), *ids, **fields)
+
+
+def entry(outcome: Report) -> Entry:
+    """Return the only entry."""
+    (one,) = outcome.entries
+    return one
+
+
+def test_a_good_copy_is_verified() -> None:
+    outcome = report(source(record()), replica())
+    assert outcome.summary == {"verdict": "verified", "verified": 1, "failed": 0, "missing": 0, "skipped": 0}
+    assert outcome.failure() is None
+    assert list(outcome.findings) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "fault", "said"),
+    [
+        ({"image_type": "backup"}, Fault.REPLICA_KIND, "image_type is backup"),
+        ({"image_type": None}, Fault.REPLICA_KIND, "image_type is None"),
+        ({"status": "error"}, Fault.REPLICA_STATUS, "status is error"),
+        ({"status": "deleting"}, Fault.REPLICA_STATUS, "status is deleting"),
+        ({"status": None}, Fault.REPLICA_STATUS, "status is None"),
+        ({"status": "protecting"}, Fault.REPLICA_UNSETTLED, "status is protecting"),
+        ({"status": "a new word"}, Fault.REPLICA_UNSETTLED, "status is a new word"),
+        ({"vault_id": ELSEWHERE}, Fault.REPLICA_VAULT, f"in vault {ELSEWHERE}"),
+        ({"resource_id": "another"}, Fault.REPLICA_RESOURCE, "of resource another"),
+        ({"resource_id": None}, Fault.REPLICA_RESOURCE, "of resource None"),
+        ({"resource_size": 39}, Fault.REPLICA_SIZE, "39 GB"),
+        ({"resource_size": None}, Fault.REPLICA_SIZE, "None GB"),
+    ],
+)
+def test_a_replica_that_does_not_match_fails(wrong: dict[str, Any], fault: Fault, said: str) -> None:
+    outcome = report(source(record()), replica(**wrong))
+    assert outcome.counts["failed"] == 1
+    assert entry(outcome).faults == (fault,)
+    assert entry(outcome).level is Level.REPLICA
+    error = outcome.failure()
+    assert error is not None
+    assert said in str(error)
+    assert "db (b1)" in str(error)
+    assert not error.permanent
+
+
+@pytest.mark.parametrize(
+    ("unsaid", "fault"), [("resource_size", Fault.REPLICA_SIZE), ("resource_id", Fault.REPLICA_RESOURCE)], ids=["size", "resource"]
+)
+def test_what_neither_side_says_is_not_equal(unsaid: str, fault: Fault) -> None:
+    assert entry(report(source(record(), **{unsaid: None}), replica(**{unsaid: None}))).faults == (fault,)
+
+
+def test_a_replica_that_another_vault_lists_is_found_there_and_fails() -> None:
+    assert entry(report(source(record()), replica(vault_id=ELSEWHERE))).faults == (Fault.REPLICA_VAULT,)
+
+
+def test_a_replica_that_does_not_exist_is_missing() -> None:
+    assert entry(report(source(record()))).faults == (Fault.REPLICA_MISSING,)
+    assert report(source(record())).counts["missing"] == 1
+
+
+def test_a_success_without_a_replica_id_is_missing() -> None:
+    outcome = report(source(record(destination_backup_id=None)), replica())
+    assert outcome.counts["missing"] == 1
+    assert entry(outcome).faults == (Fault.REPLICA_UNNAMED,)
+
+
+@pytest.mark.parametrize(
+    ("status", "fault"),
+    [
+        ("fail", Fault.RECORD_FAILED),
+        ("replicating", Fault.RECORD_UNFINISHED),
+        ("waiting_replicate", Fault.RECORD_UNFINISHED),
+        ("a new word", Fault.RECORD_UNFINISHED),
+        ("skip", Fault.RECORD_SKIPPED),
+    ],
+)
+def test_a_record_that_is_no_success_fails(status: str, fault: Fault) -> None:
+    outcome = report(source(record(status=status)), replica())
+    assert outcome.counts["failed"] == 1
+    assert entry(outcome).faults == (fault,)
+    assert entry(outcome).level is Level.RECORD
+
+
+def test_a_record_without_a_status_fails() -> None:
+    assert report(source(record(status=None)), replica()).counts["failed"] == 1  # type: ignore[arg-type]
+
+
+def test_a_record_that_belongs_to_another_backup_fails() -> None:
+    assert entry(report(source(record(source_backup_id="b2")), replica())).faults == (Fault.RECORD_FOREIGN,)
+
+
+def test_a_skipped_record_is_verified_by_the_copy_that_made_it_superfluous() -> None:
+    backup = source(record("r0"), record("r1", status="skip", destination_backup_id=None, created_at="2026-11-24T01:00:00"))
+    assert report(backup, replica()).counts["verified"] == 1
+
+
+def test_the_newest_of_a_backups_records_decides() -> None:
+    failed, later = record("r1", status="fail"), "2026-11-24T01:00:00"
+    assert report(source(failed, record("r2", created_at=later)), replica(), ids=("r1", "r2")).counts["verified"] == 1
+    outcome = report(source(record("r2"), record("r1", status="fail", created_at=later)), replica(), ids=("r1", "r2"))
+    assert outcome.counts == {"verified": 0, "failed": 1, "missing": 0, "skipped": 0}
+
+
+def test_a_record_that_nobody_lists_is_missing() -> None:
+    outcome = report(source(record()), replica(), ids=("r1", "r2"))
+    assert outcome.counts == {"verified": 1, "failed": 0, "missing": 1, "skipped": 0}
+    assert [str(one) for one in outcome.findings if "record r2" in str(one)]
+
+
+def test_two_backups_that_claim_one_replica_both_fail() -> None:
+    other = source(record("r2"), id="b2", name=None)
+    outcome = judged(Side([source(record()), other]), Side([replica()]), "r1", "r2")
+    assert [one.faults for one in outcome.entries] == [(Fault.REPLICA_SHARED,)] * 2
+
+
+def test_the_newest_backup_of_each_resource_is_judged() -> None:
+    old = source(record("r1"), id="old", created_at="2026-11-20T00:00:00")
+    new = source(id="new", name="new", created_at="2026-11-23T00:00:00", checkpoint_id="later")
+    other = source(record("r2", destination_backup_id="second"), id="other", resource_id="second")
+    there = Side([replica(), replica(id="second", resource_id="second")])
+    outcome = judged(Side([new, other, old]), there)
+    assert {one.subject: one.verdict for one in outcome.entries} == {"new (new)": "missing", "db (other)": "verified"}
+
+
+def test_every_backup_is_judged_if_that_is_asked_for() -> None:
+    old = source(record("r1"), id="old", created_at="2026-11-20T00:00:00", checkpoint_id="before")
+    outcome = judged(Side([source(id="new"), old, source(id="bad", status="error")]), Side([replica()]), scope=Scope.ALL)
+    assert {one.id: one.verdict for one in outcome.entries} == {"new": "missing", "old": "verified", "bad": "skipped"}
+
+
+def test_a_backup_that_lacks_the_system_disk_is_skipped_unless_it_was_copied() -> None:
+    from airflow_cbr.api.models import BackupExtendInfo
+
+    lacks = BackupExtendInfo(contain_system_disk=False)
+    good, its_replica = copied(1)
+    outcome = judged(Side([good, source(extend_info=lacks)]), Side([its_replica]))
+    assert outcome.counts == {"verified": 1, "failed": 0, "missing": 0, "skipped": 1}
+    outcome = judged(Side([source(record(status="fail"), extend_info=lacks)]), Side())
+    assert outcome.counts["failed"] == 1
+
+
+def test_a_vault_without_an_eligible_backup_is_an_error_unless_that_is_allowed() -> None:
+    here = Side([source(status="error")], [vault(HERE_VAULT, "server")])
+    with pytest.raises(CbrNothingToReplicateError):
+        judged(here, Side())
+    levels = [Level.RECORD, Level.REPLICA, Level.COVERAGE]
+    assert judged(here, Side(), allow_empty=True, levels=levels).verdict == "verified"
+
+
+HERE_VAULT = "a" * 32
+
+
+# --- retention --------------------------------------------------------------------------------------------------------------
+
+WEEK = 7 * 24 * 3600.0
+
+
+@pytest.mark.parametrize("expired_at", [None, "2026-11-30T00:00:00", "2026-11-30T00:00:00.000+00:00"])
+def test_a_replica_that_is_kept_long_enough_is_verified(expired_at: str | None) -> None:
+    assert report(source(record()), replica(expired_at=expired_at), retention=WEEK).counts["verified"] == 1
+
+
+@pytest.mark.parametrize("expired_at", ["2026-11-29T23:59:59", "soon"])
+def test_a_replica_that_expires_too_early_fails(expired_at: str) -> None:
+    outcome = report(source(record()), replica(expired_at=expired_at), retention=WEEK)
+    assert entry(outcome).faults == (Fault.REPLICA_EXPIRES,)
+    assert report(source(record()), replica(expired_at=expired_at)).counts["verified"] == 1, "nothing is required"
+
+
+def test_a_retention_that_cannot_be_told_fails() -> None:
+    outcome = report(source(record(), created_at=None), replica(expired_at="2027-11-30T00:00:00"), retention=WEEK)
+    assert entry(outcome).faults == (Fault.REPLICA_EXPIRES,)
+
+
+# --- checkpoints ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sibling", "fault"),
+    [
+        (source(id="b2"), Fault.CHECKPOINT_INCOMPLETE),
+        (source(record("r2", status="fail"), id="b2"), Fault.CHECKPOINT_INCOMPLETE),
+        (source(record("r2", destination_backup_id="gone"), id="b2"), Fault.CHECKPOINT_UNSETTLED),
+    ],
+    ids=["no record", "failed", "no replica"],
+)
+def test_a_checkpoint_is_complete_when_all_its_backups_have_a_replica(sibling: Backup, fault: Fault) -> None:
+    outcome = judged(Side([source(record()), sibling]), Side([replica()]), "r1")
+    assert entry(outcome).faults == (fault,)
+    assert "db (b2)" in entry(outcome).reason
+
+
+@pytest.mark.parametrize("sibling", [source(id="b2", status="error"), source(id="b2", checkpoint_id="another night")])
+def test_a_backup_that_cannot_be_copied_or_is_of_another_checkpoint_is_not_missed(sibling: Backup) -> None:
+    assert judged(Side([source(record()), sibling]), Side([replica()]), "r1").counts["verified"] == 1
+
+
+def test_a_fault_is_told_once_at_the_backup_it_belongs_to() -> None:
+    outcome = judged(Side([source(record()), source(record("r2", status="fail"), id="b2")]), Side([replica()]), "r1", "r2")
+    assert outcome.counts == {"verified": 1, "failed": 1, "missing": 0, "skipped": 0}
+
+
+@pytest.mark.parametrize(("status", "fault"), [("error", Fault.CHECKPOINT_INCOMPLETE), ("protecting", Fault.CHECKPOINT_UNSETTLED)])
+def test_a_replicas_checkpoint_is_complete_when_all_its_rows_are_available(status: str, fault: Fault) -> None:
+    other = replica(id="other", status=status)
+    for order in ([replica(), other], [other, replica()]):
+        outcome = report(source(record()), *order)
+        assert entry(outcome).faults == (fault,)
+        assert "other" in entry(outcome).reason
+    assert report(source(record()), replica(), replica(id="other", status=status, checkpoint_id="x")).counts["verified"] == 1
+
+
+# --- what is asked of the service -------------------------------------------------------------------------------------------
+
+
+def many_unlisted(count: int, vault_id: str | None) -> tuple[Side, list[Backup]]:
+    pairs = [copied(number) for number in range(count)]
+    found = [replica(id=one.id, resource_id=one.resource_id, vault_id=vault_id) for _, one in pairs] if vault_id else []
+    return Side([backup for backup, _ in pairs]), found
+
+
+@pytest.mark.parametrize("vault_id", [ELSEWHERE, None])
+def test_a_few_unlisted_replicas_are_looked_up_one_by_one(vault_id: str | None) -> None:
+    here, found = many_unlisted(5, vault_id)
+    there = Side(found, [vault(THERE.vault_id), vault(ELSEWHERE)])
+    outcome = judged(here, there)
+    assert outcome.counts["failed" if vault_id else "missing"] == 5
+    assert there.calls == {"list_backups": 1, "show_backup": 5}
+
+
+@pytest.mark.parametrize("vault_id", [ELSEWHERE, None])
+def test_many_unlisted_replicas_are_looked_up_in_bulk(vault_id: str | None) -> None:
+    here, found = many_unlisted(6, vault_id)
+    there = Side(found, [vault(THERE.vault_id), vault(ELSEWHERE)])
+    outcome = judged(here, there)
+    assert outcome.counts["failed" if vault_id else "missing"] == 6
+    assert there.calls == {"list_backups": 2, "list_vaults": 1}
+
+
+def test_where_there_is_no_other_vault_nothing_can_be_in_one() -> None:
+    here, _ = many_unlisted(6, None)
+    there = Side([], [vault(THERE.vault_id)])
+    assert judged(here, there).counts["missing"] == 6
+    assert there.calls == {"list_backups": 1, "list_vaults": 1}
+
+
+def test_where_vaults_may_not_be_listed_the_project_is() -> None:
+    here, found = many_unlisted(6, ELSEWHERE)
+    there = Side(found, [CbrPermissionError("no")])
+    assert judged(here, there).counts["failed"] == 6
+
+
+def test_replicas_of_backups_without_a_verdict_are_not_looked_up() -> None:
+    old = [source(record(f"r{n}", destination_backup_id=f"gone-{n}"), id=f"b{n}", created_at="2026-01-01T00:00:00") for n in range(9)]
+    good, its_replica = copied(9, resource_id="server")
+    there = Side([its_replica])
+    assert judged(Side([good, *old]), there).counts["verified"] == 1
+    assert there.calls == {"list_backups": 1}
