@@ -192,10 +192,13 @@ class AirflowStack:
             self.stop()
             raise
 
-    def start_triggerer(self) -> Component:
-        """Start one more triggerer, ``triggerer-1``, ``triggerer-2``, ...; it takes over the triggers that no living one has."""
+    def start_triggerer(self, *options: str) -> Component:
+        """Start one more triggerer, ``triggerer-1``, ``triggerer-2``, ...; it takes over the triggers that no living one has.
+
+        :param options: further options of ``airflow triggerer``, for example ``("--capacity", "1")``.
+        """
         number = 1 + sum(name.startswith("triggerer-") for name in self.components)
-        return self._start_component(f"triggerer-{number}", "triggerer", NO_LOG_SERVER)
+        return self._start_component(f"triggerer-{number}", "triggerer", NO_LOG_SERVER, *options)
 
     def check(self) -> None:
         """Raise when a component has died, or when the caller's own check raises.

@@ -95,9 +95,16 @@ class CbrReplicationTrigger(BaseTrigger):
         yield await self._wait()
 
     async def on_kill(self) -> None:
-        """Say which copies go on when somebody marks or clears the task (Airflow 3.3 and newer); CBR has no cancel."""
+        """Say which copies go on when somebody marks or clears the task (Airflow 3.3 and newer); CBR has no cancel.
+
+        Airflow 3.3 calls it too in a triggerer whose heartbeat was lost, when another one has taken the trigger over.
+        """
         records = ", ".join(self.replication_record_ids)
-        self.log.warning("The task is stopped; CBR has no cancel, these replication records keep running: %s", records)
+        self.log.warning(
+            "This wait is stopped: the task was marked or cleared, or another triggerer has taken over; "
+            "CBR has no cancel, these replication records keep running: %s",
+            records,
+        )
 
     async def _wait(self) -> TriggerEvent:
         from airflow_cbr.replication.watch import FIRST_LOOK_AFTER, Waiter, join

@@ -13,7 +13,6 @@ from airflow_cbr.api import auth
 from airflow_cbr.api.auth import PasswordCredentials
 from airflow_cbr.api.client import CbrClient
 from airflow_cbr.api.endpoints import Endpoints
-from airflow_cbr.emulator.world import DESTINATION_PROJECT, SOURCE_PROJECT, World, default_world
 from airflow_cbr.exceptions import CbrAuthenticationError
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.operators.cbr import CbrReplicateCheckpointOperator
@@ -41,18 +40,9 @@ def keystone(real_environment: dict[str, str], tmp_path_factory: pytest.TempPath
         yield server
 
 
-@pytest.fixture(scope="session")
-def world(keystone: Keystone) -> World:
-    """Return the default world with the projects that Keystone made."""
-    text = default_world().model_dump_json()
-    return World.model_validate_json(
-        text.replace(SOURCE_PROJECT, keystone.projects[HOME]).replace(DESTINATION_PROJECT, keystone.projects[THERE])
-    )
-
-
 @pytest.fixture
-def emulator(world: World) -> Iterator[EmulatorServer]:
-    with EmulatorServer(world) as server:
+def emulator(keystone: Keystone) -> Iterator[EmulatorServer]:
+    with EmulatorServer(keystone.world()) as server:
         yield server
 
 

@@ -18,15 +18,22 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def connection(api: AirflowApi, conn_id: str, url: str, *, auth: Auth = "aksk") -> Iterator[str]:
+def connection(
+    api: AirflowApi, conn_id: str, url: str, *, auth: Auth = "aksk", who: tuple[str, str] | None = None, **extra: str
+) -> Iterator[str]:
     """Give Airflow a connection to a service of the test's own.
 
     :param api: the server.
     :param conn_id: id of the connection.
     :param url: address of the emulator.
     :param auth: how to authenticate. Default: with an access key.
+    :param who: login and password. Default: those of the emulator's default world.
+    :param extra: extra fields that differ from those of the default world.
     """
     fields = connection_fields(auth, url)
+    fields["extra"].update(extra)
+    if who is not None:
+        fields["login"], fields["password"] = who
     api.create_connection(conn_id, CONN_TYPE, **{**fields, "extra": json.dumps(fields["extra"])})
     try:
         yield conn_id

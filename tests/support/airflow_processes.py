@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import psutil
 
 from airflow_cbr.demo.waiting import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from airflow_cbr.demo.components import Component
     from airflow_cbr.demo.stack import AirflowStack
 
@@ -39,6 +43,26 @@ def kill_task(stack: AirflowStack, task: dict[str, Any]) -> None:
 def triggerers(stack: AirflowStack) -> list[Component]:
     """Return the triggerers that run, the oldest first."""
     return [component for name, component in stack.components.items() if name.startswith("triggerer-") and component.exit_code is None]
+
+
+@contextmanager
+def frozen(component: Component) -> Iterator[None]:
+    """Stop a component's own process while the block runs, as when it starves: its heartbeat is lost, and what it has started goes on."""
+    component.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        component.signal(signal.SIGCONT)
+
+
+def connections_to(component: Component, url: str) -> int:
+    """Return how many connections the processes of a component keep open to a server."""
+    port = urlsplit(url).port
+    return sum(
+        bool(connection.raddr) and connection.raddr.port == port and connection.status == psutil.CONN_ESTABLISHED
+        for pid in component.members()
+        for connection in psutil.Process(pid).net_connections(kind="tcp")
+    )
 
 
 def family(pid: int) -> list[psutil.Process]:

@@ -21,13 +21,14 @@ class VaultPair:
     source: str
     destination: str
     backups: list[str]
+    destination_project: str = DESTINATION_PROJECT
 
     def params(self) -> dict[str, str]:
         """Return the params that every Dag of the tests and the example Dags take."""
         return {
             "vault_id": self.source,
             "destination_region": DESTINATION_REGION,
-            "destination_project_id": DESTINATION_PROJECT,
+            "destination_project_id": self.destination_project,
             "destination_vault_id": self.destination,
         }
 
@@ -44,14 +45,23 @@ class VaultPair:
         return len(self.ledger()["calls"])
 
 
-def make_vaults(control: ControlClient, *, backups: int = 3, **source: Any) -> VaultPair:
+def make_vaults(
+    control: ControlClient,
+    source_project: str = SOURCE_PROJECT,
+    destination_project: str = DESTINATION_PROJECT,
+    *,
+    backups: int = 3,
+    **source: Any,
+) -> VaultPair:
     """Make a pair of vaults.
 
     :param control: control calls of the emulator.
+    :param source_project: project of the source vault. Default: the default world's.
+    :param destination_project: project of the replication vault. Default: the default world's.
     :param backups: number of backups in the source vault.
     :param source: further properties of the source vault.
     """
     ids = sorted(str(uuid.uuid4()) for _ in range(backups))
-    destination = control.add_vault(project_id=DESTINATION_PROJECT, protect_type="replication", size=100_000)["id"]
-    made = control.add_vault(project_id=SOURCE_PROJECT, size=100_000, backups=[{"id": backup} for backup in ids], **source)
-    return VaultPair(control, made["id"], destination, ids)
+    destination = control.add_vault(project_id=destination_project, protect_type="replication", size=100_000)["id"]
+    made = control.add_vault(project_id=source_project, size=100_000, backups=[{"id": backup} for backup in ids], **source)
+    return VaultPair(control, made["id"], destination, ids, destination_project)

@@ -23,6 +23,8 @@ from typing import IO, Any
 
 import requests
 
+from airflow_cbr.emulator.world import World, default_world
+
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 PROGRAM = Path(__file__).with_name("keystone_program.py")
 REQUIREMENT = "keystone==30.0.0"
@@ -148,6 +150,13 @@ class Keystone:
         self._write_configuration(name, token_seconds=seconds)
         with self.serving(name) as url:
             yield url
+
+    def world(self) -> World:
+        """Return the emulator's default world, with the projects that Keystone made."""
+        text = default_world().model_dump_json()
+        for project in default_world().projects:
+            text = text.replace(str(project.id), self.projects[project.region])
+        return World.model_validate_json(text)
 
     # --- the people -------------------------------------------------------------------------------------------------------
 

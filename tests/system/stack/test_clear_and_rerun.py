@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from airflow_cbr.demo.stack import AirflowStack
     from tests.support.emulated_vaults import VaultPair
 
-WAYS = pytest.mark.parametrize("dag_id", ["killed_replication", "killed_replication_deferrable"])
 NO_CANCEL = "CBR has no cancel, these replication records keep running: "
 
 
@@ -54,7 +53,7 @@ def check_copied_once(pair: VaultPair, run: DagRun) -> None:
     assert sorted(run.xcom("replicate")) == sorted(entry["record_id"] for entry in pair.ledger()["replications"])
 
 
-@WAYS
+@pytest.mark.parametrize("dag_id", ["killed_replication", "killed_replication_deferrable"])
 def test_clearing_a_finished_task_sends_nothing(dag_id: str, api: AirflowApi, vaults: Callable[..., VaultPair], tmp_path: Path) -> None:
     pair = vaults(backups=2)
     run = trigger(api, dag_id, params_of(pair, tmp_path))
@@ -68,13 +67,12 @@ def test_clearing_a_finished_task_sends_nothing(dag_id: str, api: AirflowApi, va
     assert run.xcom("replicate", "replication")["adopted"] == 2
 
 
-@WAYS
-def test_clearing_a_task_that_waits_makes_it_wait_again_for_the_same_copies(
-    dag_id: str, stack: AirflowStack, api: AirflowApi, slow_vaults: VaultPair, tmp_path: Path
+def test_clearing_a_task_that_waits_on_a_worker_makes_it_wait_again_for_the_same_copies(
+    stack: AirflowStack, api: AirflowApi, slow_vaults: VaultPair, tmp_path: Path
 ) -> None:
-    run = trigger(api, dag_id, params_of(slow_vaults, tmp_path))
+    run = trigger(api, "killed_replication", params_of(slow_vaults, tmp_path))
     records = published(run, stack)
-    run.wait_for_task("replicate", "deferred" if "deferrable" in dag_id else "running")
+    run.wait_for_task("replicate", "running")
 
     run.clear("replicate")
 
