@@ -1,17 +1,19 @@
-"""How far a set of copies has come: one line for the log, and the numbers that decide when to look again."""
+"""How far a set of copies has come: one line for the log, the numbers that decide when to look again, and what runs at the deadline."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from airflow_cbr.exceptions import CbrReplicationTimeoutError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from airflow_cbr.api.models import ReplicationRecord
 
-__all__ = ["Progress", "measure", "remaining_seconds"]
+__all__ = ["Progress", "measure", "remaining_seconds", "timeout_error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,4 +116,19 @@ def measure(records: Iterable[ReplicationRecord], *, unlisted: int, now: datetim
         waiting=waiting + unlisted,
         percent=sum(percents) / len(percents) if percents else None,
         seconds_left=max(known) if complete else None,
+    )
+
+
+def timeout_error(vault_id: str, timeout: float, still_running: Sequence[str]) -> CbrReplicationTimeoutError:
+    """Return the error of a wait whose deadline has passed.
+
+    :param vault_id: the source vault.
+    :param timeout: seconds that the wait was given.
+    :param still_running: the records that have not ended, as far as is known.
+    """
+    state = f"{len(still_running)} copies still run: {', '.join(still_running)}" if still_running else "no copy is running"
+    return CbrReplicationTimeoutError(
+        f"The timeout of {timeout:.9g} s for vault {vault_id} has passed; {state}.",
+        running=still_running,
+        advice="Copies go on in CBR. Clear this task to go on waiting for them: what is there already is not sent again.",
     )

@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from airflow_cbr.exceptions import CbrLimitError, CbrNothingToReplicateError, CbrReplicationFailedError, CbrReplicationTimeoutError
+from airflow_cbr.exceptions import CbrLimitError, CbrNothingToReplicateError, CbrReplicationFailedError
 from airflow_cbr.replication.coverage import BackupStanding, Coverage, Standing
-from airflow_cbr.replication.progress import Progress, measure
+from airflow_cbr.replication.progress import Progress, measure, timeout_error
 from airflow_cbr.replication.refusals import describe, fails_for_good
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_cbr.api.models import Backup, ReplicationRecord
+    from airflow_cbr.exceptions import CbrReplicationTimeoutError
     from airflow_cbr.replication.memory import Memory
     from airflow_cbr.replication.order import Order
 
@@ -226,12 +227,7 @@ def failure(coverage: Coverage, memory: Memory, order: Order) -> CbrReplicationF
 
 def timed_out(order: Order, still_running: list[str]) -> CbrReplicationTimeoutError:
     """Return the error of a task whose deadline has passed."""
-    state = f"{len(still_running)} copies still run: {', '.join(still_running)}" if still_running else "no copy is running"
-    return CbrReplicationTimeoutError(
-        f"The timeout of {order.timeout:.0f} s for vault {order.vault_id} has passed; {state}.",
-        running=still_running,
-        advice="Copies go on in CBR. Clear this task to go on waiting for them: what is there already is not sent again.",
-    )
+    return timeout_error(order.vault_id, order.timeout, still_running)
 
 
 def _line(one: BackupStanding, memory: Memory, skips: int) -> str:

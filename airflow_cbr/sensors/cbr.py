@@ -131,10 +131,9 @@ class CbrReplicationSensor(BaseSensorOperator):
         except CbrError as error:
             raise_for_airflow(error)
         if still_running and self._deadline is not None and time.time() >= self._deadline:
-            raise AirflowSensorTimeout(
-                f"The timeout of {self.timeout:.0f} s for vault {self.vault_id} has passed; {len(still_running)} copies still run: "
-                f"{', '.join(still_running)} What to do: Copies go on in CBR. Clear this task to go on waiting for them."
-            )
+            from airflow_cbr.replication.progress import timeout_error
+
+            raise AirflowSensorTimeout(str(timeout_error(self.vault_id, self.timeout, still_running)))
         self._keep()
         return not still_running
 

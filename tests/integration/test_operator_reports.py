@@ -222,13 +222,14 @@ def test_when_the_timeout_passes_the_task_is_not_retried_the_copies_go_on_and_th
     emulator: EmulatorServer,
 ) -> None:
     emulator.control.fault("copy_waits", backup_id=BACKUPS[0])
-    run = replicating(timeout=1, retries=3)
+    run = replicating(timeout=0.9, retries=3)
     with pytest.raises(AirflowFailException) as caught:
         run.attempt()
     cause = caught.value.__cause__
     assert isinstance(cause, CbrReplicationTimeoutError)
     waiting = record_ids_by_backup(emulator)[BACKUPS[0]]
     assert cause.running == [waiting]
+    assert "The timeout of 0.9 s" in str(caught.value)
     assert f"1 copies still run: {waiting}" in str(caught.value)
     assert "Clear this task to go on waiting" in str(caught.value)
     counts = run.xcoms["replication"]

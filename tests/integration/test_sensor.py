@@ -100,7 +100,7 @@ def test_the_timeout_is_the_sensors_own(emulator: EmulatorServer, mode: str) -> 
     records = start(emulator, copy_seconds=3600)
     run = waiting(list(records.values()), mode=mode, timeout=0.3)
     run.first_reschedule = datetime.now(UTC) - timedelta(seconds=1)
-    with pytest.raises(AirflowSensorTimeout):
+    with pytest.raises(AirflowSensorTimeout, match=r"timeout of 0\.3 s .* 3 copies still run: .*Clear this task to go on waiting"):
         run.attempt()
     assert outcomes(emulator) == ["in_flight"] * 3
 
