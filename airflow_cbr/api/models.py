@@ -46,14 +46,11 @@ def parse_time(text: str | None) -> datetime | None:
     """
     if not text:
         return None
-    moment: datetime | None = None
-    with contextlib.suppress(ValueError):
+    try:
         moment = datetime.fromisoformat(text)
-    if moment is None:
-        return None
-    with contextlib.suppress(OverflowError):
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return None
+    except (ValueError, OverflowError):
+        return None
 
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):

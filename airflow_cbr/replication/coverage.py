@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from airflow_cbr.api.models import Backup, ReplicationRecord
 
@@ -246,11 +246,9 @@ def newest_record(records: Iterable[ReplicationRecord]) -> ReplicationRecord | N
 
     :param records: records of one backup.
     """
-    return max(_telling(records), key=lambda record: record.created or _END, default=None)
-
-
-def _telling(records: Iterable[ReplicationRecord]) -> Iterator[ReplicationRecord]:
-    return (record for record in records if record.status != "skip")
+    telling = [record for record in records if record.status != "skip"]
+    # Most backups have one record, and reading times is what a long list spends its time with.
+    return max(telling, key=lambda record: record.created or _END) if len(telling) > 1 else next(iter(telling), None)
 
 
 def failure_of(record: ReplicationRecord) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from airflow_cbr.api.models import parse_time
@@ -28,7 +29,7 @@ class ReplicaCheck:
 
     def __init__(self, vault_id: str, retention: float | None = None) -> None:
         self._vault_id = vault_id
-        self._retention = retention
+        self._retention = None if retention is None else timedelta(seconds=retention)
 
     def judge(self, row: BackupRow, replica: Backup) -> None:
         """Give a row its verdict.
@@ -37,18 +38,7 @@ class ReplicaCheck:
         :param replica: what the destination region lists under the id that the row claims.
         """
         row.replica_checkpoint_id = replica.checkpoint_id
-        if self._is_right(row, replica):
-            row.verdict = Verdict.VERIFIED
-            return
-        wrong = list(self._wrongs(row, replica))
-        row.settle(
-            Verdict.FAILED,
-            f"replica {replica.id}: {'; '.join(text for _, text in wrong)}",
-            *dict.fromkeys(fault for fault, _ in wrong),
-        )
-
-    def _is_right(self, row: BackupRow, replica: Backup) -> bool:
-        return (
+        if (
             replica.status == "available"
             and replica.image_type == "replication"
             and replica.vault_id == self._vault_id
@@ -57,6 +47,14 @@ class ReplicaCheck:
             and replica.resource_size == row.size
             and row.size is not None
             and (self._retention is None or self._expires(row, replica) is None)
+        ):
+            row.verdict = Verdict.VERIFIED
+            return
+        wrong = list(self._wrongs(row, replica))
+        row.settle(
+            Verdict.FAILED,
+            f"replica {replica.id}: {'; '.join(text for _, text in wrong)}",
+            *dict.fromkeys(fault for fault, _ in wrong),
         )
 
     def _wrongs(self, row: BackupRow, replica: Backup) -> Iterator[tuple[Fault, str]]:
@@ -83,6 +81,7 @@ class ReplicaCheck:
             return f"when it expires cannot be read: {replica.expired_at!r}"
         if row.created is None:
             return f"it expires at {replica.expired_at}, and when its source was made is not said"
-        if expiry.timestamp() < row.created + self._retention:
-            return f"it expires at {replica.expired_at}, less than {self._retention:g} s after its source was made"
+        if expiry < row.created + self._retention:
+            seconds = self._retention.total_seconds()
+            return f"it expires at {replica.expired_at}, less than {seconds:g} s after its source was made"
         return None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from airflow_cbr.replication.coverage import Standing, failure_of, newest_record, stand, success_beside
+from airflow_cbr.replication.coverage import Standing, failure_of, newest_record, reason_not_eligible, stand, success_beside
 from airflow_cbr.replication.verdict import lacks_system_disk
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.levels import Scope
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from airflow_cbr.verification.levels import Assignment
 
 __all__ = ["BackupRow", "Claims", "Verdict", "read_claims"]
+
+_NOT_ELIGIBLE: Final = (Standing.SKIPPED, Standing.BEING_MADE)
 
 
 class Verdict(StrEnum):
@@ -38,8 +41,8 @@ class BackupRow(msgspec.Struct, gc=False, kw_only=True):
     """One source backup and what is known of its copy. There is one for each backup of the vault, so it holds texts and numbers only.
 
     :param verdict: None as long as the destination must be asked.
-    :param created: Unix time; None if the service does not say it.
-    :param begun: Unix time at which the copy was begun; None if the service does not say it.
+    :param created: when it was made; None if the service does not say it.
+    :param begun_at: when its copy was begun, as the service writes it.
     :param is_eligible: whether the backup must be covered.
     :param is_judged: whether it gets a verdict of its own.
     """
@@ -49,12 +52,12 @@ class BackupRow(msgspec.Struct, gc=False, kw_only=True):
     resource_id: str | None
     checkpoint_id: str | None
     size: int | float | None
-    created: float | None
-    is_eligible: bool
+    created: datetime | None
+    is_eligible: bool = True
     is_judged: bool = False
     record_id: str | None = None
     replica_id: str | None = None
-    begun: float | None = None
+    begun_at: str | None = None
     verdict: Verdict | None = None
     faults: tuple[Fault, ...] = ()
     reason: str = ""
@@ -69,6 +72,10 @@ class BackupRow(msgspec.Struct, gc=False, kw_only=True):
     def is_verified(self) -> bool:
         """Return whether both sides agree that a good replica exists."""
         return self.verdict is Verdict.VERIFIED
+
+    def is_older_than(self, other: BackupRow) -> bool:
+        """Return whether the other backup was made later; one whose time is not said is the oldest of all."""
+        return other.created is not None and (self.created is None or self.created < other.created)
 
     def settle(self, verdict: Verdict, reason: str, *faults: Fault) -> None:
         """Give the row its verdict.
@@ -112,13 +119,14 @@ def read_claims(backups: Iterable[Backup], assignment: Assignment) -> Claims:
     found: set[str] = set()
     for backup in backups:
         mine = [record for record in backup.replication_records or () if record.id in wanted] if wanted else ()
-        found.update(record.id for record in mine)
+        if mine:
+            found.update(record.id for record in mine)
         row = reader.row_of(backup, mine)
         rows.append(row)
         if row.is_eligible:
             key = row.resource_id or row.id
             known = newest.get(key)
-            if known is None or (row.created or 0.0) >= (known.created or 0.0):
+            if known is None or not row.is_older_than(known):
                 newest[key] = row
     if assignment.scope is Scope.NEWEST:
         for row in newest.values():
@@ -129,7 +137,8 @@ def read_claims(backups: Iterable[Backup], assignment: Assignment) -> Claims:
 class _Reader:
     def __init__(self, assignment: Assignment) -> None:
         self._destination = assignment.destination
-        self._scope = assignment.scope
+        self._judges_all = assignment.scope is Scope.ALL
+        self._names_skipped = assignment.scope is not Scope.RECORDS
         self._no_record: Final = f"it has no replication record to {assignment.destination}"
         self._resources: dict[str, str] = {}
         self._checkpoint: str | None = None
@@ -140,41 +149,46 @@ class _Reader:
         :param backup: the backup.
         :param wanted: those of its records that were asked about.
         """
-        resource_id = backup.resource_id
         # The rows of a checkpoint stand next to each other; one text for all of them is enough, as it is for a resource.
         if backup.checkpoint_id != self._checkpoint:
             self._checkpoint = backup.checkpoint_id
-        created = backup.created
+        resource_id = backup.resource_id
         row = BackupRow(
             id=backup.id,
             name=backup.name,
             resource_id=self._resources.setdefault(resource_id, resource_id) if resource_id else None,
             checkpoint_id=self._checkpoint,
             size=backup.resource_size,
-            created=created.timestamp() if created is not None else None,
-            is_eligible=True,
-            is_judged=bool(wanted) or self._scope is Scope.ALL,
+            created=backup.created,
+            is_judged=self._judges_all,
         )
         if wanted:
+            row.is_judged = True
+            row.is_eligible = stand(backup, self._destination).standing not in _NOT_ELIGIBLE
             _claim_by_records(row, backup, wanted)
-        self._claim_by_standing(row, backup, told=bool(wanted))
+            return row
+        records = backup.replication_records
+        if records is not None and len(records) == 1:
+            record = records[0]
+            # Nearly every row of a long list is like this one, and judged in a fraction of the time.
+            if record.status == "success" and self._destination.holds(record) and reason_not_eligible(backup) is None:
+                _claim(row, backup, record)
+                return row
+        self._claim_by_standing(row, backup)
         return row
 
-    def _claim_by_standing(self, row: BackupRow, backup: Backup, *, told: bool) -> None:
+    def _claim_by_standing(self, row: BackupRow, backup: Backup) -> None:
         one = stand(backup, self._destination)
         record, standing = one.record, one.standing
-        row.is_eligible = standing not in (Standing.SKIPPED, Standing.BEING_MADE)
-        if told:
-            return
+        row.is_eligible = standing not in _NOT_ELIGIBLE
         if standing is Standing.SUCCEEDED and record is not None:
             _claim(row, backup, record)
         elif not row.is_eligible:
-            row.is_judged = row.is_judged or self._scope is Scope.NEWEST
+            row.is_judged = self._names_skipped
             row.settle(Verdict.SKIPPED, one.reason)
         elif record is None:
             if lacks_system_disk(backup):
-                row.is_eligible = False
-                row.is_judged = row.is_judged or self._scope is Scope.NEWEST
+                row.is_eligible, row.is_judged = False, self._names_skipped
                 row.settle(Verdict.SKIPPED, "it lacks the system disk, and CBR does not replicate such backups (BackupService.1004)")
             else:
                 row.settle(Verdict.MISSING, self._no_record, Fault.NO_RECORD)
@@ -200,7 +214,7 @@ def _claim_by_records(row: BackupRow, backup: Backup, wanted: Sequence[Replicati
 
 def _claim(row: BackupRow, backup: Backup, record: ReplicationRecord) -> None:
     row.record_id, row.replica_id = record.id, record.destination_backup_id or None
-    row.begun = record.created.timestamp() if record.created is not None else None
+    row.begun_at = record.created_at
     if record.source_backup_id not in (None, "", backup.id):
         reason = f"record {record.id} says that it belongs to backup {record.source_backup_id}"
         row.settle(Verdict.FAILED, reason, Fault.RECORD_FOREIGN)

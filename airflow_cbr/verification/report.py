@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
 from itertools import chain, islice
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from airflow_cbr.api.models import parse_time
 from airflow_cbr.exceptions import CbrVerificationError
 from airflow_cbr.verification.claims import BackupRow, Verdict
 from airflow_cbr.verification.faults import MAY_SETTLE, Fault, advice_on, level_of
@@ -29,8 +31,8 @@ LARGEST_WHOLE: Final = 1000
 """Up to so many backups a report is handed on as a whole; a larger one is a file, and what is handed on is its beginning."""
 FIRST_FINDINGS: Final = 20
 """So many findings of a larger report are handed on, and told."""
-_STARTS_MISSING_WITHIN: Final = 24 * 3600.0
-# A replica does not appear days after its record: it was deleted.
+_APPEARS_WITHIN: Final = timedelta(days=1)
+"""A replica that is missing longer after its copy began does not appear any more: it was deleted."""
 
 
 class About(StrEnum):
@@ -148,23 +150,26 @@ class Report:
         self.others = others
         self.source = source
         self.now = now
+        self._judges_replicas = Level.REPLICA in assignment.levels
 
     # --- backups ------------------------------------------------------------------------------------------------------
 
     @property
     def entries(self) -> Iterator[Entry]:
         """Return the verdict on each backup; made as they are asked for."""
-        levels = self.assignment.levels
+        return chain(self._unlisted, map(self._entry, self.claims.judged))
+
+    @property
+    def _unlisted(self) -> Iterator[Entry]:
         for record_id in self.claims.unlisted:
             reason = "no backup of the source vault lists this replication record"
-            verdict, level, reason = self._as_judged(Verdict.MISSING, (Fault.RECORD_UNLISTED,), reason)
-            yield Entry(None, None, None, verdict, level, (Fault.RECORD_UNLISTED,) if level else (), reason, record_id, None)
-        for row in self.claims.judged:
-            yield self._entry(row, whole=Level.REPLICA in levels)
+            faults = (Fault.RECORD_UNLISTED,)
+            verdict, level, reason = self._as_judged(Verdict.MISSING, faults, reason)
+            yield Entry(None, None, None, verdict, level, faults if level else (), reason, record_id, None)
 
-    def _entry(self, row: BackupRow, *, whole: bool) -> Entry:
+    def _entry(self, row: BackupRow) -> Entry:
         verdict, level, faults, reason = row.verdict, None, row.faults, row.reason
-        if verdict is Verdict.VERIFIED and whole:
+        if verdict is Verdict.VERIFIED and self._judges_replicas:
             reason = f"replica {row.replica_id}: available in the destination vault"
         elif verdict is Verdict.VERIFIED or verdict is None:
             verdict, reason = self._by_record_alone(row)
@@ -190,7 +195,17 @@ class Report:
     def _tally(self) -> tuple[dict[str, int], Counter[Level]]:
         """Return how many backups have each verdict, and how many each level caught."""
         verdicts, caught = Counter[Verdict](), Counter[Level]()
-        for entry in self.entries:
+        plain = 0
+        for row in self.claims.judged:
+            if row.verdict is Verdict.VERIFIED and self._judges_replicas:
+                plain += 1
+            else:
+                entry = self._entry(row)
+                verdicts[entry.verdict] += 1
+                if entry.level is not None:
+                    caught[entry.level] += 1
+        verdicts[Verdict.VERIFIED] += plain
+        for entry in self._unlisted:
             verdicts[entry.verdict] += 1
             if entry.level is not None:
                 caught[entry.level] += 1
@@ -253,9 +268,8 @@ class Report:
         return [row for row in rows if row.faults and MAY_SETTLE.issuperset(row.faults) and self._may_still_appear(row)]
 
     def _may_still_appear(self, row: BackupRow) -> bool:
-        if Fault.REPLICA_MISSING not in row.faults or row.begun is None or self.now is None:
-            return True
-        return self.now.timestamp() - row.begun <= _STARTS_MISSING_WITHIN
+        begun = parse_time(row.begun_at)
+        return Fault.REPLICA_MISSING not in row.faults or begun is None or self.now is None or self.now - begun <= _APPEARS_WITHIN
 
     def lines(self) -> Iterator[tuple[int, str]]:
         """Return the lines for a log, each with its level of logging: one for each backup, or the first findings of a large report."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airflow_cbr.verification.faults import Fault
@@ -10,6 +9,7 @@ from airflow_cbr.verification.report import About, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from airflow_cbr.api.models import Vault, VaultResource
     from airflow_cbr.exceptions import CbrError
@@ -27,7 +27,7 @@ def newest_verified(claims: Claims) -> dict[str, BackupRow]:
     for row in claims.rows:
         if row.is_verified and row.resource_id is not None:
             known = newest.get(row.resource_id)
-            if known is None or (row.created or 0.0) > (known.created or 0.0):
+            if known is None or known.is_older_than(row):
                 newest[row.resource_id] = row
     return newest
 
@@ -74,8 +74,8 @@ def ages(vault: Vault | CbrError, verified: dict[str, BackupRow], *, max_age: fl
         elif last.created is None or now is None:
             reason = f"when {last.subject} was made, or the service's time now, is not said"
             yield _of_resource(resource, Fault.AGE_UNKNOWN, reason, last)
-        elif (age := now.timestamp() - last.created) > max_age:
-            made = datetime.fromtimestamp(last.created, UTC).isoformat(timespec="seconds")
+        elif (age := (now - last.created).total_seconds()) > max_age:
+            made = last.created.isoformat(timespec="seconds")
             reason = f"its newest verified replica is of {last.subject}, made {made}: {age:.0f} s ago, more than {max_age:g} s"
             yield _of_resource(resource, Fault.TOO_OLD, reason, last)
 
