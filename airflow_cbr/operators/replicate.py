@@ -22,6 +22,7 @@ from airflow_cbr.operators.parameters import (
     check_seconds,
     check_truth,
 )
+from airflow_cbr.operators.preflight import look_before_sending, tell_plan
 from airflow_cbr.replication.order import Order
 from airflow_cbr.replication.steps import Pause, Result, Step
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from airflow_cbr.replication.findings import PreflightReport
     from airflow_cbr.replication.memory import Memory
     from airflow_cbr.replication.submit import Submission
 
@@ -56,8 +58,8 @@ class CbrReplicateCheckpointOperator(BaseOperator):
     :param auto_trigger: mark the copies as made by a schedule, not by hand. Default: False.
     :param enable_acceleration: pay for a faster transfer. Default: False.
     :param cbr_conn_id: id of the connection. Default: ``huaweicloud_cbr_default``. (templated)
-    :param destination_conn_id: connection for calls in the destination region. The replicate call needs none of its own; named here so
-        that one ``default_args`` serves this operator and :class:`CbrVerifyReplicationOperator`. Default: ``cbr_conn_id``. (templated)
+    :param destination_conn_id: connection for the destination region, where it needs other credentials. Only the preflight looks there: the
+        replicate call goes to the source region. Default: ``cbr_conn_id``. (templated)
     :param region: source region id. Default: the connection's. (templated)
     :param project_id: source project id. Default: the connection's, or looked up. (templated)
     :param wait_for_completion: wait until the copies have ended; otherwise a copy that runs counts as covered. Default: True.
@@ -71,6 +73,10 @@ class CbrReplicateCheckpointOperator(BaseOperator):
     :param durable: take earlier attempts into account. False is the one way to copy twice. Default: True.
     :param settle_time: seconds within which the service shows a replication that it accepted; before a call of unknown outcome is
         repeated, the task waits that long. Default: 120.
+    :param preflight: look first at everything that stands in the way, and fail before anything is sent, as
+        :class:`~airflow_cbr.operators.cbr.CbrPreflightOperator` does. An attempt goes without when an earlier one has sent something in
+        this Dag run. Default: False.
+    :param plan_only: log what would be copied, push it as XCom ``plan``, send nothing, and return ``[]``. Default: False.
     :raises CbrError: see :mod:`airflow_cbr.exceptions`; permanent ones as ``AirflowFailException``.
     """
 
@@ -109,6 +115,8 @@ class CbrReplicateCheckpointOperator(BaseOperator):
         max_backups: int | None = None,
         durable: bool = True,
         settle_time: float = 120,
+        preflight: bool = False,
+        plan_only: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -131,12 +139,19 @@ class CbrReplicateCheckpointOperator(BaseOperator):
         self.max_backups = max_backups
         self.durable = durable
         self.settle_time = settle_time
+        self.preflight = preflight
+        self.plan_only = plan_only
         self._running: Sequence[str] = ()
 
     @cached_property
     def hook(self) -> CbrHook:
         """Return the hook of the source region and project."""
         return CbrHook(self.cbr_conn_id, region=self.region, project_id=self.project_id)
+
+    @cached_property
+    def destination_hook(self) -> CbrHook:
+        """Return the hook of the destination region and project."""
+        return CbrHook(self.destination_conn_id or self.cbr_conn_id, region=self.destination_region, project_id=self.destination_project_id)
 
     def execute(self, context: Context) -> list[str]:
         """Replicate and wait.
@@ -180,7 +195,13 @@ class CbrReplicateCheckpointOperator(BaseOperator):
 
     def _replicate(self, context: Context, memory: Memory | None) -> list[str]:
         try:
-            submission = self._submission(context, memory)
+            order = self._order()
+            if check_truth(self.plan_only, "plan_only"):
+                self._plan(context, order)
+                return []
+            if check_truth(self.preflight, "preflight") and memory is None:
+                self._check_the_way(context, order)
+            submission = self._submission(context, order, memory)
             while isinstance(step := submission.advance(), Pause):
                 self._running = step.records
                 seconds = min(step.seconds, max(submission.memory.deadline - time.time(), 0.0) + 1.0)
@@ -196,10 +217,53 @@ class CbrReplicateCheckpointOperator(BaseOperator):
         self.log.info("All eligible backups are covered: %s", result.counts)
         return result.record_ids
 
-    def _submission(self, context: Context, memory: Memory | None) -> Submission:
+    def _plan(self, context: Context, order: Order) -> None:
+        """Say what would be copied, without a way to send it."""
+        from airflow_cbr.replication.coverage import assess
+        from airflow_cbr.replication.plan import plan_of
+
+        if check_truth(self.preflight, "preflight"):
+            if error := self._look_before_sending(context, order).failure():
+                raise error
+        else:
+            source = self.hook.show_vault(order.vault_id)
+            backups = self.hook.list_backups(vault_id=order.vault_id, show_replication=True)
+            coverage = assess((one for one in backups if one.vault_id in (None, order.vault_id)), order.destination)
+            tell_plan(plan_of(coverage, source=source), ti=context["ti"], log=self.log)
+        self.log.info("plan_only=True: nothing was sent")
+
+    def _check_the_way(self, context: Context, order: Order) -> None:
+        """Run the preflight, unless this task has sent something in this Dag run already: then what was sent comes first.
+
+        :raises CbrPreflightError: something stands in the way.
+        """
+        from airflow_cbr.replication.evidence import CLOCK_MARGIN
+        from airflow_cbr.replication.journal import has_sent
+        from airflow_cbr.replication.verdict import has_begun
+
+        attempt = attempt_of(context)
+        if order.durable and has_sent(intents_of(context), order.destination):
+            self.log.info("An earlier attempt has sent a replicate call: going on without a preflight")
+            return
+        report = self._look_before_sending(context, order)
+        error = report.failure()
+        if error is None:
+            return
+        began = attempt.run_after if order.durable and attempt.may_have_predecessor else None
+        if began is not None and report.plan is not None and has_begun(report.plan.coverage, since=began - CLOCK_MARGIN.total_seconds()):
+            self.log.warning("Copies of this Dag run have begun, and are followed whatever the preflight says: %s", error)
+            return
+        raise error
+
+    def _look_before_sending(self, context: Context, order: Order) -> PreflightReport:
+        return look_before_sending(
+            order.vault_id, order.destination, source=self.hook, there=self.destination_hook, ti=context["ti"], log=self.log
+        )
+
+    def _submission(self, context: Context, order: Order, memory: Memory | None) -> Submission:
         from airflow_cbr.replication.submit import Submission
 
-        order, attempt, ti = self._order(), attempt_of(context), context["ti"]
+        attempt, ti = attempt_of(context), context["ti"]
         if not self.durable and attempt.may_have_predecessor:
             self.log.warning("durable=False: what an earlier attempt sent is not taken into account, and may be sent, and billed, again")
         client = self.hook.client

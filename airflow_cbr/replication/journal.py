@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from airflow_cbr.replication.coverage import BackupStanding, Coverage
+    from airflow_cbr.replication.coverage import BackupStanding, Coverage, Destination
     from airflow_cbr.replication.memory import IntentStore
     from airflow_cbr.replication.order import Attempt, Order
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "has_sent"]
 
 
 class Journal:
@@ -138,3 +138,14 @@ class Journal:
         intent = msgspec.structs.replace(intent, generation=self._attempt.generation, deadline=memory.deadline)
         with self._at(Step.RECORD_INTENT):
             self._store.save(msgspec.to_builtins(intent))
+
+
+def has_sent(store: IntentStore | None, destination: Destination) -> bool:
+    """Return whether an earlier attempt wrote down that it was about to send something to this destination.
+
+    :param store: where intents outlive the process, or None where there is no such place.
+    :param destination: the destination in question.
+    """
+    intent = Intent.read(store.load()) if store is not None else None
+    there = [destination.region, destination.project_id, destination.vault_id]
+    return intent is not None and intent.destination == there and intent.began is not None

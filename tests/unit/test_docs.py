@@ -131,13 +131,24 @@ def section(page: str, title: str) -> str:
 
 
 def operator_classes() -> list[Any]:
-    from airflow_cbr.operators.cbr import CbrCreateCheckpointOperator, CbrReplicateCheckpointOperator, CbrVerifyReplicationOperator
+    from airflow_cbr.operators.cbr import (
+        CbrCreateCheckpointOperator,
+        CbrPreflightOperator,
+        CbrReplicateCheckpointOperator,
+        CbrVerifyReplicationOperator,
+    )
     from airflow_cbr.sensors.cbr import CbrReplicationSensor
 
-    return [CbrReplicateCheckpointOperator, CbrVerifyReplicationOperator, CbrReplicationSensor, CbrCreateCheckpointOperator]
+    return [
+        CbrReplicateCheckpointOperator,
+        CbrVerifyReplicationOperator,
+        CbrReplicationSensor,
+        CbrCreateCheckpointOperator,
+        CbrPreflightOperator,
+    ]
 
 
-@pytest.mark.parametrize("place", range(4), ids=["replicate", "verify", "sensor", "checkpoint"])
+@pytest.mark.parametrize("place", range(5), ids=["replicate", "verify", "sensor", "checkpoint", "preflight"])
 def test_every_parameter_is_explained(place: int) -> None:
     """Name, default and templating of each parameter are those of the class, in the order of its signature."""
     cls = operator_classes()[place]
@@ -199,6 +210,16 @@ def test_the_messages_that_are_quoted_exist() -> None:
 
     assert len(quoted) >= len(rows) > 10
     assert [text for text in quoted if text not in source] == []
+
+
+def test_every_check_of_the_preflight_is_explained() -> None:
+    from airflow_cbr.replication.findings import Check, Severity
+
+    page = section("docs/operators.md", "## CbrPreflightOperator")
+    rows = rows_below(page, "| Check | Finding | Weight | Code |")
+    assert {row[0] for row in rows} == set(Check)
+    assert {weight for row in rows for weight in row[2].split(" or ")} == {Severity.ERROR, Severity.WARNING, Severity.NOTE}
+    assert [row[0] for row in rows_below(page, "| Weight | Means | The task |")] == list(Severity)
 
 
 def test_every_step_of_the_machine_is_drawn() -> None:

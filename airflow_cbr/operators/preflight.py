@@ -1,0 +1,183 @@
+"""The operator that looks, before anything is sent, at what stands in the way of a replication."""
+
+from __future__ import annotations
+
+import logging
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseOperator
+
+from airflow_cbr.api.endpoints import check_id
+from airflow_cbr.exceptions import CbrConfigurationError, CbrError
+from airflow_cbr.hooks.cbr import CbrHook
+from airflow_cbr.hooks.failures import raise_for_airflow
+from airflow_cbr.operators.parameters import check_destination, check_word
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context
+
+    from airflow_cbr.api.client import CbrClient
+    from airflow_cbr.replication.coverage import Destination
+    from airflow_cbr.replication.findings import PreflightReport
+    from airflow_cbr.replication.plan import Plan
+    from airflow_cbr.replication.preflight import Access
+
+__all__ = ["CbrPreflightOperator", "look_before_sending", "tell_plan"]
+
+PREFLIGHT_XCOM_KEY = "preflight"
+PLAN_XCOM_KEY = "plan"
+
+
+class CbrPreflightOperator(BaseOperator):
+    """Look at everything that can be known to stand in the way of a replication, before any money is spent.
+
+    All findings come at once, each with its weight, the code that the service would give, and what to do. Nothing but reads is sent.
+
+    XCom, pushed before the task fails too: ``return_value`` is a dict with ``verdict`` (``ready`` or ``not ready``), the counts
+    ``errors``, ``warnings``, ``unchecked`` and ``notes``, and ``backups``, ``gb`` and ``gb_estimated`` of what would be copied;
+    ``preflight`` is the same with the first 20 findings, heaviest first; ``plan`` says which backups would be copied, and why.
+
+    :param vault_id: id of the source vault. (templated)
+    :param destination_region: region id of the destination, for example ``cn-shenzhen-1``. (templated)
+    :param destination_project_id: project id in that region. (templated)
+    :param destination_vault_id: id of the replication vault in that project. (templated)
+    :param cbr_conn_id: id of the connection. Default: ``huaweicloud_cbr_default``. (templated)
+    :param destination_conn_id: connection for the destination region, where it needs other credentials. Default: ``cbr_conn_id``.
+        (templated)
+    :param region: source region id. Default: the connection's. (templated)
+    :param project_id: source project id. Default: the connection's, or looked up. (templated)
+    :param warnings: ``warn`` to log warnings, ``fail`` to fail on them as well. Default: ``warn``.
+    :raises CbrPreflightError: when something stands in the way; as ``AirflowFailException`` unless all of it ends by itself.
+    """
+
+    template_fields: Sequence[str] = (
+        "vault_id",
+        "destination_region",
+        "destination_project_id",
+        "destination_vault_id",
+        "cbr_conn_id",
+        "destination_conn_id",
+        "region",
+        "project_id",
+    )
+    ui_color = "#f0ead4"
+
+    def __init__(
+        self,
+        *,
+        vault_id: str,
+        destination_region: str,
+        destination_project_id: str,
+        destination_vault_id: str,
+        cbr_conn_id: str = CbrHook.default_conn_name,
+        destination_conn_id: str | None = None,
+        region: str | None = None,
+        project_id: str | None = None,
+        warnings: str = "warn",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.vault_id = vault_id
+        self.destination_region = destination_region
+        self.destination_project_id = destination_project_id
+        self.destination_vault_id = destination_vault_id
+        self.cbr_conn_id = cbr_conn_id
+        self.destination_conn_id = destination_conn_id
+        self.region = region
+        self.project_id = project_id
+        self.warnings = warnings
+
+    @cached_property
+    def hook(self) -> CbrHook:
+        """Return the hook of the source region and project."""
+        return CbrHook(self.cbr_conn_id, region=self.region, project_id=self.project_id)
+
+    @cached_property
+    def destination_hook(self) -> CbrHook:
+        """Return the hook of the destination region and project."""
+        return CbrHook(self.destination_conn_id or self.cbr_conn_id, region=self.destination_region, project_id=self.destination_project_id)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Look.
+
+        :param context: the task's context.
+        :return: the verdict and the counts.
+        """
+        try:
+            destination = check_destination(
+                vault_id=self.vault_id,
+                region=self.destination_region,
+                project_id=self.destination_project_id,
+                destination_vault_id=self.destination_vault_id,
+            )
+            warnings_fail = check_word(self.warnings, ("warn", "fail"), "warnings") == "fail"
+            report = look_before_sending(
+                check_id(self.vault_id, "vault_id"),
+                destination,
+                source=self.hook,
+                there=self.destination_hook,
+                ti=context["ti"],
+                log=self.log,
+            )
+            context["ti"].xcom_push(key="return_value", value=report.summary)
+            if error := report.failure(warnings_fail=warnings_fail):
+                raise error
+            self.log.info("Preflight: %s", report.summary)
+            return report.summary
+        except CbrError as error:
+            raise_for_airflow(error)
+
+
+def look_before_sending(vault_id: str, destination: Destination, *, source: CbrHook, there: CbrHook, ti: Any, log: Any) -> PreflightReport:
+    """Run a preflight, log each finding and the plan, and push both.
+
+    :param vault_id: the source vault.
+    :param destination: where the copies would go.
+    :param source: the hook of the source region.
+    :param there: the hook of the destination region.
+    :param ti: the task instance, which takes the XComs.
+    :param log: the task's log.
+    """
+    from airflow_cbr.replication.findings import Severity
+    from airflow_cbr.replication.preflight import Preflight
+
+    report = Preflight(vault_id, destination, source=_access(source), there=_access(there)).check()
+    levels = {Severity.ERROR: logging.ERROR, Severity.WARNING: logging.WARNING, Severity.UNCHECKED: logging.WARNING}
+    for finding in report.findings:
+        log.log(levels.get(finding.severity, logging.INFO), "%s", finding)
+    ti.xcom_push(key=PREFLIGHT_XCOM_KEY, value=report.document)
+    if report.plan is not None:
+        tell_plan(report.plan, ti=ti, log=log)
+    return report
+
+
+def tell_plan(plan: Plan, *, ti: Any, log: Any) -> None:
+    """Log what would be copied, one line for each backup, and push the plan.
+
+    :param plan: the plan.
+    :param ti: the task instance, which takes the XCom.
+    :param log: the task's log.
+    """
+    log.info("%s", plan.headline)
+    for line in plan.lines:
+        log.info("%s", line)
+    ti.xcom_push(key=PLAN_XCOM_KEY, value=plan.summary)
+
+
+def _access(hook: CbrHook) -> Access:
+    from airflow_cbr.replication.preflight import Access
+
+    def connect() -> CbrClient:
+        try:
+            return hook.client
+        except AirflowNotFoundException as error:
+            raise CbrConfigurationError(f"Connection {hook.cbr_conn_id} is not defined.", advice="Define it, or name another.") from error
+
+    try:
+        region = connect().region
+    except CbrError:
+        region = "unknown"
+    return Access(hook.cbr_conn_id, region, connect)
