@@ -112,7 +112,8 @@ class Plan:
     def headline(self) -> str:
         """Return the plan as one line."""
         counts = ", ".join(f"{number} {name}" for name, number in self.counts.items() if number and name != "backups")
-        what = f"{len(self.copies)} backups would be copied to {self.coverage.destination} with {self.calls} calls, {self.size}"
+        calls = "1 call" if self.calls == 1 else f"{self.calls} calls"
+        what = f"{len(self.copies)} backups would be copied to {self.coverage.destination} with {calls}, {self.size}"
         return f"{what}; {counts}" if counts else what
 
     @property

@@ -566,7 +566,7 @@ def test_the_plan_says_what_is_copied_and_why_and_what_is_not() -> None:
     assert [(one["name"], one["place"], one["reason"]) for one in plan.summary["not_copied"]] == [
         ("broken", "skipped", "its status is error, not available")
     ]
-    assert plan.headline.startswith(f"2 backups would be copied to {stage.destination} with 1 calls, at most 160 GB")
+    assert plan.headline.startswith(f"2 backups would be copied to {stage.destination} with 1 call, at most 160 GB")
     assert len(plan.lines) == 3
 
 
