@@ -30,6 +30,7 @@ class ReplicaCheck:
     def __init__(self, vault_id: str, retention: float | None = None) -> None:
         self._vault_id = vault_id
         self._retention = None if retention is None else timedelta(seconds=retention)
+        self._checkpoint_id: str | None = None
 
     def judge(self, row: BackupRow, replica: Backup) -> None:
         """Give a row its verdict.
@@ -37,7 +38,10 @@ class ReplicaCheck:
         :param row: the source backup.
         :param replica: what the destination region lists under the id that the row claims.
         """
-        row.replica_checkpoint_id = replica.checkpoint_id
+        # One text for all neighbours of a checkpoint: a long list is kept in little memory.
+        if replica.checkpoint_id != self._checkpoint_id:
+            self._checkpoint_id = replica.checkpoint_id
+        row.replica_checkpoint_id = self._checkpoint_id
         if (
             replica.status == "available"
             and replica.image_type == "replication"
@@ -46,7 +50,7 @@ class ReplicaCheck:
             and row.resource_id is not None
             and replica.resource_size == row.size
             and row.size is not None
-            and (self._retention is None or self._expires(row, replica) is None)
+            and (replica.expired_at is None or self._retention is None or self._expires(row, replica, self._retention) is None)
         ):
             row.verdict = Verdict.VERIFIED
             return
@@ -69,19 +73,19 @@ class ReplicaCheck:
             yield Fault.REPLICA_RESOURCE, f"it is of resource {replica.resource_id}, not of {row.resource_id}"
         if replica.resource_size != row.size or row.size is None:
             yield Fault.REPLICA_SIZE, f"its size is {replica.resource_size} GB, the source's {row.size} GB"
-        if self._retention is not None and (reason := self._expires(row, replica)) is not None:
+        if self._retention is not None and (reason := self._expires(row, replica, self._retention)) is not None:
             yield Fault.REPLICA_EXPIRES, reason
 
-    def _expires(self, row: BackupRow, replica: Backup) -> str | None:
+    @staticmethod
+    def _expires(row: BackupRow, replica: Backup, retention: timedelta) -> str | None:
         """Return why the replica is not kept long enough, or None; one that never expires is."""
-        if replica.expired_at is None or self._retention is None:
+        if replica.expired_at is None:
             return None
         expiry = parse_time(replica.expired_at)
         if expiry is None:
             return f"when it expires cannot be read: {replica.expired_at!r}"
         if row.created is None:
             return f"it expires at {replica.expired_at}, and when its source was made is not said"
-        if expiry < row.created + self._retention:
-            seconds = self._retention.total_seconds()
-            return f"it expires at {replica.expired_at}, less than {seconds:g} s after its source was made"
+        if expiry < row.created + retention:
+            return f"it expires at {replica.expired_at}, less than {retention.total_seconds():g} s after its source was made"
         return None

@@ -37,7 +37,7 @@ class Verdict(StrEnum):
     """Not eligible, or not judged; the reason says why."""
 
 
-class BackupRow(msgspec.Struct, gc=False, kw_only=True):
+class BackupRow(msgspec.Struct, gc=False):
     """One source backup and what is known of its copy. There is one for each backup of the vault, so it holds texts and numbers only.
 
     :param verdict: None as long as the destination must be asked.
@@ -53,8 +53,8 @@ class BackupRow(msgspec.Struct, gc=False, kw_only=True):
     checkpoint_id: str | None
     size: int | float | None
     created: datetime | None
-    is_eligible: bool = True
     is_judged: bool = False
+    is_eligible: bool = True
     record_id: str | None = None
     replica_id: str | None = None
     begun_at: str | None = None
@@ -118,10 +118,11 @@ def read_claims(backups: Iterable[Backup], assignment: Assignment) -> Claims:
     newest: dict[str, BackupRow] = {}
     found: set[str] = set()
     for backup in backups:
-        mine = [record for record in backup.replication_records or () if record.id in wanted] if wanted else ()
-        if mine:
+        if wanted and (mine := [record for record in backup.replication_records or () if record.id in wanted]):
             found.update(record.id for record in mine)
-        row = reader.row_of(backup, mine)
+            row = reader.row_by_records(backup, mine)
+        else:
+            row = reader.row_by_standing(backup)
         rows.append(row)
         if row.is_eligible:
             key = row.resource_id or row.id
@@ -143,46 +144,65 @@ class _Reader:
         self._resources: dict[str, str] = {}
         self._checkpoint: str | None = None
 
-    def row_of(self, backup: Backup, wanted: Sequence[ReplicationRecord]) -> BackupRow:
-        """Return the row of a backup.
+    def row_by_records(self, backup: Backup, wanted: Sequence[ReplicationRecord]) -> BackupRow:
+        """Return the row of a backup whose records were asked about; the newest one that says something decides.
 
         :param backup: the backup.
         :param wanted: those of its records that were asked about.
         """
+        row = self._row(backup)
+        row.is_judged = True
+        row.is_eligible = stand(backup, self._destination).standing not in _NOT_ELIGIBLE
+        record = newest_record(wanted)
+        if record is None:
+            record = success_beside(backup, wanted[0]) or wanted[0]
+        if record.status == "success":
+            _claim(row, record)
+        else:
+            _refuse(row, record)
+        return row
+
+    def row_by_standing(self, backup: Backup) -> BackupRow:
+        """Return the row of any other backup; its newest record to the destination decides.
+
+        :param backup: the backup.
+        """
+        row = self._row(backup)
+        records = backup.replication_records
+        # Nearly every row of a long list is like this: one record, which is a success. It is judged in a fraction of the time.
+        if (
+            records is not None
+            and len(records) == 1
+            and (record := records[0]).status == "success"
+            and self._destination.holds(record)
+            and reason_not_eligible(backup) is None
+        ):
+            _claim(row, record)
+        else:
+            self._claim_by_standing(row, backup)
+        return row
+
+    def _row(self, backup: Backup) -> BackupRow:
         # The rows of a checkpoint stand next to each other; one text for all of them is enough, as it is for a resource.
         if backup.checkpoint_id != self._checkpoint:
             self._checkpoint = backup.checkpoint_id
         resource_id = backup.resource_id
-        row = BackupRow(
-            id=backup.id,
-            name=backup.name,
-            resource_id=self._resources.setdefault(resource_id, resource_id) if resource_id else None,
-            checkpoint_id=self._checkpoint,
-            size=backup.resource_size,
-            created=backup.created,
-            is_judged=self._judges_all,
+        return BackupRow(
+            backup.id,
+            backup.name,
+            self._resources.setdefault(resource_id, resource_id) if resource_id else None,
+            self._checkpoint,
+            backup.resource_size,
+            backup.created,
+            self._judges_all,
         )
-        if wanted:
-            row.is_judged = True
-            row.is_eligible = stand(backup, self._destination).standing not in _NOT_ELIGIBLE
-            _claim_by_records(row, backup, wanted)
-            return row
-        records = backup.replication_records
-        if records is not None and len(records) == 1:
-            record = records[0]
-            # Nearly every row of a long list is like this one, and judged in a fraction of the time.
-            if record.status == "success" and self._destination.holds(record) and reason_not_eligible(backup) is None:
-                _claim(row, backup, record)
-                return row
-        self._claim_by_standing(row, backup)
-        return row
 
     def _claim_by_standing(self, row: BackupRow, backup: Backup) -> None:
         one = stand(backup, self._destination)
         record, standing = one.record, one.standing
         row.is_eligible = standing not in _NOT_ELIGIBLE
         if standing is Standing.SUCCEEDED and record is not None:
-            _claim(row, backup, record)
+            _claim(row, record)
         elif not row.is_eligible:
             row.is_judged = self._names_skipped
             row.settle(Verdict.SKIPPED, one.reason)
@@ -199,26 +219,13 @@ class _Reader:
             _refuse(row, record)
 
 
-def _claim_by_records(row: BackupRow, backup: Backup, wanted: Sequence[ReplicationRecord]) -> None:
-    """Judge a backup by the records that were asked about; the newest one that says something decides."""
-    record = newest_record(wanted)
-    if record is not None and record.status == "success":
-        _claim(row, backup, record)
-    elif record is not None:
-        _refuse(row, record)
-    elif (earlier := success_beside(backup, wanted[0])) is not None:
-        _claim(row, backup, earlier)
-    else:
-        _refuse(row, wanted[0])
-
-
-def _claim(row: BackupRow, backup: Backup, record: ReplicationRecord) -> None:
-    row.record_id, row.replica_id = record.id, record.destination_backup_id or None
-    row.begun_at = record.created_at
-    if record.source_backup_id not in (None, "", backup.id):
-        reason = f"record {record.id} says that it belongs to backup {record.source_backup_id}"
-        row.settle(Verdict.FAILED, reason, Fault.RECORD_FOREIGN)
-    elif row.replica_id is None:
+def _claim(row: BackupRow, record: ReplicationRecord) -> None:
+    row.record_id, row.replica_id, row.begun_at = record.id, record.destination_backup_id, record.created_at
+    owner = record.source_backup_id
+    if owner and owner != row.id:
+        row.settle(Verdict.FAILED, f"record {record.id} says that it belongs to backup {owner}", Fault.RECORD_FOREIGN)
+    elif not row.replica_id:
+        row.replica_id = None
         row.settle(Verdict.MISSING, f"record {record.id} is success and names no replica", Fault.REPLICA_UNNAMED)
 
 

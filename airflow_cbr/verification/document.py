@@ -13,7 +13,7 @@ import msgspec
 from airflow_cbr.verification.report import FIRST_FINDINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
     from typing import Protocol
 
     from airflow_cbr.verification.report import Finding, Report
@@ -30,7 +30,7 @@ __all__ = ["VERSION", "beginning", "report_schema", "whole", "write"]
 VERSION: Final = 1
 """Version of the document; a new one may drop or rename what is there, the same one only adds."""
 
-_CHUNK: Final = 64 * 1024
+_PIECE: Final = 200
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -70,23 +70,17 @@ def write(report: Report, file: Writable, path: str | None) -> None:
     """
     head = _encode(_head(report, path))
     file.write(head[:-1] + b',\n"findings": [')
-    _write_rows(file, (_encode(_row(report, finding)) for finding in report.findings))
+    _write_rows(file, (_row(report, finding) for finding in report.findings))
     file.write(b'],\n"backups": [')
-    _write_rows(file, map(_encode, report.entries))
+    _write_rows(file, report.entries)
     file.write(b"]}\n")
 
 
-def _write_rows(file: Writable, rows: Iterable[bytes]) -> None:
-    chunk = bytearray()
+def _write_rows(file: Writable, rows: Iterator[Any]) -> None:
     separator = b"\n"
-    for row in rows:
-        chunk += separator
-        chunk += row
+    while piece := list(islice(rows, _PIECE)):
+        file.write(separator + _encode(piece)[1:-1])
         separator = b",\n"
-        if len(chunk) >= _CHUNK:
-            file.write(bytes(chunk))
-            chunk.clear()
-    file.write(bytes(chunk))
 
 
 def _head(report: Report, path: str | None) -> dict[str, Any]:

@@ -97,6 +97,11 @@ class _Rests:
     def __init__(self) -> None:
         self._by_checkpoint: dict[str, list[tuple[str, str | None, BackupRow | None]]] = {}
 
+    @property
+    def are_none(self) -> bool:
+        """Return whether every row is available."""
+        return not self._by_checkpoint
+
     def add(self, replica: Backup, row: BackupRow | None) -> None:
         """Take a row of the destination that is not available.
 
@@ -118,8 +123,10 @@ class _Rests:
 def _judge_checkpoints(claims: Claims, rests: _Rests) -> None:
     lacking: dict[str, BackupRow] = {}
     for row in claims.rows:
-        if row.is_eligible and not row.is_judged and not row.is_verified and row.checkpoint_id is not None:
+        if not row.is_judged and row.verdict is not Verdict.VERIFIED and row.is_eligible and row.checkpoint_id is not None:
             lacking[row.checkpoint_id] = row
+    if not lacking and rests.are_none:
+        return
     for row in claims.judged:
         if not row.is_verified:
             continue

@@ -31,6 +31,8 @@ LARGEST_WHOLE: Final = 1000
 """Up to so many backups a report is handed on as a whole; a larger one is a file, and what is handed on is its beginning."""
 FIRST_FINDINGS: Final = 20
 """So many findings of a larger report are handed on, and told."""
+_VERIFIED: Final = str(Verdict.VERIFIED)
+_IN_PLACE: Final = "available in the destination vault"
 _APPEARS_WITHIN: Final = timedelta(days=1)
 """A replica that is missing longer after its copy began does not appear any more: it was deleted."""
 
@@ -56,6 +58,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     """The verdict on one backup, as the report lists it.
 
     :param id: the backup; None for a record that no backup lists.
+    :param verdict: a member of :class:`~airflow_cbr.verification.claims.Verdict`; its plain text is encoded in half the time.
     :param level: the level that caught what is wrong; None where nothing is.
     :param faults: what is wrong.
     """
@@ -63,7 +66,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     id: str | None
     name: str | None
     resource_id: str | None
-    verdict: Verdict
+    verdict: str
     level: Level | None
     faults: tuple[Fault, ...]
     reason: str
@@ -79,7 +82,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
     def __str__(self) -> str:
         """Return the entry as one line."""
-        return _line(self.verdict, self.subject, self.reason, self.level, self.faults)
+        reason = f"replica {self.replica_id}: {self.reason}" if self.reason is _IN_PLACE else self.reason
+        return _line(self.verdict, self.subject, reason, self.level, self.faults)
 
 
 class Finding(msgspec.Struct, frozen=True, gc=False):
@@ -99,7 +103,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     name: str | None
     faults: tuple[Fault, ...]
     reason: str
-    verdict: Verdict = Verdict.FAILED
+    verdict: str = Verdict.FAILED
     record_id: str | None = None
     replica_id: str | None = None
     caught_by: Level | None = None
@@ -127,7 +131,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
         return _line(self.verdict, self.subject, self.reason, self.level, self.faults)
 
 
-def _line(verdict: Verdict, subject: str, reason: str, level: Level | None, faults: tuple[Fault, ...]) -> str:
+def _line(verdict: str, subject: str, reason: str, level: Level | None, faults: tuple[Fault, ...]) -> str:
     text = f"{verdict.upper()} {subject}: {reason}"
     return text if level is None else f"{text} [{level}] What to do: {advice_on(faults)}"
 
@@ -168,15 +172,15 @@ class Report:
             yield Entry(None, None, None, verdict, level, faults if level else (), reason, record_id, None)
 
     def _entry(self, row: BackupRow) -> Entry:
+        if row.verdict is Verdict.VERIFIED and self._judges_replicas:
+            return Entry(row.id, row.name, row.resource_id, _VERIFIED, None, (), _IN_PLACE, row.record_id, row.replica_id)
         verdict, level, faults, reason = row.verdict, None, row.faults, row.reason
-        if verdict is Verdict.VERIFIED and self._judges_replicas:
-            reason = f"replica {row.replica_id}: available in the destination vault"
-        elif verdict is Verdict.VERIFIED or verdict is None:
+        if verdict is Verdict.VERIFIED or verdict is None:
             verdict, reason = self._by_record_alone(row)
         elif faults:
             verdict, level, reason = self._as_judged(verdict, faults, reason)
             faults = faults if level else ()
-        return Entry(row.id, row.name, row.resource_id, verdict, level, faults, reason, row.record_id, row.replica_id)
+        return Entry(row.id, row.name, row.resource_id, str(verdict), level, faults, reason, row.record_id, row.replica_id)
 
     def _by_record_alone(self, row: BackupRow) -> tuple[Verdict, str]:
         if Level.RECORD in self.assignment.levels:
@@ -194,18 +198,15 @@ class Report:
     @cached_property
     def _tally(self) -> tuple[dict[str, int], Counter[Level]]:
         """Return how many backups have each verdict, and how many each level caught."""
-        verdicts, caught = Counter[Verdict](), Counter[Level]()
-        plain = 0
+        verdicts, caught = Counter[str](), Counter[Level]()
+        verified, judges_replicas = Verdict.VERIFIED, self._judges_replicas
+        others = []
         for row in self.claims.judged:
-            if row.verdict is Verdict.VERIFIED and self._judges_replicas:
-                plain += 1
+            if row.verdict is verified and judges_replicas:
+                verdicts[_VERIFIED] += 1
             else:
-                entry = self._entry(row)
-                verdicts[entry.verdict] += 1
-                if entry.level is not None:
-                    caught[entry.level] += 1
-        verdicts[Verdict.VERIFIED] += plain
-        for entry in self._unlisted:
+                others.append(row)
+        for entry in chain(self._unlisted, map(self._entry, others)):
             verdicts[entry.verdict] += 1
             if entry.level is not None:
                 caught[entry.level] += 1

@@ -23,9 +23,12 @@ def newest_verified(claims: Claims) -> dict[str, BackupRow]:
 
     :param claims: the source vault's backups with their verdicts.
     """
-    newest: dict[str, BackupRow] = {}
+    newest = {resource_id: row for resource_id, row in claims.newest.items() if row.is_verified and row.resource_id is not None}
+    if len(newest) == len(claims.newest):
+        return newest
+    settled = set(newest)
     for row in claims.rows:
-        if row.is_verified and row.resource_id is not None:
+        if row.is_verified and row.resource_id is not None and row.resource_id not in settled:
             known = newest.get(row.resource_id)
             if known is None or known.is_older_than(row):
                 newest[row.resource_id] = row
