@@ -1,0 +1,73 @@
+"""Judge the copies of many vaults, without replicating anything.
+
+`audit` is mapped over the param `vaults`. It needs no record ids: it reads each source vault and its destination, and judges what is
+there, whoever copied it: this package, CBR's own replication policy, or a person. Every backup gets a verdict, and every resource of the
+vault must have a verified replica that is not older than `max_age_hours`.
+
+What a violation does is set by level. Here a vault that is not locked, or has no room for another night, warns; all else is red. The
+report of each vault is in its XCom `verification`, or, of more than 1,000 backups, in the file that is named there.
+
+To run it against your own vaults, set the connection `huaweicloud_cbr_default` and the param `vaults`; nothing else needs to change.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import DAG, Param, get_current_context, task
+
+from airflow_cbr.operators.cbr import CbrVerifyReplicationOperator
+
+with DAG(
+    dag_id="cbr_audit",
+    doc_md=__doc__,
+    description="Judge the replicas of many CBR vaults: complete, young enough, and in a vault that is in order.",
+    # In the morning, when the night's copies have ended.
+    schedule="0 8 * * *",
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=5), "cbr_conn_id": "huaweicloud_cbr_default"},
+    # Change these for your vaults; one run may be given others in the form of "Trigger Dag".
+    params={
+        "vaults": Param(
+            [
+                {
+                    "vault_id": "3b5816b5-f29c-4172-9d9a-76c719a659ce",
+                    "destination_region": "cn-shenzhen-1",
+                    "destination_project_id": "68589cac08274b82b4e254268a3862d8",
+                    "destination_vault_id": "0ca3eb86-8800-46da-9c37-9d657a825274",
+                }
+            ],
+            type="array",
+            minItems=1,
+            # `[core] max_map_length` is the most that Airflow maps over.
+            maxItems=1024,
+            items={
+                "type": "object",
+                "required": ["vault_id", "destination_region", "destination_project_id", "destination_vault_id"],
+                "additionalProperties": {"type": "string"},
+            },
+            description="Source vaults with their destinations; an entry may name region, project_id and connections of its own too.",
+        ),
+        "max_age_hours": Param(36, type="number", exclusiveMinimum=0, description="Greatest age of a resource's newest replica."),
+    },
+    tags=["backup", "cbr"],
+) as dag:
+
+    @task(retries=0)
+    def targets() -> list[dict[str, Any]]:
+        """Return what each audit is told: its vaults, and the greatest age in seconds."""
+        params = get_current_context()["params"]
+        return [{**vault, "max_age": params["max_age_hours"] * 3600} for vault in params["vaults"]]
+
+    audit = CbrVerifyReplicationOperator.partial(
+        task_id="audit",
+        doc_md="Every backup of the vault, at both sides. Red when one has no good replica, or a resource's newest is too old.",
+        map_index_template="{{ task.vault_id }}",
+        levels={"record": "fail", "replica": "fail", "coverage": "fail", "rpo": "fail", "vault": "warn"},
+        scope="all",
+        require_locked=True,
+        max_active_tis_per_dag=8,
+    ).expand_kwargs(targets())

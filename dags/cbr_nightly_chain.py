@@ -1,0 +1,89 @@
+"""The whole night of one vault: preflight, checkpoint, replicate, verify.
+
+1. `preflight` reads both regions and says everything that would stand in the way, at once, before anything is started or paid for.
+2. `checkpoint` backs up the vault and waits until every backup is available. A retry finds the checkpoint again and makes no second one;
+   a resource that the service skipped makes it red.
+3. `replicate` copies what has no copy yet, tonight's backups among them.
+4. `verify` runs whatever became of the others and judges both sides: the records of this run, their replicas, whether every resource of
+   the vault has a verified replica of its newest backup, how old that is, and whether the destination has room for the next night.
+
+All of them wait deferred. Where CBR's own backup policy makes the backups, use `cbr_nightly_replication` instead: it has no checkpoint.
+
+To run it against your own vaults, set the connection `huaweicloud_cbr_default` and the params; nothing else needs to change.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import DAG, Param, chain
+
+from airflow_cbr.operators.cbr import (
+    CbrCreateCheckpointOperator,
+    CbrPreflightOperator,
+    CbrReplicateCheckpointOperator,
+    CbrVerifyReplicationOperator,
+)
+
+DAY = 24 * 3600
+
+with DAG(
+    dag_id="cbr_nightly_chain",
+    doc_md=__doc__,
+    description="Back up a CBR vault, replicate it to another region, and verify the copies.",
+    schedule="0 1 * * *",
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    # CBR backs up and replicates a vault once at a time.
+    max_active_runs=1,
+    default_args={
+        "retries": 3,
+        "retry_delay": timedelta(minutes=1),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(minutes=30),
+        "cbr_conn_id": "huaweicloud_cbr_default",
+        "vault_id": "{{ params.vault_id }}",
+        "destination_region": "{{ params.destination_region }}",
+        "destination_project_id": "{{ params.destination_project_id }}",
+        "destination_vault_id": "{{ params.destination_vault_id }}",
+    },
+    # Change these for your vaults; one run may be given others in the form of "Trigger Dag".
+    params={
+        "vault_id": Param("3b5816b5-f29c-4172-9d9a-76c719a659ce", type="string", description="Source vault."),
+        "destination_region": Param("cn-shenzhen-1", type="string", description="Region id of the destination."),
+        "destination_project_id": Param("68589cac08274b82b4e254268a3862d8", type="string", description="Project in that region."),
+        "destination_vault_id": Param("0ca3eb86-8800-46da-9c37-9d657a825274", type="string", description="Replication vault there."),
+    },
+    tags=["backup", "cbr"],
+) as dag:
+    preflight = CbrPreflightOperator(
+        task_id="preflight",
+        doc_md="Reads only. Red with everything that would be refused, and the GB that would move.",
+    )
+
+    checkpoint = CbrCreateCheckpointOperator(
+        task_id="checkpoint",
+        doc_md="One backup of each resource. `return_value`: the checkpoint's id.",
+        deferrable=True,
+        timeout=6 * 3600,
+    )
+
+    replicate = CbrReplicateCheckpointOperator(
+        task_id="replicate",
+        doc_md="One replicate call for the vault, then wait. `return_value`: the replication record ids of this run.",
+        deferrable=True,
+        timeout=16 * 3600,
+    )
+
+    verify = CbrVerifyReplicationOperator(
+        task_id="verify",
+        doc_md="Both sides. Red when a copy is missing; the room for the next night is a warning.",
+        replication_record_ids=replicate.output,
+        levels={"record": "fail", "replica": "fail", "coverage": "fail", "rpo": "fail", "vault": "warn"},
+        # Tonight's backup may be a day old before the next night's is copied.
+        max_age=2 * DAY,
+        deferrable=True,
+        trigger_rule="all_done",
+    )
+
+    chain(preflight, checkpoint, replicate, verify)
