@@ -155,8 +155,8 @@ class Transport:
             if not call.repeatable and _outcome_is_unknown(error):
                 raise CbrOutcomeUnknownError(
                     f"{error.message} Whether the service accepted the request is not known.",
-                    advice="Look at the backups of the source vault and their replication records, or at its tasks in the console, before sending "
-                    "it again.",
+                    advice="Look at the source vault's backups and their replication records, or at its tasks in the console, before "
+                    "sending it again.",
                     error_code=error.error_code,
                     request_id=error.request_id,
                     http_status=error.http_status,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -142,8 +144,11 @@ def test_an_answer_lost_before_the_commit_leads_to_a_second_call_after_settle_ti
     result = night.attempt()
     assert night.made == [result.checkpoint_id]
     assert result.summary["adopted"] is False
-    assert len(night.calls) == 2
+    first, second = (datetime.fromisoformat(call["at"]).timestamp() for call in night.calls)
+    assert second - first >= 119, "the service tells its time in whole seconds"
     assert (CheckpointStep.LOOK_AT_LOG, "after") in night.steps
+    looks = night.steps[: night.steps.index((CheckpointStep.LOOK_AT_LOG, "before"))].count((CheckpointStep.LOOK, "after"))
+    assert looks <= 7, "one before the call, and one for each poll_interval of settle_time"
 
 
 @pytest.mark.parametrize("names", [{}, NAMELESS], ids=["named", "nameless"])
@@ -455,7 +460,9 @@ def test_a_refusal_that_ends_by_itself_is_waited_out(code: str) -> None:
     night = CheckpointNight()
     night.control.fault("code", code=code, call="CreateCheckpoint", when="before", count=3)
     assert night.attempt().checkpoint_id == night.made[0]
-    assert len(night.calls) == 4
+    sent = [datetime.fromisoformat(call["at"]).timestamp() for call in night.calls]
+    assert len(sent) == 4
+    assert all(after - before >= 119 for before, after in pairwise(sent)), "were it the echo of its own call, that would show first"
 
 
 def test_a_6125_that_is_the_echo_of_its_own_call_is_adopted() -> None:
