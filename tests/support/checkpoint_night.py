@@ -59,6 +59,9 @@ class CheckpointNight:
         self.order.setdefault("vault_id", SOURCE_VAULT)
         self.order.setdefault("mark", MARK)
 
+    def _sleep(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
     def client(self) -> CbrClient:
         """Return a client whose requests end in this night's emulator and whose sleeps pass virtual time."""
         client = CbrClient(
@@ -66,7 +69,7 @@ class CheckpointNight:
             region="cn-north-4",
             project_id=SOURCE_PROJECT,
             endpoints=ENDPOINTS,
-            sleep=self.clock.advance,
+            sleep=self._sleep,
         )
         client._transport._session.mount(IN_PROCESS_URL, self.adapter)
         return client
