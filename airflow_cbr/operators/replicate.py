@@ -142,6 +142,7 @@ class CbrReplicateCheckpointOperator(BaseOperator):
         self.preflight = preflight
         self.plan_only = plan_only
         self._running: Sequence[str] = ()
+        self._unlisted_for = 120.0
 
     @cached_property
     def hook(self) -> CbrHook:
@@ -170,10 +171,15 @@ class CbrReplicateCheckpointOperator(BaseOperator):
         """
         from airflow_cbr.replication.memory import Memory
         from airflow_cbr.replication.submit import TROUBLES_LIMIT
-        from airflow_cbr.triggers.events import Wake, memory_of, wake_of
+        from airflow_cbr.triggers.events import Wake, memory_of, refusal_of, wake_of
 
         try:
             memory = memory_of(event, Memory.load)
+            if refusal := refusal_of(event):
+                raise refusal
+            if wake_of(event) is Wake.LOST:
+                # The operation log follows a vanished record; there is no need to ask it every two minutes.
+                self._unlisted_for = 600.0
             if wake_of(event) is Wake.REFUSED:
                 # The trigger has seen it persist; one more look says so in this task's own words.
                 memory.troubles = TROUBLES_LIMIT
@@ -329,6 +335,7 @@ class CbrReplicateCheckpointOperator(BaseOperator):
                 deadline=memory.deadline,
                 poll_interval=self.poll_interval,
                 max_poll_interval=self.max_poll_interval,
+                unlisted_for=self._unlisted_for,
                 memory=memory.dump(),
             )
         else:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from airflow_cbr.api.models import Backup, ReplicationRecord
 from airflow_cbr.exceptions import CbrAuthenticationError, CbrNotFoundError, CbrThrottledError
+from airflow_cbr.replication.pace import Login, Pace
 from airflow_cbr.replication.records import RecordsSeen, find_records
 from airflow_cbr.replication.schedule import BLIND_GAP, Schedule
 
@@ -52,10 +53,14 @@ class Opened:
     """What a connection says, resolved.
 
     :param account: whom the service counts requests for; all who log in alike share it.
+    :param credentials: differs with any part of the credentials, and tells none of them.
+    :param project: what credentials may be good for, or not.
     :param make_client: makes a client out of plain credentials, in the thread that looks; is given what takes derived secrets.
     """
 
     account: Hashable
+    credentials: Hashable
+    project: Hashable
     make_client: Callable[[Callable[[str], None]], CbrClient]
 
 
@@ -137,55 +142,20 @@ class Waiter:
         return sight
 
 
-class Pace:
-    """How fast an account may be asked: after a 429, everybody on it waits.
-
-    :param shortest: first back-off in seconds; it doubles with each round of refusals.
-    :param longest: longest back-off of our own, in seconds. The service may ask for more.
-    """
-
-    def __init__(self, shortest: float = 30.0, longest: float = 600.0) -> None:
-        self._shortest = shortest
-        self._longest = longest
-        self._delay = 0.0
-        self._until = 0.0
-        self._raised_at = 0.0
-
-    def throttled(self, error: CbrThrottledError, *, asked_at: float, now: float) -> None:
-        """Back off, further than in the last round, or for as long as the service says.
-
-        :param error: the refusal.
-        :param asked_at: when the look began; looks that were on their way together are one round.
-        :param now: the loop's clock.
-        """
-        if self._delay == 0.0 or asked_at >= self._raised_at:
-            self._delay = min(max(self._delay * 2, self._shortest), self._longest)
-            self._raised_at = now
-        self._until = max(self._until, now + max(self._delay, error.retry_after or 0.0))
-
-    def answered(self, *, asked_at: float) -> None:
-        """Forget the back-off, unless the look that was answered began before it."""
-        if asked_at >= self._raised_at:
-            self._delay = self._until = 0.0
-
-    def wait(self, now: float) -> float:
-        """Return the seconds that everybody on the account has to wait."""
-        return max(self._until - now, 0.0)
-
-
 class Watch:
     """The looks at one vault, for all who wait for its records.
 
     :param vault_id: the source vault.
     :param access: how to get at the service.
-    :param paces: pace by account, shared by the watches of an event loop.
+    :param here: what is shared by the watches of an event loop.
     """
 
-    def __init__(self, vault_id: str, access: Access, paces: dict[Hashable, Pace]) -> None:
+    def __init__(self, vault_id: str, access: Access, here: _Loop) -> None:
         self._vault_id = vault_id
         self._access = access
-        self._paces = paces
+        self._here = here
         self._pace = Pace()
+        self._login = Login()
         self._opened: Opened | None = None
         self._client: CbrClient | None = None
         self._secrets: list[str] = []
@@ -267,7 +237,8 @@ class Watch:
         try:
             if self._opened is None:
                 self._opened = await self._access.open()
-                self._pace = self._paces.setdefault(self._opened.account, self._pace)
+                self._pace = self._here.paces.setdefault(self._opened.account, self._pace)
+                self._login = self._here.logins.setdefault(self._opened.credentials, Login())
                 if self._pace.wait(loop.time()) > 0:
                     return
             answers = await self._ask_in_thread(waiters, self._opened)
@@ -282,7 +253,7 @@ class Watch:
         await self._tell({waiter: sight for waiter, (sight, _) in answers.items()})
 
     async def _ask_in_thread(self, waiters: list[Waiter], opened: Opened) -> dict[Waiter, tuple[Sight, float]]:
-        self._asking = asking = _threads.submit(self._ask, waiters, opened)
+        self._asking = asking = _threads.submit(self._ask, waiters, opened, asyncio.get_running_loop().time)
         answers = await asyncio.wrap_future(asking)
         self._asking = None
         return answers
@@ -291,19 +262,22 @@ class Watch:
         self._asking = None
         now = asyncio.get_running_loop().time()
         self._failures += 1
-        # What is no error of the service is a mistake of this package, and persists.
-        self._refusals = self._refusals + 1 if getattr(error, "permanent", True) else 0
-        if isinstance(error, CbrAuthenticationError):
+        if isinstance(error, CbrAuthenticationError) and self._opened is not None:
+            persists = self._login.persists(self._opened.project)
             # A rotated key: the next look resolves the connection again.
             self._opened = None
             self._close()
+        else:
+            # What is no error of the service is a mistake of this package, and persists.
+            self._refusals = self._refusals + 1 if getattr(error, "permanent", True) else 0
+            persists = self._refusals >= REFUSALS_LIMIT
         if isinstance(error, CbrThrottledError):
             self._pace.throttled(error, asked_at=asked_at, now=now)
         for waiter in waiters:
             longest = max(waiter.schedule.shortest, min(waiter.schedule.longest, BLIND_GAP))
             gap = min(waiter.schedule.shortest * 2 ** min(self._failures - 1, 10), longest)
             waiter.due = now + max(gap * random.uniform(1.0, 1.1), SHORTEST_GAP)  # noqa: S311
-        await self._tell(dict.fromkeys(waiters, Sight(error=error, refused=self._refusals >= REFUSALS_LIMIT)))
+        await self._tell(dict.fromkeys(waiters, Sight(error=error, refused=persists)))
 
     async def _tell(self, sights: dict[Waiter, Sight]) -> None:
         while self._secrets:
@@ -320,13 +294,20 @@ class Watch:
 
     # --- in a worker thread -------------------------------------------------------------------------------------------
 
-    def _ask(self, waiters: list[Waiter], opened: Opened) -> dict[Waiter, tuple[Sight, float]]:
+    def _ask(self, waiters: list[Waiter], opened: Opened, clock: Callable[[], float]) -> dict[Waiter, tuple[Sight, float]]:
         """Look at the vault, and work out for each waiter what concerns it and when to look again. Touches nothing of Airflow."""
+        asked_at = clock()
+        self._login.check(asked_at)
         if self._client is None:
             # Here and not on the event loop: the first client of a process loads the HTTP libraries.
             self._client = opened.make_client(self._secrets.append)
         client = self._client
-        seen = self._few(client, waiters) or self._all(client, waiters)
+        try:
+            seen = self._few(client, waiters) or self._all(client, waiters)
+        except CbrAuthenticationError as error:
+            self._login.refused(error, project=opened.project, asked_at=asked_at, now=clock())
+            raise
+        self._login.accepted(project=opened.project, asked_at=asked_at)
         now = client.server_time or datetime.now(UTC)
         answers: dict[Waiter, tuple[Sight, float]] = {}
         for waiter in waiters:
@@ -386,10 +367,11 @@ def _open_ids(waiters: list[Waiter]) -> Iterator[str]:
 
 @dataclass(slots=True)
 class _Loop:
-    """The watches and paces of one event loop."""
+    """What the watches of one event loop share: the register, and what concerns an account or a login."""
 
     watches: dict[Hashable, Watch] = field(default_factory=dict)
     paces: dict[Hashable, Pace] = field(default_factory=dict)
+    logins: dict[Hashable, Login] = field(default_factory=dict)
 
 
 _loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = weakref.WeakKeyDictionary()
@@ -411,7 +393,7 @@ def join(waiter: Waiter, *, connection: Hashable, region: str, project_id: str, 
     key = (connection, region, project_id, vault_id)
     watch = here.watches.get(key)
     if watch is None:
-        watch = here.watches[key] = Watch(vault_id, access, here.paces)
+        watch = here.watches[key] = Watch(vault_id, access, here)
     watch.add(waiter)
     try:
         yield waiter

@@ -102,13 +102,15 @@ class CbrReplicationSensor(BaseSensorOperator):
         :param event: the event of :class:`~airflow_cbr.triggers.cbr.CbrReplicationTrigger`.
         :raises AirflowSensorTimeout: when ``timeout`` has passed.
         """
-        from airflow_cbr.triggers.events import Wake, backups_of, deadline_of, wake_of
+        from airflow_cbr.triggers.events import Wake, backups_of, deadline_of, refusal_of, wake_of
 
         with self._failing_as_told():
             try:
                 self._deadline = deadline_of(event, check_record_ids(self.replication_record_ids))
                 self._backups = backups_of(event)
                 was_lost = wake_of(event) is Wake.LOST
+                if refusal := refusal_of(event):
+                    raise refusal
             except CbrError as error:
                 raise_for_airflow(error)
             # The operation log follows a vanished record; there is no need to ask it every two minutes.

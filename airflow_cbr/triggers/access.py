@@ -60,7 +60,9 @@ class ConnectionAccess:
             return fields.client(region=self.region, project_id=self.project_id, on_secret=on_secret, retry_budget=0.0)
 
         # The users of a domain share its quota; of an access key, nothing tells whose it is.
-        return Opened((fields.endpoints, fields.domain_name or fields.login), make_client)
+        account = (fields.endpoints, fields.domain_name or fields.login)
+        credentials = hash((account, fields.login, fields.password, fields.security_token))
+        return Opened(account, credentials, (self.region, self.project_id), make_client)
 
     async def hide(self, secret: str) -> None:
         """Mask a secret in the logs.

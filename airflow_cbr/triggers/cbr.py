@@ -10,7 +10,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_cbr.exceptions import CbrError
 from airflow_cbr.triggers.access import ConnectionAccess
-from airflow_cbr.triggers.events import Wake
+from airflow_cbr.triggers.events import Wake, refusal_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,8 +23,8 @@ __all__ = ["CbrPauseTrigger", "CbrReplicationTrigger"]
 class CbrReplicationTrigger(BaseTrigger):
     """Wait until replication records have ended, sharing the looks of everybody who waits for the same vault.
 
-    The trigger decides nothing: it wakes its task, which looks for itself. Its arguments hold ids and numbers only. It is safe to
-    run twice.
+    The trigger decides nothing: it wakes its task, which looks for itself, unless the credentials are refused. Its arguments hold ids and
+    numbers only. It is safe to run twice.
 
     :param cbr_conn_id: id of the connection.
     :param region: source region id.
@@ -126,7 +126,7 @@ class CbrReplicationTrigger(BaseTrigger):
                     return self._event(Wake.DEADLINE, waiter)
                 reported = self._report(sight, reported)
                 if sight.refused:
-                    return self._event(Wake.REFUSED, waiter)
+                    return self._event(Wake.REFUSED, waiter, refusal_in(sight.error))
                 if sight.error is not None:
                     continue
                 if sight.are_final:
@@ -157,13 +157,14 @@ class CbrReplicationTrigger(BaseTrigger):
                 unlisted_since.setdefault(record_id, now)
         return [record_id for record_id, since in unlisted_since.items() if now - since >= self.unlisted_for]
 
-    def _event(self, wake: Wake, waiter: Waiter) -> TriggerEvent:
+    def _event(self, wake: Wake, waiter: Waiter, refusal: dict[str, Any] | None = None) -> TriggerEvent:
         event = {
             "wake": str(wake),
             "records": self.replication_record_ids,
             "backups": waiter.backups,
             "deadline": self.deadline,
             "memory": self.memory,
+            "refusal": refusal,
         }
         return TriggerEvent(event)  # type: ignore[no-untyped-call]
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_cbr.exceptions import CbrProtocolError
+from airflow_cbr.exceptions import CbrAuthenticationError, CbrProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["Wake", "backups_of", "deadline_of", "memory_of", "wake_of"]
+__all__ = ["Wake", "backups_of", "deadline_of", "memory_of", "refusal_in", "refusal_of", "wake_of"]
 
 Remembered = TypeVar("Remembered")
+
+REFUSAL = ("message", "advice", "error_code", "request_id", "http_status")
 
 
 class Wake(StrEnum):
@@ -73,6 +75,27 @@ def deadline_of(event: Any, record_ids: Sequence[str]) -> float:
     if missing:
         raise CbrProtocolError(f"The deferred wait ended with an event that does not speak of these records: {', '.join(missing)}.")
     return float(deadline)
+
+
+def refusal_in(error: Exception | None) -> dict[str, Any] | None:
+    """Return what an event says of refused credentials; None when that is not why the wait ends.
+
+    :param error: why the last look failed.
+    """
+    return {name: getattr(error, name) for name in REFUSAL} if isinstance(error, CbrAuthenticationError) else None
+
+
+def refusal_of(event: Any) -> CbrAuthenticationError | None:
+    """Return the refusal of the credentials that has ended a wait, or None when something else has.
+
+    This is the one thing in which a task takes its trigger's word: a hundred tasks that each try a wrong password would lock the user.
+
+    :param event: a trigger event's payload.
+    :raises CbrProtocolError: when the event cannot be read.
+    """
+    if wake_of(event) is not Wake.REFUSED or not isinstance(said := event.get("refusal"), dict):
+        return None
+    return CbrAuthenticationError(str(said.get("message")), **{name: said.get(name) for name in REFUSAL[1:]})
 
 
 def backups_of(event: Any) -> dict[str, str]:

@@ -25,6 +25,8 @@ from tests.support.virtual_time import START, VirtualLoop
 if TYPE_CHECKING:
     import contextlib
 
+    from airflow_cbr.api.auth import Credentials
+
 REGION = "cn-north-4"
 ENDPOINTS = Endpoints(cbr=IN_PROCESS_URL, iam=IN_PROCESS_URL)
 
@@ -79,7 +81,7 @@ class Service:
         self.hidden: list[str] = []
         self.clients: list[CbrClient] = []
         self.closed: list[CbrClient] = []
-        self.password = "emulator-password"
+        self.credentials: Credentials = PasswordCredentials("backup-bot", "emulator-password", "acme")
         self._destination = str(destination.id)
 
     def start_copies(self) -> None:
@@ -99,7 +101,7 @@ class Service:
     def client(self, on_secret: Callable[[str], None] | None = None) -> CbrClient:
         """Return a client whose requests end in this emulator, without retries of its own."""
         client = CbrClient(
-            PasswordCredentials("backup-bot", self.password, "acme"),
+            self.credentials,
             region=REGION,
             project_id=SOURCE_PROJECT,
             endpoints=ENDPOINTS,
@@ -130,11 +132,12 @@ class Service:
     # --- what a watch is given ----------------------------------------------------------------------------------------
 
     account: Hashable = "acme"
+    project: Hashable = SOURCE_PROJECT
 
     async def open(self) -> Opened:
         """Resolve the connection."""
         self.opened += 1
-        return Opened(self.account, self.client)
+        return Opened(self.account, self.credentials, self.project, self.client)
 
     async def hide(self, secret: str) -> None:
         """Mask a secret."""

@@ -118,7 +118,12 @@ def test_a_wait_that_fires_in_two_triggerers_wakes_its_task_once(
 
         # Each turn of its loop hands over what has fired, and ends with a heartbeat, if one is due.
         beats: set[str] = set()
-        waits[0].until(lambda: beats.add(heartbeat()) or len(beats) > 2, "the first triggerer is back")
+
+        def has_gone_on() -> bool:
+            beats.add(heartbeat())
+            return len(beats) > 2
+
+        waits[0].until(has_gone_on, "the first triggerer is back")
 
         for wait in waits:
             wait.check_copied_once()

@@ -10,13 +10,18 @@ import random
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_cbr.api import auth
+from airflow_cbr.api.auth import AkSkCredentials, PasswordCredentials
 from airflow_cbr.exceptions import CbrAuthenticationError, CbrConfigurationError, CbrNotFoundError, CbrPermissionError, CbrThrottledError
 from airflow_cbr.replication import watch
-from airflow_cbr.replication.watch import FIRST_LOOK_AFTER, Opened, Pace, Sight, Waiter, join
+from airflow_cbr.replication.pace import REFUSED_FOR, Login, Pace
+from airflow_cbr.replication.watch import FIRST_LOOK_AFTER, Opened, Sight, Waiter, join
 from tests.support.virtual_time import InlineLooks, NothingLeftError, SlowLooks, ThreadedLooks, VirtualLoop, run
 from tests.support.waits import Service, Vault, registered
 
@@ -414,12 +419,133 @@ def test_a_rotated_key_is_resolved_again() -> None:
         service.control.change_user("backup-bot", password="new-password")
         service.control.end_tokens()
         await asyncio.sleep(100)
-        service.password = "new-password"
+        service.credentials = PasswordCredentials("backup-bot", "new-password", "acme")
         await waiting
         assert service.opened > 1
         assert len(service.closed) >= len(service.clients) - 1
 
     play(scene)
+
+
+BY_PASSWORD = PasswordCredentials("backup-bot", "emulator-password", "acme")
+BY_KEY = AkSkCredentials("EMULATORACCESSKEY001", "emulator-secret-key-for-local-use-only")
+
+
+@pytest.mark.parametrize("credentials", [BY_PASSWORD, BY_KEY], ids=["password", "key"])
+def test_refused_credentials_are_not_tried_for_every_vault(
+    credentials: PasswordCredentials | AkSkCredentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(service: Service) -> None:
+        service.credentials = credentials
+        clock = service.emulator.clock
+        monkeypatch.setattr(auth, "datetime", SimpleNamespace(now=lambda zone: datetime.fromtimestamp(clock.now(), zone)))
+        with ThreadPoolExecutor(4) as threads:
+            monkeypatch.setattr(watch, "_threads", ThreadedLooks(service.loop, threads))
+            waits = [asyncio.create_task(first(service, vault, lambda sight: sight.refused)) for vault in service.vaults]
+            await asyncio.sleep(300)
+            assert service.looks() > 3 * len(service.vaults)
+            service.control.change_user("backup-bot", password="changed", secret_key="changed")
+            service.control.end_tokens()
+            tried = count_of_refusals(service, monkeypatch)
+            sights = await asyncio.gather(*waits)
+        assert {type(sight.error) for sight in sights} == {CbrAuthenticationError}
+        assert 3 <= len(tried) <= 5, "the sixth would lock the user, or the key"
+        user = service.emulator.service.iam.users["backup-bot"]
+        assert (user.password_locked_until, user.keys_locked_until) == (0.0, 0.0)
+        assert service.loop.time() < 300 + 900
+
+    play(scene, [[60]] * 20, progress="null", signature_clock="simulated")
+
+
+def count_of_refusals(service: Service, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the list to which each wrong password and each wrong signature is added from now on."""
+    tried: list[str] = []
+    identity = service.emulator.service.iam
+    for name in ("issue", "_by_signature"):
+        judge = getattr(identity, name)
+
+        def noted(*arguments: Any, judge: Any = judge, name: str = name) -> Any:
+            try:
+                return judge(*arguments)
+            except Exception:
+                tried.append(name)
+                raise
+
+        monkeypatch.setattr(identity, name, noted)
+    return tried
+
+
+def test_changed_credentials_are_tried_at_once() -> None:
+    async def scene(service: Service) -> None:
+        waits = [asyncio.create_task(end(service, vault)) for vault in service.vaults]
+        await asyncio.sleep(300)
+        service.control.change_user("backup-bot", password="changed")
+        service.control.end_tokens()
+        await asyncio.sleep(130)
+        before = service.looks()
+        service.credentials = PasswordCredentials("backup-bot", "changed", "acme")
+        await asyncio.sleep(130)
+        assert service.looks() - before >= len(service.vaults)
+        await asyncio.gather(*waits)
+
+    play(scene, [[60]] * 20, progress="null")
+
+
+def test_a_project_that_refuses_the_credentials_ends_no_wait_in_another() -> None:
+    async def scene(service: Service) -> None:
+        good, bad = service.vaults
+        waiting = asyncio.create_task(end(service, good))
+        await asyncio.sleep(20)
+        service.project = "another"
+        # Tokens are bought for a project; each look at this vault finds its token dead, and so does the one bought for it.
+        service.control.fault("token_revoked", call="ListBackups", vault_id=bad.id, count=None)
+        assert isinstance((await first(service, bad, lambda sight: sight.refused)).error, CbrAuthenticationError)
+        assert not waiting.done()
+        await waiting
+
+    play(scene, [[60], [60]], progress="null")
+
+
+REFUSED = CbrAuthenticationError("no", http_status=401)
+
+
+def test_a_login_that_was_refused_is_tried_by_one_look_after_a_while() -> None:
+    login = Login()
+    login.check(0.0)
+    login.refused(REFUSED, project="p", asked_at=0.0, now=1.0)
+    with pytest.raises(CbrAuthenticationError, match="no"):
+        login.check(1.0 + REFUSED_FOR - 0.1)
+    login.check(1.0 + REFUSED_FOR)
+    with pytest.raises(CbrAuthenticationError, match="no"):
+        login.check(1.0 + REFUSED_FOR)
+    login.accepted(project="p", asked_at=1.0 + REFUSED_FOR)
+    login.check(1.0 + REFUSED_FOR)
+    assert not login.persists("p")
+
+
+def test_a_look_that_began_before_the_refusal_does_not_lift_it() -> None:
+    login = Login()
+    login.refused(REFUSED, project="p", asked_at=0.0, now=1.0)
+    login.accepted(project="p", asked_at=0.5)
+    with pytest.raises(CbrAuthenticationError):
+        login.check(2.0)
+
+
+def test_a_refusal_persists_after_three_attempts_at_two_moments() -> None:
+    login = Login()
+    for _ in range(4):
+        login.refused(REFUSED, project="p", asked_at=0.0, now=1.0)
+    assert not login.persists("p"), "these were on their way together"
+    login.refused(REFUSED, project="p", asked_at=200.0, now=201.0)
+    assert login.persists("p")
+    assert not login.persists("q")
+    login.refused(REFUSED, project="q", asked_at=400.0, now=401.0)
+    assert login.persists("q"), "one more attempt says it for another project"
+    login.accepted(project="q", asked_at=600.0)
+    assert login.persists("p")
+    login.accepted(project="p", asked_at=600.0)
+    login.refused(REFUSED, project="p", asked_at=800.0, now=801.0)
+    assert not login.persists("p"), "it was good in between"
 
 
 def test_derived_tokens_are_hidden_from_the_coroutine_before_anybody_is_told() -> None:

@@ -6,8 +6,10 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_cbr.emulator.world import BACKUPS, SOURCE_VAULT
+from airflow_cbr.exceptions import CbrAuthenticationError
 from airflow_cbr.links.cbr import CbrVaultLink
 from tests.support.task_run import IDS, replicating
 from tests.support.triggerer import Stage
@@ -157,6 +159,31 @@ def test_one_wait_alone_makes_no_more_requests_on_a_worker_than_deferred(
             _, stage = play(scene, patch, deferrable=deferrable)
             looks.append(sum(stage.control.requests().values()))
     assert looks[0] <= looks[1]
+
+
+def test_a_record_that_has_vanished_wakes_the_worker_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, stage = play(a_record_vanishes, monkeypatch, deferrable=True)
+    assert 2 <= stage.deferrals <= 6, "the copy takes an hour, and vanishes in the middle"
+
+
+def test_a_refused_login_is_told_and_not_tried_by_every_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(monkeypatch, {"copy_seconds": 3600.0})
+    run = replicating(deferrable=True, poll_interval=30.0, max_poll_interval=600.0, settle_time=120.0, timeout=86400.0)
+    calls = "KeystoneCreateUserTokenByPassword"
+    before = 0
+
+    def change_the_password() -> None:
+        nonlocal before
+        stage.control.change_user("backup-bot", password="changed")
+        stage.control.end_tokens()
+        before = stage.control.requests()[calls]
+
+    with pytest.raises(AirflowFailException) as caught:
+        stage.play(run, between=change_the_password)
+    assert isinstance(caught.value.__cause__, CbrAuthenticationError)
+    assert caught.value.__cause__.http_status == 401
+    assert "password" in str(caught.value)
+    assert stage.control.requests()[calls] - before == 3, "all of them by the trigger"
 
 
 def test_an_event_without_memory_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
