@@ -1,7 +1,7 @@
 """A server that costs as little as possible: it sends prepared answers, and knows nothing of what it is asked.
 
-Run as ``python -m tests.benchmarks.lean_server ROWS`` it prints its port, serves a list of ROWS backups with their replication records
-and the answer of a replicate call, and ends when its standard input does.
+Run as ``python -m tests.benchmarks.lean_server ROWS`` it prints its port, serves a list of ROWS backups with their replication records,
+in the destination's project their replicas, the two vaults, and the answer of a replicate call. It ends when its standard input does.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 
 PROJECT = "4229d7a45436489f8c3dc2b1d35d4987"
 VAULT = "3b5816b5-f29c-4172-9d9a-76c719a659ce"
+DATE = "Tue, 24 Nov 2026 12:00:00 GMT"
 DESTINATION: dict[str, Any] = {
     "destination_region": "cn-shenzhen-1",
     "destination_project_id": "68589cac08274b82b4e254268a3862d8",
@@ -97,6 +98,33 @@ def backup(number: int) -> dict[str, Any]:
     }
 
 
+def replica(number: int) -> dict[str, Any]:
+    """Return the row of a backup's replica."""
+    source = backup(number)
+    (record,) = source["replication_records"]
+    return source | {
+        "id": record["destination_backup_id"],
+        "image_type": "replication",
+        "checkpoint_id": record["destination_checkpoint_id"],
+        "vault_id": record["destination_vault_id"],
+        "project_id": record["destination_project_id"],
+        "replication_records": None,
+    }
+
+
+def vault(vault_id: str) -> dict[str, Any]:
+    """Return the row of one of the two vaults."""
+    protect_type = "backup" if vault_id == VAULT else "replication"
+    resources = [
+        {"id": f"{number:08x}-3333-4000-8000-000000000000", "name": f"server-{number}", "type": "OS::Nova::Server"} for number in range(20)
+    ]
+    return {
+        "id": vault_id,
+        "resources": resources if vault_id == VAULT else [],
+        "billing": {"protect_type": protect_type, "object_type": "server", "status": "available", "size": 10_000_000, "used": 0},
+    }
+
+
 class _Server(asyncio.Protocol):
     rows = 0
 
@@ -128,15 +156,19 @@ def _replicated() -> bytes:
 
 @cache
 def _page(target: str) -> bytes:
-    query = parse_qs(urlsplit(target).query)
+    url = urlsplit(target)
+    if "/vaults/" in url.path:
+        return _answer({"vault": vault(url.path.rpartition("/")[2])})
+    query = parse_qs(url.query)
     offset, limit = int(query["offset"][0]), int(query["limit"][0])
-    rows = [backup(number) for number in range(offset, min(offset + limit, _Server.rows))]
+    row = backup if PROJECT in url.path else replica
+    rows = [row(number) for number in range(offset, min(offset + limit, _Server.rows))]
     return _answer({"backups": rows, "count": _Server.rows, "offset": offset, "limit": limit})
 
 
 def _answer(content: object) -> bytes:
     body = json.dumps(content).encode()
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Request-Id: 0123\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"HTTP/1.1 200 OK\r\nDate: {DATE}\r\nContent-Type: application/json\r\nX-Request-Id: 0123\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 

@@ -9,7 +9,7 @@ import pytest
 from airflow_cbr.exceptions import CbrNothingToReplicateError, CbrPermissionError
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.levels import Level, Scope
-from tests.support.sides import THERE, Side, copied, judged, record, replica, source, vault
+from tests.support.sides import HERE, THERE, Side, copied, judged, record, replica, source, vault
 
 if TYPE_CHECKING:
     from airflow_cbr.api.models import Backup
@@ -163,14 +163,11 @@ def test_a_backup_that_lacks_the_system_disk_is_skipped_unless_it_was_copied() -
 
 
 def test_a_vault_without_an_eligible_backup_is_an_error_unless_that_is_allowed() -> None:
-    here = Side([source(status="error")], [vault(HERE_VAULT, "server")])
+    here = Side([source(status="error")], [vault(HERE, "server")])
     with pytest.raises(CbrNothingToReplicateError):
         judged(here, Side())
     levels = [Level.RECORD, Level.REPLICA, Level.COVERAGE]
     assert judged(here, Side(), allow_empty=True, levels=levels).verdict == "verified"
-
-
-HERE_VAULT = "a" * 32
 
 
 # --- retention --------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,121 @@
+"""What verifying a large vault costs. ``python -m tests.benchmarks.bench_verification``.
+
+Every level is judged for every backup, and the whole report is written. The other side walks the same two lists with the same client and
+keeps nothing. Client and server are two processes on two processors, and the server sends prepared answers. Contestants take turns in
+every round, and the ratio is the median of the rounds' ratios: other work on the machine hits all alike.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+from airflow_cbr.api.auth import AkSkCredentials
+from airflow_cbr.api.client import CbrClient
+from airflow_cbr.api.endpoints import Endpoints
+from airflow_cbr.api.transport import Transport
+from airflow_cbr.replication.coverage import Destination
+from airflow_cbr.verification.document import write
+from airflow_cbr.verification.levels import Action, Assignment, Level, Scope
+from airflow_cbr.verification.verify import verify
+from tests.benchmarks.bench_client import KEYS, rounds
+from tests.benchmarks.lean_server import DESTINATION, PROJECT, VAULT, serving, use_processor
+from tests.benchmarks.targets import Target, ratio, report, spread
+
+ROWS = 10_000
+ROUNDS = 15
+THERE = Destination(*DESTINATION.values())
+ASSIGNMENT = Assignment(
+    VAULT, THERE, dict.fromkeys(Level, Action.FAIL), scope=Scope.ALL, max_age=100 * 365 * 86400, retention=86400, require_locked=False
+)
+
+
+class Nowhere:
+    """A file that only counts."""
+
+    size = 0
+
+    def write(self, data: bytes) -> None:
+        """Take bytes."""
+        self.size += len(data)
+
+
+class Sides:
+    """A client for each side, and how many requests they have made."""
+
+    def __init__(self, url: str) -> None:
+        self.requests = 0
+        self.here, self.there = (
+            CbrClient(AkSkCredentials(*KEYS), region=region, project_id=project_id, endpoints=Endpoints(cbr=url))
+            for region, project_id in (("cn-north-4", PROJECT), (THERE.region, THERE.project_id))
+        )
+        send = Transport.send
+
+        def counted(transport: Transport, *args: Any, **options: Any) -> Any:
+            self.requests += 1
+            return send(transport, *args, **options)
+
+        Transport.send = counted  # type: ignore[method-assign, assignment]
+
+    def verify(self) -> None:
+        """Verify, and write the report."""
+        found, file = verify(self.here, self.there, ASSIGNMENT), Nowhere()
+        write(found, file, None)
+        assert found.counts["verified"] == ROWS
+        assert found.outcome == "passed"
+        assert file.size > 300 * ROWS
+
+    def walk(self) -> None:
+        """Read and parse the same pages."""
+        read = sum(1 for _ in self.here.list_backups(vault_id=VAULT, show_replication=True))
+        read += sum(1 for _ in self.there.list_backups(vault_id=THERE.vault_id))
+        assert read == 2 * ROWS
+
+
+def peak(work: Callable[[], None]) -> int:
+    """Return the peak of traced memory in bytes."""
+    work()
+    tracemalloc.start()
+    work()
+    highest = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return highest
+
+
+def processor_time(work: Callable[[], None]) -> float:
+    """Return the seconds that this process had a processor."""
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def main() -> None:
+    use_processor(0)
+    # Requests past a proxy would measure the proxy.
+    os.environ["NO_PROXY"] = "127.0.0.1"
+    with serving(ROWS) as url:
+        sides = Sides(url)
+        sides.verify()
+        requests = sides.requests
+        measured = rounds({"verify, with its report": sides.verify, "walk the same lists": sides.walk}, 1, ROUNDS)
+        processor = [(processor_time(sides.verify), processor_time(sides.walk)) for _ in range(ROUNDS)]
+        memory = (peak(sides.verify) - peak(sides.walk)) / ROWS
+    print(f"Verifying {ROWS} backups in both regions, {ROUNDS} rounds, ms (median [range]):")
+    for name, values in measured.items():
+        print(f"  {name:28}{spread(values)}")
+    ours, theirs = measured.values()
+    report(
+        [
+            Target("requests for 10,000 backups in both regions", requests, 30, "requests"),
+            Target("verify / reading and parsing the same pages", ratio(ours, theirs), 1.5),
+            Target("the same, processor time", ratio(*zip(*processor, strict=True)), 1.5),
+            Target("peak memory beyond that of reading, for each backup", memory, 1024, "B"),
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()
