@@ -18,7 +18,13 @@ import pytest
 
 from airflow_cbr.api import auth
 from airflow_cbr.api.auth import AkSkCredentials, PasswordCredentials
-from airflow_cbr.exceptions import CbrAuthenticationError, CbrConfigurationError, CbrNotFoundError, CbrPermissionError, CbrThrottledError
+from airflow_cbr.exceptions import (
+    CbrAuthenticationError,
+    CbrConfigurationError,
+    CbrNotFoundError,
+    CbrPermissionError,
+    CbrThrottledError,
+)
 from airflow_cbr.replication import watch
 from airflow_cbr.replication.pace import REFUSED_FOR, Login, Pace
 from airflow_cbr.replication.watch import FIRST_LOOK_AFTER, Opened, Sight, Waiter, join
@@ -322,6 +328,7 @@ PASSING: list[dict[str, Any]] = [
     {"kind": "slow", "seconds": 59},
     {"kind": "status", "status": 500},
     {"kind": "status", "status": 502},
+    {"kind": "status", "status": 503},
     {"kind": "status", "status": 504},
     {"kind": "throttle", "retry_after": 40},
     {"kind": "throttle", "retry_after": 40, "as_date": True},
@@ -331,8 +338,9 @@ PASSING: list[dict[str, Any]] = [
     {"kind": "html"},
     {"kind": "html", "status": 502},
     {"kind": "code", "code": "1007"},
+    {"kind": "code", "code": "6130"},
+    {"kind": "malformed_url"},
     {"kind": "empty_backups"},
-    {"kind": "rows_inserted", "rows": 2},
     {"kind": "token_expired"},
     {"kind": "token_revoked"},
 ]
@@ -341,14 +349,40 @@ PASSING: list[dict[str, Any]] = [
 @pytest.mark.parametrize("fault", PASSING, ids=lambda fault: "-".join(str(value) for value in fault.values()))
 def test_a_fault_that_passes_ends_no_wait(fault: dict[str, Any]) -> None:
     async def scene(service: Service) -> float:
-        # A token that is refused twice in a row is a refusal for good.
-        count = 1 if "token" in fault["kind"] else 5
+        # What is refused for good is so when it persists: a token that is refused twice in a row is one refusal.
+        count = {"token_expired": 1, "token_revoked": 1, "malformed_url": 2}.get(fault["kind"], 5)
         service.control.fault(call="ListBackups", nth=3, count=count, **fault)
         sight = await first(service, service.vaults[0], lambda sight: sight.are_final or sight.refused)
         assert not sight.refused, sight.error
         return service.loop.time()
 
     assert play(scene) < HOUR + 620
+
+
+@pytest.mark.parametrize("kind", ["rows_inserted", "rows_deleted"])
+def test_page_boundaries_that_move_hide_no_record(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "ROWS_PER_PAGE", 5)
+
+    async def scene(service: Service) -> None:
+        (vault,) = service.vaults
+        for _ in range(20):
+            service.control.add_backup(vault.id)
+        with service.wait(vault) as waiter:
+            service.control.fault(kind, call="ListBackups", vault_id=vault.id, rows=1, nth=2, count=20)
+            while not (sight := await waiter.next()).are_final:
+                assert sight.error is None
+                assert sight.unlisted == {}
+
+    play(scene, [[60] * 20])
+
+
+def test_a_copy_that_stays_queued_is_waited_for() -> None:
+    async def scene(service: Service) -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(end(service, service.vaults[0]), 6 * HOUR)
+
+    # One copy runs at a time, and the first one takes all day.
+    play(scene, [[24 * 60, 60]], copies_at_once=1)
 
 
 @pytest.mark.parametrize("fault", [{"kind": "reset"}, {"kind": "status", "status": 503}, {"kind": "throttle"}])
@@ -375,6 +409,10 @@ def lose_the_password(service: Service) -> None:
     service.control.end_tokens()
 
 
+def lose_the_url(service: Service) -> None:
+    service.control.fault("malformed_url", call="ListBackups", count=None)
+
+
 def lose_the_vault(service: Service) -> None:
     service.control.fault("code", call="ListBackups", code="6105", when="before", count=None)
 
@@ -384,7 +422,7 @@ def get_everything_back(service: Service) -> None:
     service.control.change_user("backup-bot", denied_calls=[], password="emulator-password")
 
 
-@pytest.mark.parametrize("lose", [lose_the_permission, lose_the_password, lose_the_vault])
+@pytest.mark.parametrize("lose", [lose_the_permission, lose_the_password, lose_the_url, lose_the_vault])
 def test_an_error_that_persists_is_told_as_refused(lose: Callable[[Service], None]) -> None:
     async def scene(service: Service) -> tuple[Sight, float]:
         service.loop.call_later(1000, lose, service)
@@ -393,7 +431,8 @@ def test_an_error_that_persists_is_told_as_refused(lose: Callable[[Service], Non
 
     sight, when = play(scene)
     assert sight.refused
-    assert isinstance(sight.error, CbrPermissionError | CbrAuthenticationError | CbrNotFoundError)
+    kinds = {lose_the_permission: CbrPermissionError, lose_the_password: CbrAuthenticationError}
+    assert isinstance(sight.error, kinds.get(lose, CbrNotFoundError))
     assert 1000 + 30 < when < HOUR
 
 

@@ -226,6 +226,23 @@ def test_a_record_that_has_vanished_is_followed_in_the_operation_log_and_wakes_t
     assert 2 <= stage.deferrals <= 8
 
 
+def test_a_refused_login_is_told_by_the_trigger_and_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(monkeypatch)
+    copies_end_well(stage)
+    run = sensing(started(stage), "deferrable")
+    before: list[int] = []
+
+    def change_the_password() -> None:
+        stage.control.change_user("backup-bot", password="changed")
+        stage.control.end_tokens()
+        before.append(stage.control.requests()["KeystoneCreateUserTokenByPassword"])
+
+    kind, text = outcome_of(stage, run, between=change_the_password)
+    assert kind == "AirflowFailException"
+    assert "password" in text
+    assert stage.control.requests()["KeystoneCreateUserTokenByPassword"] - before[0] == 3
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_the_timeout_counts_from_the_first_attempt_after_the_last_clear(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = Stage(monkeypatch)

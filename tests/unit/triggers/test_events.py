@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from airflow_cbr.exceptions import CbrProtocolError
+from airflow_cbr.exceptions import CbrAuthenticationError, CbrPermissionError, CbrProtocolError
 from airflow_cbr.replication.memory import Memory
-from airflow_cbr.triggers.events import Wake, backups_of, deadline_of, memory_of, wake_of
+from airflow_cbr.triggers.events import Wake, backups_of, deadline_of, memory_of, refusal_in, refusal_of, wake_of
 
 GOOD: dict[str, Any] = {
     "wake": "final",
@@ -63,3 +63,13 @@ def test_such_an_error_is_worth_a_retry() -> None:
     with pytest.raises(CbrProtocolError) as caught:
         wake_of(None)
     assert not caught.value.permanent
+
+
+def test_a_refusal_of_the_credentials_is_handed_on_and_no_other() -> None:
+    error = CbrAuthenticationError("Wrong.", advice="Mend it.", error_code="APIG.0301", request_id="r-1", http_status=401)
+    handed_on = refusal_of(GOOD | {"wake": "refused", "refusal": refusal_in(error)})
+    assert type(handed_on) is CbrAuthenticationError
+    assert str(handed_on) == str(error)
+    assert refusal_in(CbrPermissionError("No.")) is None
+    assert refusal_of(GOOD | {"wake": "refused", "refusal": None}) is None
+    assert refusal_of(GOOD | {"wake": "final", "refusal": refusal_in(error)}) is None
