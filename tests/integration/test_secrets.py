@@ -18,7 +18,17 @@ from airflow_cbr.emulator.world import BACKUPS
 from airflow_cbr.exceptions import CbrError
 from airflow_cbr.hooks import cbr as hook_module
 from airflow_cbr.hooks.cbr import CbrHook
-from tests.support.task_run import PASSWORD, SECRET_KEY, TaskRun, replicating, set_connection, set_password_connection, verifying, waiting
+from tests.support.task_run import (
+    PASSWORD,
+    SECRET_KEY,
+    TaskRun,
+    checkpointing,
+    replicating,
+    set_connection,
+    set_password_connection,
+    verifying,
+    waiting,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -153,6 +163,8 @@ def test_in_success(emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch, w
     record_ids = replicate.xcoms["return_value"]
     assert watch.run(waiting(record_ids)) is None
     assert watch.run(verifying(record_ids)) is None
+    emulator.control.switch(checkpoint_seconds=0.2)
+    assert watch.run(checkpointing()) is None
     watch.hook(lambda hook: hook.test_connection())
     watch.hook(lambda hook: list(hook.list_backups(show_replication=True)))
     watch.check(derived=1 if way == "password" else 2)
@@ -164,6 +176,8 @@ def test_in_success(emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch, w
 def test_in_a_deferral(emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch, watch: Watch, way: str) -> None:
     connect(emulator, monkeypatch, way)
     emulator.control.switch(copy_seconds=3600)
+    assert isinstance(watch.run(checkpointing(deferrable=True)), TaskDeferred)
+    emulator.control.advance(60)
     replicate = replicating(deferrable=True)
     assert isinstance(watch.run(replicate), TaskDeferred)
     assert isinstance(watch.run(waiting(replicate.xcoms["return_value"], deferrable=True)), TaskDeferred)
@@ -174,7 +188,7 @@ def test_in_a_deferral(emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch
 def test_in_a_refused_login(emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch, watch: Watch, way: str) -> None:
     connect(emulator, monkeypatch, way, wrong=True)
     record = "a1b2c3d4-0000-4000-8000-000000000001"
-    for run in (replicating(), waiting([record]), verifying([record])):
+    for run in (replicating(), waiting([record]), verifying([record]), checkpointing()):
         assert "HTTP 401" in str(watch.run(run))
     watch.hook(lambda hook: hook.test_connection())
     watch.hook(lambda hook: hook.show_backup(BACKUPS[0]))
