@@ -244,15 +244,15 @@ def test_an_attempt_that_finds_its_copies_running_follows_them_whatever_stands_i
 
 
 def test_a_leg_after_a_deferral_does_not_look_again(emulator: EmulatorServer) -> None:
-    emulator.control.switch(copy_seconds=3600)
-    run = replicating(preflight=True, deferrable=True)
+    tonight = emulator.control.add_backup(SOURCE_VAULT, status="protecting")
+    run = replicating(preflight=True, deferrable=True, wait_for_completion=False)
     with pytest.raises(TaskDeferred) as deferred:
         run.attempt()
+    assert nothing_sent(emulator)
     looked = emulator.control.requests()["ShowVault"]
-    emulator.control.change_vault(DESTINATION_VAULT, size=1)
-    emulator.control.advance(4000)
+    emulator.control.change_backup(tonight["id"], status="available")
     memory = deferred.value.trigger.serialize()[1]["memory"]
-    assert len(run.task.execute_complete(run.context(), {"wake": "final", "memory": memory})) == 3
+    assert len(run.task.execute_complete(run.context(), {"wake": "resume", "memory": memory})) == 4
     assert emulator.control.requests()["ShowVault"] == looked
 
 

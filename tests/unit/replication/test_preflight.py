@@ -212,7 +212,11 @@ def test_a_source_vault_that_does_not_exist() -> None:
 
 def test_a_region_that_is_no_destination() -> None:
     world = default_world()
-    world.regions = [RegionPart(id="cn-north-4", replicates_to=["cn-east-3"]), RegionPart(id="cn-shenzhen-1"), RegionPart(id="cn-east-3")]
+    world.regions = [
+        RegionPart(id="cn-north-4", replicates_to=["cn-east-3"]),
+        RegionPart(id="cn-shenzhen-1"),
+        RegionPart(id="cn-east-3", replicates_to=["cn-shenzhen-1"]),
+    ]
     stage = Stage(world)
     finding = only(stage.check())
     assert finding.check is Check.CAPABILITIES
