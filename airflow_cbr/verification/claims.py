@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -74,7 +75,7 @@ class BackupRow(msgspec.Struct, gc=False):
         return self.verdict is Verdict.VERIFIED
 
     def is_older_than(self, other: BackupRow) -> bool:
-        """Return whether the other backup was made later; one whose time is not said is the oldest of all."""
+        """Return whether the other backup was made later, as far as both times are said; one that says none counts as older."""
         return other.created is not None and (self.created is None or self.created < other.created)
 
     def settle(self, verdict: Verdict, reason: str, *faults: Fault) -> None:
@@ -93,12 +94,29 @@ class Claims:
     :param rows: the backups, in the order of the listing.
     :param unlisted: ids of the records in question that no backup lists.
     :param newest: the newest eligible backup by resource.
+    :param undated: the other eligible backups by resource whose time is not said: each may be the newest.
     """
 
-    def __init__(self, rows: list[BackupRow], unlisted: list[str], newest: dict[str, BackupRow]) -> None:
+    def __init__(
+        self, rows: list[BackupRow], unlisted: list[str], newest: dict[str, BackupRow], undated: dict[str, list[BackupRow]]
+    ) -> None:
         self.rows = rows
         self.unlisted = unlisted
         self.newest = newest
+        self.undated = undated
+
+    def perhaps_newest(self, resource_id: str) -> list[BackupRow]:
+        """Return the newest eligible backup of a resource, with all that may be newer; none of one that has no eligible backup.
+
+        :param resource_id: the resource.
+        """
+        newest = self.newest.get(resource_id)
+        return [] if newest is None else [newest, *(row for row in self.undated.get(resource_id, ()) if row is not newest)]
+
+    @property
+    def all_perhaps_newest(self) -> Iterator[BackupRow]:
+        """Return the same of all resources."""
+        return chain(self.newest.values(), *self.undated.values())
 
     @property
     def judged(self) -> Iterator[BackupRow]:
@@ -116,6 +134,7 @@ def read_claims(backups: Iterable[Backup], assignment: Assignment) -> Claims:
     reader = _Reader(assignment)
     rows: list[BackupRow] = []
     newest: dict[str, BackupRow] = {}
+    undated: dict[str, list[BackupRow]] = {}
     found: set[str] = set()
     for backup in backups:
         if wanted and (mine := [record for record in backup.replication_records or () if record.id in wanted]):
@@ -129,10 +148,13 @@ def read_claims(backups: Iterable[Backup], assignment: Assignment) -> Claims:
             known = newest.get(key)
             if known is None or not row.is_older_than(known):
                 newest[key] = row
+            if row.created is None:
+                undated.setdefault(key, []).append(row)
+    claims = Claims(rows, [record_id for record_id in assignment.record_ids if record_id not in found], newest, undated)
     if assignment.scope is Scope.NEWEST:
-        for row in newest.values():
+        for row in claims.all_perhaps_newest:
             row.is_judged = True
-    return Claims(rows, [record_id for record_id in assignment.record_ids if record_id not in found], newest)
+    return claims
 
 
 class _Reader:

@@ -200,12 +200,8 @@ class Report:
         """Return how many backups have each verdict, and how many each level caught."""
         verdicts, caught = Counter[str](), Counter[Level]()
         verified, judges_replicas = Verdict.VERIFIED, self._judges_replicas
-        others = []
-        for row in self.claims.judged:
-            if row.verdict is verified and judges_replicas:
-                verdicts[_VERIFIED] += 1
-            else:
-                others.append(row)
+        others = [row for row in self.claims.judged if row.verdict is not verified or not judges_replicas]
+        verdicts[_VERIFIED] = sum(1 for _ in self.claims.judged) - len(others)
         for entry in chain(self._unlisted, map(self._entry, others)):
             verdicts[entry.verdict] += 1
             if entry.level is not None:
@@ -265,7 +261,7 @@ class Report:
             return []
         rows = self.claims.judged
         if not self.assignment.levels.keys().isdisjoint({Level.COVERAGE, Level.RPO}):
-            rows = chain(rows, (row for row in self.claims.newest.values() if not row.is_judged))
+            rows = chain(rows, (row for row in self.claims.all_perhaps_newest if not row.is_judged))
         return [row for row in rows if row.faults and MAY_SETTLE.issuperset(row.faults) and self._may_still_appear(row)]
 
     def _may_still_appear(self, row: BackupRow) -> bool:

@@ -47,14 +47,16 @@ def coverage(vault: Vault | CbrError, claims: Claims, verified: dict[str, Backup
         yield _of_vault(vault, Fault.BOUND_RESOURCES_UNKNOWN, bound)
         return
     for resource in bound:
-        newest, last = claims.newest.get(resource.id or ""), verified.get(resource.id or "")
-        if newest is None and last is None:
+        newest, last = claims.perhaps_newest(resource.id or ""), verified.get(resource.id or "")
+        uncovered = next((row for row in newest if not row.is_verified), None)
+        if not newest and last is None:
             yield _of_resource(resource, Fault.RESOURCE_UNCOVERED, "the source vault holds no eligible backup of it")
-        elif last is None:
-            reason = f"no backup of it has a verified replica; its newest is {_told(newest)}"
+        elif uncovered is not None and last is None:
+            reason = f"no backup of it has a verified replica; its newest is {uncovered.subject}: {uncovered.reason}"
             yield _of_resource(resource, Fault.RESOURCE_UNCOVERED, reason)
-        elif newest is not None and not newest.is_verified:
-            reason = f"its newest eligible backup has no verified replica: {_told(newest)}; the newest that has one is {last.subject}"
+        elif uncovered is not None and last is not None:
+            which = "its newest eligible backup" if uncovered.created is not None else "a backup that does not say when it was made"
+            reason = f"{which} has no verified replica: {uncovered.subject}: {uncovered.reason}; the newest that has one is {last.subject}"
             yield _of_resource(resource, Fault.NEWEST_UNCOVERED, reason)
 
 
@@ -89,10 +91,6 @@ def _bound(vault: Vault | CbrError) -> list[VaultResource] | str:
     if vault.resources is None:
         return "its row does not say what is bound to it"
     return vault.resources
-
-
-def _told(row: BackupRow | None) -> str:
-    return "unknown" if row is None else f"{row.subject}: {row.reason}"
 
 
 def _of_vault(vault: Vault | CbrError, fault: Fault, reason: str) -> Finding:

