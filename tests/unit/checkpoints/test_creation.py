@@ -559,3 +559,16 @@ def test_a_name_that_the_service_would_not_take_is_refused(prefix: Any) -> None:
     with pytest.raises(CbrParameterError, match="checkpoint_name"):
         check_prefix(prefix)
     assert check_prefix("夜间_backup-1" + "x" * 36)
+
+
+def test_a_second_checkpoint_after_a_failed_one_is_as_safe_as_the_first() -> None:
+    night = CheckpointNight()
+    night.control.switch(careless=True, checkpoint_delay=60, operation_log_delay=60)
+    night.control.fault("backup_fails")
+    with pytest.raises(CbrCheckpointFailedError):
+        night.attempt()
+    killed(night, CheckpointStep.CREATE, "after")
+    assert len(night.made) == 2
+    assert (CheckpointStep.LOOK_AT_LOG, "before") not in night.steps, "what became of the first call is known"
+    assert night.attempt().checkpoint_id == night.made[1]
+    assert len(night.made) == 2
