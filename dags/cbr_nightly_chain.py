@@ -42,10 +42,6 @@ with DAG(
         "retry_exponential_backoff": True,
         "max_retry_delay": timedelta(minutes=30),
         "cbr_conn_id": "huaweicloud_cbr_default",
-        "vault_id": "{{ params.vault_id }}",
-        "destination_region": "{{ params.destination_region }}",
-        "destination_project_id": "{{ params.destination_project_id }}",
-        "destination_vault_id": "{{ params.destination_vault_id }}",
     },
     # Change these for your vaults; one run may be given others in the form of "Trigger Dag".
     params={
@@ -59,11 +55,16 @@ with DAG(
     preflight = CbrPreflightOperator(
         task_id="preflight",
         doc_md="Reads only. Red with everything that would be refused, and the GB that would move.",
+        vault_id="{{ params.vault_id }}",
+        destination_region="{{ params.destination_region }}",
+        destination_project_id="{{ params.destination_project_id }}",
+        destination_vault_id="{{ params.destination_vault_id }}",
     )
 
     checkpoint = CbrCreateCheckpointOperator(
         task_id="checkpoint",
         doc_md="One backup of each resource. `return_value`: the checkpoint's id.",
+        vault_id="{{ params.vault_id }}",
         deferrable=True,
         timeout=6 * 3600,
     )
@@ -71,6 +72,10 @@ with DAG(
     replicate = CbrReplicateCheckpointOperator(
         task_id="replicate",
         doc_md="One replicate call for the vault, then wait. `return_value`: the replication record ids of this run.",
+        vault_id="{{ params.vault_id }}",
+        destination_region="{{ params.destination_region }}",
+        destination_project_id="{{ params.destination_project_id }}",
+        destination_vault_id="{{ params.destination_vault_id }}",
         deferrable=True,
         timeout=16 * 3600,
     )
@@ -78,6 +83,10 @@ with DAG(
     verify = CbrVerifyReplicationOperator(
         task_id="verify",
         doc_md="Both sides. Red when a copy is missing; the room for the next night is a warning.",
+        vault_id="{{ params.vault_id }}",
+        destination_region="{{ params.destination_region }}",
+        destination_project_id="{{ params.destination_project_id }}",
+        destination_vault_id="{{ params.destination_vault_id }}",
         replication_record_ids=replicate.output,
         levels={"record": "fail", "replica": "fail", "coverage": "fail", "rpo": "fail", "vault": "warn"},
         # Tonight's backup may be a day old before the next night's is copied.

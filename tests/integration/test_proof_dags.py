@@ -30,13 +30,11 @@ def chain(monkeypatch: pytest.MonkeyPatch) -> DAG:
     monkeypatch.setattr(watch, "_SPREAD", 0.1)
     monkeypatch.setattr(watch, "SHORTEST_GAP", 0.1)
     dag: DAG = load(DAGS / "cbr_nightly_chain.py").dag
-    for task_id in ("checkpoint", "replicate", "verify"):
-        dag.get_task(task_id).poll_interval = 0.2
-    for task_id in ("checkpoint", "replicate"):
-        task: Any = dag.get_task(task_id)
-        task.max_poll_interval, task.settle_time = 0.4, 1.0
     for task in dag.tasks:
         task.retries, task.retry_delay = 0, timedelta(0)
+        for name, seconds in {"poll_interval": 0.2, "max_poll_interval": 0.4, "settle_time": 1.0}.items():
+            if hasattr(task, name):
+                setattr(task, name, seconds)
     return dag
 
 
