@@ -191,9 +191,8 @@ def test_where_backups_may_not_be_listed_there_is_no_verdict(user: str, nights: 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch, stop_soon: Callable[[EmulatorServer], None]) -> Iterator[TwoNights]:
     """Serve the two nights to operators, whose connections are those of the two users."""
-    world = two_nights_world()
-    server = EmulatorServer(world, Clock(speed=0)).__enter__()
-    here, there = world.users[:2]
+    server = EmulatorServer(clock=Clock(speed=0)).__enter__()
+    here, there = two_nights_world().users[:2]
     set_connection(monkeypatch, server.url, login=here.access_key, password=here.secret_key)
     set_connection(monkeypatch, server.url, conn_id="there", login=there.access_key, password=there.secret_key, region="cn-shenzhen-1")
     with TwoNights(server) as two:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import ExitStack
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from airflow_cbr.api import auth
@@ -58,19 +59,25 @@ def two_nights_world() -> World:
     return world
 
 
+@cache
+def _adapter() -> InProcessAdapter:
+    """Return the emulator in this process. Each case puts a new world into it, which is quicker than a new emulator."""
+    return InProcessAdapter(Emulator(two_nights_world(), Clock(speed=0)))
+
+
 class TwoNights:
     """The world, and the clients of both sides.
 
-    :param server: a served emulator of :func:`two_nights_world` whose clock stands. Default: one in this process.
+    :param server: a served emulator whose clock stands; it gets this world. Default: one in this process.
     """
 
     def __init__(self, server: EmulatorServer | None = None) -> None:
         # Tokens are cached in the process; those of another service are worth nothing here.
         auth._TOKENS.clear()
-        self._adapter = None if server else InProcessAdapter(Emulator(two_nights_world(), Clock(speed=0)))
         self._url = server.url if server else IN_PROCESS_URL
         self._open = ExitStack()
-        self.control = server.control if server else self._adapter.control()  # type: ignore[union-attr]
+        self.control = server.control if server else _adapter().control()
+        self.control.world(two_nights_world())
         self.here = self.client(HERE, "emulator-password", "cn-north-4", SOURCE_PROJECT)
         self.there = self.client(THERE, "another password", "cn-shenzhen-1", DESTINATION_PROJECT)
         self.resources = [{"id": one.id, "name": one.name} for one in two_nights_world().vaults[0].resources]
@@ -93,8 +100,8 @@ class TwoNights:
         """Return a client of one side."""
         endpoints = Endpoints(cbr=self._url, iam=self._url)
         client = CbrClient(PasswordCredentials(user, password, "acme"), region=region, project_id=project_id, endpoints=endpoints)
-        if self._adapter is not None:
-            client._transport._session.mount(IN_PROCESS_URL, self._adapter)
+        if self._url == IN_PROCESS_URL:
+            client._transport._session.mount(IN_PROCESS_URL, _adapter())
         self._open.callback(client.close)
         return client
 
