@@ -84,8 +84,9 @@ class CbrError(Exception):
         if permanent is not None:
             self.permanent = permanent
 
-    def __str__(self) -> str:
-        """Return message, code, status, request id and advice as one line of text."""
+    @property
+    def what_happened(self) -> str:
+        """Return message, code, status and request id as one line of text; for those who give an advice of their own."""
         facts = [
             fact
             for fact in (
@@ -96,11 +97,11 @@ class CbrError(Exception):
             if fact
         ]
         text = self.message.rstrip()
-        if facts:
-            text = f"{text} [{', '.join(facts)}]"
-        if self.advice:
-            text = f"{text} What to do: {self.advice}"
-        return text
+        return f"{text} [{', '.join(facts)}]" if facts else text
+
+    def __str__(self) -> str:
+        """Return what happened and the advice as one line of text."""
+        return f"{self.what_happened} What to do: {self.advice}" if self.advice else self.what_happened
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by attributes: Airflow and multiprocessing hand exceptions from process to process."""

@@ -133,7 +133,7 @@ _ADVICE: Final = {
     Fault.CHECKPOINT_UNSETTLED: "Verify again a little later, or raise settle_timeout.",
     Fault.BOUND_RESOURCES_UNKNOWN: "Grant cbr:vaults:get in the source project, and check vault_id.",
     Fault.RESOURCE_UNCOVERED: "See whether the resource is backed up at all, then run the replicate task.",
-    Fault.NEWEST_UNCOVERED: "Run the replicate task; until then only the older copy could be restored.",
+    Fault.NEWEST_UNCOVERED: "See what is wrong with that backup's copy, and mend it; until then only the older copy could be restored.",
     Fault.TOO_OLD: "See when the resource was backed up last, and whether the replicate task ran since.",
     Fault.AGE_UNKNOWN: "See whether the resource is backed up and replicated at all.",
     Fault.VAULT_UNREADABLE: "Check destination_vault_id, and grant cbr:vaults:get in the destination project.",

@@ -64,13 +64,16 @@ def _claimed_replicas(rows: Iterable[BackupRow]) -> dict[str, BackupRow]:
 def _look_further(unlisted: list[BackupRow], client: CbrClient, vault_id: str, check: ReplicaCheck) -> None:
     """Look for replicas that the vault does not list in the rest of the project."""
     if len(unlisted) <= _SINGLE_LOOKS:
-        for row in unlisted:
-            if row.replica_id is not None and (replica := _show(client, row.replica_id)) is not None:
-                check.judge(row, replica)
-        return
+        try:
+            for row in unlisted:
+                if row.replica_id is not None and (replica := _show(client, row.replica_id)) is not None:
+                    check.judge(row, replica)
+            return
+        except CbrPermissionError:
+            pass  # Who may not show a backup may list them all the same.
     if not _has_other_vaults(client, vault_id):
         return
-    wanted = {row.replica_id: row for row in unlisted}
+    wanted = {row.replica_id: row for row in unlisted if row.verdict is None}
     for replica in client.list_backups():
         found = wanted.pop(replica.id, None)
         if found is not None:

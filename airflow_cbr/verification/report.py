@@ -133,7 +133,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
 
 def _line(verdict: str, subject: str, reason: str, level: Level | None, faults: tuple[Fault, ...]) -> str:
     text = f"{verdict.upper()} {subject}: {reason}"
-    return text if level is None else f"{text} [{level}] What to do: {advice_on(faults)}"
+    return text if level is None else f"{text} [{level}: {', '.join(faults)}] What to do: {advice_on(faults)}"
 
 
 class Report:
@@ -307,7 +307,7 @@ class Report:
         return [*lines, f"and {rest} more: see the report"] if rest > 0 else lines
 
 
-_ADVICE: Final = "Run the replicate task again for what is missing or failed; look at the destination vault for what does not match."
+_ADVICE: Final = "Do what each line says; the page on verification has the longer version, fault by fault."
 
 
 def _severity(action: Action) -> int:

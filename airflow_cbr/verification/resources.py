@@ -87,7 +87,7 @@ def ages(vault: Vault | CbrError, verified: dict[str, BackupRow], *, max_age: fl
 
 def _bound(vault: Vault | CbrError) -> list[VaultResource] | str:
     if isinstance(vault, Exception):
-        return f"what is bound to it cannot be told: {vault}"
+        return f"what is bound to it cannot be told: {vault.what_happened}"
     if vault.resources is None:
         return "its row does not say what is bound to it"
     return vault.resources

@@ -46,7 +46,7 @@ def destination_vault(
         return Finding(About.VAULT, vault_id, "destination vault", (fault,), reason)
 
     if isinstance(vault, Exception):
-        yield found(Fault.VAULT_UNREADABLE, f"it cannot be looked at: {vault}")
+        yield found(Fault.VAULT_UNREADABLE, f"it cannot be looked at: {vault.what_happened}")
         return
     billing = vault.billing
     if billing is None:
@@ -57,7 +57,7 @@ def destination_vault(
     if billing.status != "available":
         yield found(Fault.VAULT_STATUS, f"its status is {billing.status}, not available")
     if isinstance(source, Exception):
-        yield found(Fault.VAULT_OBJECT_TYPE, f"the source vault, whose kind it must share, cannot be looked at: {source}")
+        yield found(Fault.VAULT_OBJECT_TYPE, f"the source vault, whose kind it must share, cannot be looked at: {source.what_happened}")
     elif (kind := source.billing and source.billing.object_type) is None or billing.object_type != kind:
         yield found(Fault.VAULT_OBJECT_TYPE, f"it is for the kind {billing.object_type}, the source vault for {kind}")
     room, gb = room_of(vault), next_night_gb(claims)

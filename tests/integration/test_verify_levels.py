@@ -70,7 +70,7 @@ def fails(stage: Stage, level: str, *faults: str, record_ids: Any = None, **chan
     assert (document["verdict"], document["outcome"]) == ("failed", "failed")
     for one in found:
         (problem,) = [line for line in caught.value.problems if one["reason"] in line]
-        assert f"[{level}]" in problem
+        assert f"[{level}: {', '.join(one['faults'])}]" in problem
         assert one["advice"] in problem
         assert problem in run.log
     return found
@@ -229,6 +229,14 @@ def test_a_destination_vault_that_may_not_be_looked_at_is_a_finding(stage: Stage
     stage.control.fault("status", call="ShowVault", status=403, when="before", count=None)
     found = fails(stage, "vault", "vault_unreadable", record_ids=record_ids, require_locked=True)
     assert "HTTP 403" in found[0]["reason"]
+    assert "What to do" not in found[0]["reason"], "the finding has an advice of its own"
+
+
+def test_one_who_may_list_but_not_show_the_replicas_is_answered_by_the_list(stage: Stage) -> None:
+    record_ids = replicate(stage)
+    stage.control.remove_backup(replica_of(stage, BACKUPS[0]))
+    stage.control.fault("status", call="ShowBackup", status=403, when="before", count=None)
+    fails(stage, "replica", "replica_missing", record_ids=record_ids)
 
 
 # --- replica ------------------------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from airflow_cbr.api.auth import AkSkCredentials, PasswordCredentials
 from airflow_cbr.exceptions import (
     CbrAuthenticationError,
     CbrConfigurationError,
+    CbrError,
     CbrNotFoundError,
     CbrPermissionError,
     CbrThrottledError,
@@ -431,7 +432,10 @@ def test_an_error_that_persists_is_told_as_refused(lose: Callable[[Service], Non
 
     sight, when = play(scene)
     assert sight.refused
-    kinds = {lose_the_permission: CbrPermissionError, lose_the_password: CbrAuthenticationError}
+    kinds: dict[Callable[[Service], None], type[CbrError]] = {
+        lose_the_permission: CbrPermissionError,
+        lose_the_password: CbrAuthenticationError,
+    }
     assert isinstance(sight.error, kinds.get(lose, CbrNotFoundError))
     assert 1000 + 30 < when < HOUR
 
