@@ -132,6 +132,7 @@ def read_claims(backups: Iterable[Backup], assignment: Assignment) -> Claims:
     """
     wanted = set(assignment.record_ids)
     reader = _Reader(assignment)
+    row_by_standing = reader.row_by_standing
     rows: list[BackupRow] = []
     newest: dict[str, BackupRow] = {}
     undated: dict[str, list[BackupRow]] = {}
@@ -141,14 +142,14 @@ def read_claims(backups: Iterable[Backup], assignment: Assignment) -> Claims:
             found.update(record.id for record in mine)
             row = reader.row_by_records(backup, mine)
         else:
-            row = reader.row_by_standing(backup)
+            row = row_by_standing(backup)
         rows.append(row)
         if row.is_eligible:
-            key = row.resource_id or row.id
+            key, created = row.resource_id or row.id, row.created
             known = newest.get(key)
-            if known is None or not row.is_older_than(known):
+            if known is None or known.created is None or (created is not None and created >= known.created):
                 newest[key] = row
-            if row.created is None:
+            if created is None:
                 undated.setdefault(key, []).append(row)
     claims = Claims(rows, [record_id for record_id in assignment.record_ids if record_id not in found], newest, undated)
     if assignment.scope is Scope.NEWEST:

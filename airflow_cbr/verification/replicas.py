@@ -35,10 +35,11 @@ def ask_destination(claims: Claims, client: CbrClient, *, vault_id: str, retenti
     check = ReplicaCheck(vault_id, retention)
     claimed = _claimed_replicas(claims.rows)
     rests = _Rests()
+    judge, claim_on = check.judge, claimed.get
     for replica in client.list_backups(vault_id=vault_id):
-        row = claimed.get(replica.id)
+        row = claim_on(replica.id)
         if row is not None and row.verdict is None:
-            check.judge(row, replica)
+            judge(row, replica)
         if replica.status != "available":
             rests.add(replica, row)
     _look_further([row for row in claimed.values() if row.verdict is None and row.is_judged], client, vault_id, check)
