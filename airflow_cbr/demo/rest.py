@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final
 
 import requests
@@ -13,6 +14,9 @@ __all__ = ["AirflowApi"]
 # Connect and read, in seconds. A busy machine with two cores takes its time; whoever must not wait for ever has a limit of its own.
 TIMEOUT: Final = (5.0, 90.0)
 HEALTH_TIMEOUT: Final = (3.0, 20.0)
+# SQLite turns a reader away that wants to write while another process does, whatever the timeout; nothing was changed then.
+BUSY_LIMIT: Final = 10
+BUSY_PAUSE: Final = 0.5
 COMPONENTS: Final = frozenset({"metadatabase", "scheduler", "dag_processor", "triggerer"})
 
 
@@ -53,6 +57,11 @@ class AirflowApi:
             token.raise_for_status()
             self._session.headers["Authorization"] = f"Bearer {token.json()['access_token']}"
         answer = self._session.request(method, f"{self.url}/api/v2/{path}", timeout=TIMEOUT, **options)
+        for _ in range(BUSY_LIMIT):
+            if not _found_database_busy(answer):
+                break
+            time.sleep(BUSY_PAUSE)
+            answer = self._session.request(method, f"{self.url}/api/v2/{path}", timeout=TIMEOUT, **options)
         if absent_ok and answer.status_code == requests.codes.not_found:
             return None
         if not answer.ok:
@@ -79,3 +88,7 @@ class AirflowApi:
         :param fields: ``login``, ``password``, ``extra`` (a string of JSON), ...
         """
         self.request("POST", "connections", json={"connection_id": conn_id, "conn_type": conn_type, **fields})
+
+
+def _found_database_busy(answer: requests.Response) -> bool:
+    return answer.status_code == requests.codes.server_error and '"reason":"Database error"' in answer.text
