@@ -165,6 +165,7 @@ class _Reader:
         self._names_skipped = assignment.scope is not Scope.RECORDS
         self._no_record: Final = f"it has no replication record to {assignment.destination}"
         self._resources: dict[str, str] = {}
+        self._right: tuple[str | None, ...] | None = None
         self._checkpoint: str | None = None
 
     def row_by_records(self, backup: Backup, wanted: Sequence[ReplicationRecord]) -> BackupRow:
@@ -198,13 +199,32 @@ class _Reader:
             and (record := records[0]).status == "success"
             and record.destination_backup_id
             and record.source_backup_id == backup.id
-            and self._destination.holds(record)
-            and reason_not_eligible(backup) is None
+            and self._is_eligible_copy(backup, record)
         ):
             return self._row(backup, record.id, record.destination_backup_id, record.created_at)
         row = self._row(backup)
         self._claim_by_standing(row, backup)
         return row
+
+    def _is_eligible_copy(self, backup: Backup, record: ReplicationRecord) -> bool:
+        """Return whether an eligible backup was copied to the destination."""
+        decisive = (
+            record.destination_vault_id,
+            record.destination_project_id,
+            record.destination_region,
+            backup.status,
+            backup.image_type,
+            backup.provider_id,
+            backup.resource_type,
+        )
+        # The rows of a long list are alike; what was right for the one before is right for the next.
+        if decisive == self._right:
+            return True
+        if not self._destination.holds(record) or reason_not_eligible(backup) is not None:
+            return False
+        if record.destination_vault_id:
+            self._right = decisive
+        return True
 
     def _row(self, backup: Backup, record_id: str | None = None, replica_id: str | None = None, begun_at: str | None = None) -> BackupRow:
         # The rows of a checkpoint stand next to each other; one text for all of them is enough, as it is for a resource.

@@ -10,7 +10,7 @@ from airflow_cbr.verification.claims import BackupRow, Claims, Verdict
 from airflow_cbr.verification.faults import MAY_SETTLE, Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.api.models import Backup
@@ -50,11 +50,12 @@ def ask_destination(claims: Claims, client: CbrClient, *, vault_id: str, retenti
     _judge_checkpoints(claims, rests)
 
 
-def _claimed_replicas(rows: Iterable[BackupRow]) -> dict[str, BackupRow]:
-    claimed: dict[str, BackupRow] = {}
-    for row in rows:
-        if row.verdict is None and row.replica_id is not None:
-            other = claimed.setdefault(row.replica_id, row)
+def _claimed_replicas(rows: Sequence[BackupRow]) -> dict[str, BackupRow]:
+    claiming = [row for row in rows if row.verdict is None and row.replica_id is not None]
+    claimed = {row.replica_id: row for row in claiming if row.replica_id is not None}
+    if len(claimed) < len(claiming):
+        for row in claiming:
+            other = claimed[row.replica_id or ""]
             if other is not row:
                 for one, its_rival in ((row, other), (other, row)):
                     reason = f"replica {row.replica_id} is claimed for {its_rival.subject} too"
