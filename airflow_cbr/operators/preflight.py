@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseOperator
@@ -12,7 +11,8 @@ from airflow_cbr.api.endpoints import check_id
 from airflow_cbr.exceptions import CbrConfigurationError, CbrError
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
-from airflow_cbr.operators.parameters import check_destination, check_word
+from airflow_cbr.operators.between_regions import BetweenRegions
+from airflow_cbr.operators.parameters import check_word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ PREFLIGHT_XCOM_KEY = "preflight"
 PLAN_XCOM_KEY = "plan"
 
 
-class CbrPreflightOperator(BaseOperator):
+class CbrPreflightOperator(BetweenRegions, BaseOperator):
     """Look at everything that can be known to stand in the way of a replication, before any money is spent.
 
     All findings come at once, each with its weight, the code that the service would give, and what to do. Nothing but reads is sent.
@@ -90,16 +90,6 @@ class CbrPreflightOperator(BaseOperator):
         self.project_id = project_id
         self.warnings = warnings
 
-    @cached_property
-    def hook(self) -> CbrHook:
-        """Return the hook of the source region and project."""
-        return CbrHook(self.cbr_conn_id, region=self.region, project_id=self.project_id)
-
-    @cached_property
-    def destination_hook(self) -> CbrHook:
-        """Return the hook of the destination region and project."""
-        return CbrHook(self.destination_conn_id or self.cbr_conn_id, region=self.destination_region, project_id=self.destination_project_id)
-
     def execute(self, context: Context) -> dict[str, Any]:
         """Look.
 
@@ -107,12 +97,7 @@ class CbrPreflightOperator(BaseOperator):
         :return: the verdict and the counts.
         """
         try:
-            destination = check_destination(
-                vault_id=self.vault_id,
-                region=self.destination_region,
-                project_id=self.destination_project_id,
-                destination_vault_id=self.destination_vault_id,
-            )
+            destination = self.destination()
             warnings_fail = check_word(self.warnings, ("warn", "fail"), "warnings") == "fail"
             report = look_before_sending(
                 check_id(self.vault_id, "vault_id"),

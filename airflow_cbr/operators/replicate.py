@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
@@ -15,9 +14,9 @@ from airflow_cbr.hooks.attempt import attempt_of, intents_of
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
 from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, CbrVaultLink, console_url
+from airflow_cbr.operators.between_regions import BetweenRegions
 from airflow_cbr.operators.parameters import (
     check_at_least,
-    check_destination,
     check_intervals,
     check_seconds,
     check_truth,
@@ -40,7 +39,7 @@ __all__ = ["CbrReplicateCheckpointOperator"]
 REPLICATION_XCOM_KEY = "replication"
 
 
-class CbrReplicateCheckpointOperator(BaseOperator):
+class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
     """Replicate the backups of a vault to a vault in another region, and wait until the copies have ended.
 
     The task states a postcondition: every eligible backup of the source vault has a replica, or one on its way, at the destination. It
@@ -143,16 +142,6 @@ class CbrReplicateCheckpointOperator(BaseOperator):
         self.plan_only = plan_only
         self._running: Sequence[str] = ()
         self._unlisted_for = 120.0
-
-    @cached_property
-    def hook(self) -> CbrHook:
-        """Return the hook of the source region and project."""
-        return CbrHook(self.cbr_conn_id, region=self.region, project_id=self.project_id)
-
-    @cached_property
-    def destination_hook(self) -> CbrHook:
-        """Return the hook of the destination region and project."""
-        return CbrHook(self.destination_conn_id or self.cbr_conn_id, region=self.destination_region, project_id=self.destination_project_id)
 
     def execute(self, context: Context) -> list[str]:
         """Replicate and wait.
@@ -301,12 +290,7 @@ class CbrReplicateCheckpointOperator(BaseOperator):
         is_mapped_over = self.has_dag() and next(iter(self.iter_mapped_dependants()), None) is not None  # type: ignore[no-untyped-call]
         return Order(
             vault_id=check_id(self.vault_id, "vault_id"),
-            destination=check_destination(
-                vault_id=self.vault_id,
-                region=self.destination_region,
-                project_id=self.destination_project_id,
-                destination_vault_id=self.destination_vault_id,
-            ),
+            destination=self.destination(),
             auto_trigger=check_truth(self.auto_trigger, "auto_trigger"),
             enable_acceleration=check_truth(self.enable_acceleration, "enable_acceleration"),
             wait_for_completion=check_truth(self.wait_for_completion, "wait_for_completion"),

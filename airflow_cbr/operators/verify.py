@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator, conf
@@ -14,8 +13,8 @@ from airflow_cbr.api.endpoints import check_id
 from airflow_cbr.exceptions import CbrError, CbrParameterError
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
+from airflow_cbr.operators.between_regions import BetweenRegions
 from airflow_cbr.operators.parameters import (
-    check_destination,
     check_duration,
     check_levels,
     check_record_ids,
@@ -39,7 +38,7 @@ _SETTLE_TIMEOUT: Final = 600.0
 _TRIGGERER_SLACK: Final = 3600.0
 
 
-class CbrVerifyReplicationOperator(BaseOperator):
+class CbrVerifyReplicationOperator(BetweenRegions, BaseOperator):
     """Verify on both sides that backups were replicated.
 
     Judges by levels: ``record`` (each copy ended in success at the source), ``replica`` (the destination region holds it, and it is what it
@@ -143,16 +142,6 @@ class CbrVerifyReplicationOperator(BaseOperator):
         # After rendering, an audit and a replicate task that pushed nothing look alike.
         self._is_audit = replication_record_ids is None
 
-    @cached_property
-    def hook(self) -> CbrHook:
-        """Return the hook of the source region and project."""
-        return CbrHook(self.cbr_conn_id, region=self.region, project_id=self.project_id)
-
-    @cached_property
-    def destination_hook(self) -> CbrHook:
-        """Return the hook of the destination region and project."""
-        return CbrHook(self.destination_conn_id or self.cbr_conn_id, region=self.destination_region, project_id=self.destination_project_id)
-
     def execute(self, context: Context) -> dict[str, str | int]:
         """Verify.
 
@@ -229,12 +218,7 @@ class CbrVerifyReplicationOperator(BaseOperator):
         return report.summary
 
     def _assignment(self) -> Assignment:
-        destination = check_destination(
-            vault_id=self.vault_id,
-            region=self.destination_region,
-            project_id=self.destination_project_id,
-            destination_vault_id=self.destination_vault_id,
-        )
+        destination = self.destination()
         # A replicate task that failed before it knew any record leaves nothing in XCom.
         record_ids = [] if self.replication_record_ids is None else check_record_ids(self.replication_record_ids)
         scope = Scope(check_word(self.scope, (Scope.NEWEST, Scope.ALL), "scope"))

@@ -51,14 +51,14 @@ def ask_destination(claims: Claims, client: CbrClient, *, vault_id: str, retenti
 
 
 def _claimed_replicas(rows: Sequence[BackupRow]) -> dict[str, BackupRow]:
-    claiming = [row for row in rows if row.verdict is None and row.replica_id is not None]
-    claimed = {row.replica_id: row for row in claiming if row.replica_id is not None}
+    claiming = [(row.replica_id, row) for row in rows if row.verdict is None and row.replica_id is not None]
+    claimed = dict(claiming)
     if len(claimed) < len(claiming):
-        for row in claiming:
-            other = claimed[row.replica_id or ""]
+        for replica_id, row in claiming:
+            other = claimed[replica_id]
             if other is not row:
                 for one, its_rival in ((row, other), (other, row)):
-                    reason = f"replica {row.replica_id} is claimed for {its_rival.subject} too"
+                    reason = f"replica {replica_id} is claimed for {its_rival.subject} too"
                     one.settle(Verdict.FAILED, reason, Fault.REPLICA_SHARED)
     return claimed
 

@@ -8,23 +8,22 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from airflow_cbr.api import auth
-from airflow_cbr.api.auth import PasswordCredentials
-from airflow_cbr.api.client import CbrClient
 from airflow_cbr.checkpoints.creation import Creation
 from airflow_cbr.checkpoints.memory import CheckpointMemory
 from airflow_cbr.checkpoints.order import CheckpointOrder, mark_of
 from airflow_cbr.emulator.clock import Clock
 from airflow_cbr.emulator.service import Emulator
-from airflow_cbr.emulator.world import SOURCE_PROJECT, SOURCE_VAULT, default_world
+from airflow_cbr.emulator.world import SOURCE_VAULT, default_world
 from airflow_cbr.replication.order import Attempt
 from airflow_cbr.replication.steps import Pause
 from tests.support.emulated import Plain
 from tests.support.emulator import IN_PROCESS_URL, InProcessAdapter
-from tests.support.night import ENDPOINTS, Intents
+from tests.support.night import Intents, client_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_cbr.api.client import CbrClient
     from airflow_cbr.checkpoints.steps import CheckpointResult, CheckpointStep
 
 MARK = mark_of("a_dag", "a_run", "a_task", -1)
@@ -64,15 +63,7 @@ class CheckpointNight:
 
     def client(self) -> CbrClient:
         """Return a client whose requests end in this night's emulator and whose sleeps pass virtual time."""
-        client = CbrClient(
-            PasswordCredentials("backup-bot", "emulator-password", "acme"),
-            region="cn-north-4",
-            project_id=SOURCE_PROJECT,
-            endpoints=ENDPOINTS,
-            sleep=self._sleep,
-        )
-        client._transport._session.mount(IN_PROCESS_URL, self.adapter)
-        return client
+        return client_of(self.adapter, self._sleep)
 
     def creation(self, *, memory: CheckpointMemory | None = None, observe: Callable[[CheckpointStep, str], None] | None = None) -> Creation:
         """Return the making of the current attempt."""

@@ -48,6 +48,19 @@ class Intents:
         self.saves += 1
 
 
+def client_of(adapter: InProcessAdapter, sleep: Callable[[float], None], **options: Any) -> CbrClient:
+    """Return a client of the default source project whose requests end in an emulator of this process.
+
+    :param adapter: the emulator.
+    :param sleep: how the client sleeps.
+    :param options: further ones of the client.
+    """
+    credentials = PasswordCredentials("backup-bot", "emulator-password", "acme")
+    client = CbrClient(credentials, region="cn-north-4", project_id=SOURCE_PROJECT, endpoints=ENDPOINTS, sleep=sleep, **options)
+    client._transport._session.mount(IN_PROCESS_URL, adapter)
+    return client
+
+
 @dataclass
 class Night:
     """One order, from its first attempt to its last.
@@ -80,17 +93,7 @@ class Night:
 
     def client(self, **options: Any) -> CbrClient:
         """Return a client whose requests end in this night's emulator and whose sleeps pass virtual time."""
-        credentials = PasswordCredentials("backup-bot", "emulator-password", "acme")
-        client = CbrClient(
-            credentials,
-            region="cn-north-4",
-            project_id=SOURCE_PROJECT,
-            endpoints=ENDPOINTS,
-            sleep=self._sleep,
-            **options,
-        )
-        client._transport._session.mount(IN_PROCESS_URL, self.adapter)
-        return client
+        return client_of(self.adapter, self._sleep, **options)
 
     def submission(self, *, memory: Memory | None = None, observe: Callable[[Step, str], None] | None = None) -> Submission:
         """Return a submission of the current attempt."""
