@@ -22,6 +22,7 @@ __all__ = [
     "CbrApiError",
     "CbrAuthenticationError",
     "CbrBusyError",
+    "CbrCallLimitError",
     "CbrCheckpointError",
     "CbrCheckpointFailedError",
     "CbrCheckpointIncompleteError",
@@ -255,6 +256,10 @@ class CbrNothingToReplicateError(CbrReplicationError):
 
 class CbrLimitError(CbrReplicationError):
     """More would be replicated, or handed to mapped tasks, than a limit allows; nothing was sent."""
+
+
+class CbrCallLimitError(CbrWorkError):
+    """A task has sent as many calls that cost money as it may send in a Dag run, whatever came of them; nothing more was sent."""
 
 
 class CbrPreflightError(CbrReplicationError):

@@ -17,8 +17,8 @@ from airflow_cbr.hooks.attempt import CHECKPOINT_STATE_KEY, attempt_of, identity
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
 from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, CbrVaultLink, console_url
+from airflow_cbr.once.steps import Pause
 from airflow_cbr.operators.parameters import check_intervals, check_record_ids, check_seconds, check_truth
-from airflow_cbr.replication.steps import Pause
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,6 +14,7 @@ from airflow_cbr.hooks.attempt import attempt_of, intents_of
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
 from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, CbrVaultLink, console_url
+from airflow_cbr.once.steps import Pause
 from airflow_cbr.operators.between_regions import BetweenRegions
 from airflow_cbr.operators.parameters import (
     check_at_least,
@@ -23,7 +24,6 @@ from airflow_cbr.operators.parameters import (
 )
 from airflow_cbr.operators.preflight import look_before_sending, tell_plan
 from airflow_cbr.replication.order import Order
-from airflow_cbr.replication.steps import Pause, Result, Step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from airflow_cbr.replication.findings import PreflightReport
     from airflow_cbr.replication.memory import Memory
+    from airflow_cbr.replication.steps import Result, Step
     from airflow_cbr.replication.submit import Submission
 
 __all__ = ["CbrReplicateCheckpointOperator"]
@@ -57,8 +58,9 @@ class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
     :param auto_trigger: mark the copies as made by a schedule, not by hand. Default: False.
     :param enable_acceleration: pay for a faster transfer. Default: False.
     :param cbr_conn_id: id of the connection. Default: ``huaweicloud_cbr_default``. (templated)
-    :param destination_conn_id: connection for the destination region, where it needs other credentials. Only the preflight looks there: the
-        replicate call goes to the source region. Default: ``cbr_conn_id``. (templated)
+    :param destination_conn_id: connection for the destination region, where it needs other credentials. Only the preflight looks there,
+        and the task itself on a cloud that lists no replication records: the replicate call goes to the source region. Default:
+        ``cbr_conn_id``. (templated)
     :param region: source region id. Default: the connection's. (templated)
     :param project_id: source project id. Default: the connection's, or looked up. (templated)
     :param wait_for_completion: wait until the copies have ended; otherwise a copy that runs counts as covered. Default: True.
@@ -158,8 +160,8 @@ class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
         :param event: the event of :class:`~airflow_cbr.triggers.cbr.CbrReplicationTrigger` or ``CbrPauseTrigger``.
         :return: the replication record ids that were accepted or adopted in this Dag run.
         """
+        from airflow_cbr.once.machine import TROUBLES_LIMIT
         from airflow_cbr.replication.memory import Memory
-        from airflow_cbr.replication.submit import TROUBLES_LIMIT
         from airflow_cbr.triggers.events import Wake, memory_of, refusal_of, wake_of
 
         try:
@@ -232,7 +234,7 @@ class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
 
         :raises CbrPreflightError: something stands in the way.
         """
-        from airflow_cbr.replication.evidence import CLOCK_MARGIN
+        from airflow_cbr.once.clock import CLOCK_MARGIN
         from airflow_cbr.replication.journal import has_sent
         from airflow_cbr.replication.verdict import has_begun
 
@@ -280,6 +282,7 @@ class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
             attempt=attempt,
             intents=intents_of(context),
             publish=publish,
+            destination=lambda: self.destination_hook.client,
             memory=memory,
             observe=self.at_step,
             log=self.log,

@@ -18,7 +18,8 @@ from airflow_cbr.exceptions import (
     CbrReplicationFailedError,
     CbrReplicationTimeoutError,
 )
-from airflow_cbr.replication.steps import Pause, Step
+from airflow_cbr.once.steps import Pause
+from airflow_cbr.replication.steps import Step
 from tests.support.night import Night
 
 BACKUPS = ["7558e1a3-7046-4787-95cd-14b0ad0642a8", "6df2b54c-dd62-4059-a07c-1b8f24f2725d", "aa00034d-ef40-443d-ab7a-dc846d988cdf"]
