@@ -19,7 +19,7 @@ _SORT_KEYS: Final[dict[str, Callable[[Backup], str | float]]] = {
     "updated_at": lambda backup: backup.updated_at,
     "name": lambda backup: backup.name,
     "status": lambda backup: backup.status,
-    "protected_at": lambda backup: 0.0,
+    "protected_at": lambda backup: backup.protected_at or 0.0,
     "id": lambda backup: backup.id,
 }
 

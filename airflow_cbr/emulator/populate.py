@@ -11,6 +11,7 @@ from airflow_cbr.emulator.world import BackupPart, GeneratePart, VaultPart, Worl
 
 if TYPE_CHECKING:
     from airflow_cbr.emulator.ids import Ids
+    from airflow_cbr.emulator.switches import Switches
 
 _HOUR = 3600.0
 
@@ -20,11 +21,13 @@ class Populator:
 
     :param store: is filled.
     :param ids: gives the ids that a part leaves open.
+    :param switches: say what a replica's row takes from its source.
     """
 
-    def __init__(self, store: Store, ids: Ids) -> None:
+    def __init__(self, store: Store, ids: Ids, switches: Switches) -> None:
         self._store = store
         self._ids = ids
+        self._switches = switches
 
     def build(self, world: World, now: float) -> None:
         """Fill the store.
@@ -144,6 +147,8 @@ class Populator:
                 backup.checkpoint_id, vault.project_id, vault.id, vault.name, backup.created_at, "available", [], [], None
             )
             self._store.checkpoints[checkpoint.id] = checkpoint
+        if checkpoint.vault_id != vault.id:
+            return  # a replica that carries the id of its source's checkpoint
         checkpoint.resources.append(
             checkpoint_resource(backup.resource_id, backup.resource_name, backup.resource_type, backup.resource_size)
         )
@@ -155,17 +160,19 @@ class Populator:
 
         :param source: the backup; it may be gone from the store meanwhile.
         :param destination: the replication vault.
-        :param checkpoint_id: the destination's checkpoint.
+        :param checkpoint_id: the destination's checkpoint, unless a switch says that replicas keep their source's.
         :param now: simulated time.
-        :param name: Default: the source's name.
+        :param name: Default: as the switch says.
         :param description: Default: none.
         """
+        switches, replica_id = self._switches, self._ids.uuid()
+        own_name = source.name if switches.replica_name == "source" else f"replica_{replica_id[:4]}"
         replica = Backup(
-            id=self._ids.uuid(),
-            name=name or source.name,
+            id=replica_id,
+            name=name or own_name,
             vault_id=destination.id,
             project_id=destination.project_id,
-            checkpoint_id=checkpoint_id,
+            checkpoint_id=checkpoint_id if switches.replica_checkpoint == "own" else source.checkpoint_id,
             provider_id=source.provider_id,
             resource_id=source.resource_id,
             resource_name=source.resource_name,
@@ -173,7 +180,7 @@ class Populator:
             resource_size=source.resource_size,
             status="available",
             image_type="replication",
-            created_at=now,
+            created_at=now if switches.replica_created_at == "copy" else source.created_at,
             updated_at=now,
             expired_at=source.expired_at,
             incremental=source.incremental,
@@ -181,6 +188,7 @@ class Populator:
             contain_system_disk=source.contain_system_disk,
             system_disk_picked=source.system_disk_picked,
             description=description or "",
+            protected_at=source.created_at if switches.replica_protected_at == "source" else None,
         )
         self._store.add_backup(replica)
         self.add_to_checkpoint(replica, destination)

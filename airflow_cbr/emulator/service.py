@@ -58,7 +58,7 @@ class Service:
         for fault in world.faults:
             self.faults.add(fault)
         self._ids = Ids(world.seed)
-        self.populator = Populator(self.store, self._ids)
+        self.populator = Populator(self.store, self._ids, self.switches)
         self.populator.build(world, clock.now())
         self.iam = Iam(account=world.account, users=world.users, store=self.store, clock=clock, switches=self.switches, ids=self._ids)
         copies = Copies(

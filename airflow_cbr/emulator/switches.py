@@ -33,6 +33,12 @@ class Switches(BaseModel):
         default=False,
         description="No 6130, no 1009, no 6125: every call that copies or backs up is accepted and starts anew, so that a duplicate shows.",
     )
+    replication_records: Literal["listed", "unlisted"] = Field(
+        default="listed",
+        description="`unlisted`: the API as a cloud publishes it that shows no replication records (Open Telekom Cloud): no field "
+        "`replication_records`, no effect of `show_replication`, no `extra_info.replication` in the operation log, and "
+        "`enable_acceleration` is an unknown key.",
+    )
     show_backup_records: Literal["filled", "empty", "absent"] = Field(
         default="filled", description="Whether GET of one backup fills `replication_records`."
     )
@@ -40,6 +46,9 @@ class Switches(BaseModel):
     operation_log_delay: float = Field(default=0.0, ge=0, description="Seconds until a new operation log shows.")
     operation_log_vault_id: bool = Field(
         default=False, description="Whether the rows of the operation log name their vault; null otherwise."
+    )
+    operation_log_replication_filter: bool = Field(
+        default=True, description="Whether the operation log can be filtered by `operation_type=replication`; 9900 otherwise."
     )
     code_status: dict[str, int] = Field(
         default_factory=dict, description='HTTP status by code, where it differs from the newest documentation: `{"1009": 500}`.'
@@ -63,6 +72,18 @@ class Switches(BaseModel):
     )
     replica_settle_seconds: float = Field(
         default=0.0, ge=0, description="Seconds that a new replica stays in `protecting` at the destination."
+    )
+    replica_created_at: Literal["copy", "source"] = Field(
+        default="copy", description="Whether `created_at` of a replica is the end of its copy, or the time of its source backup."
+    )
+    replica_protected_at: Literal["null", "source"] = Field(
+        default="null", description="Whether `protected_at` of a replica is empty, as of a backup, or the time of its source backup."
+    )
+    replica_checkpoint: Literal["own", "source"] = Field(
+        default="own", description="Whether replicas belong to a checkpoint of the destination, or carry the id of their source's."
+    )
+    replica_name: Literal["source", "own"] = Field(
+        default="source", description="Whether a replica that was given no name takes its source's, or one of the service's own."
     )
     checkpoint_seconds: float = Field(default=4.0, ge=0, description="Seconds that a new checkpoint stays in `protecting`.")
     checkpoint_delay: float = Field(default=0.0, ge=0, description="Seconds until a new checkpoint and its backups show.")
