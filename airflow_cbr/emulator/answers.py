@@ -70,7 +70,7 @@ def instead(fault: CallFault, call: Call, now: float) -> Refusal | Answer | None
         )
         if fault.retry_after is not None:
             date = formatdate(now + fault.retry_after, usegmt=True)
-            answer.headers["Retry-After"] = date if fault.as_date else f"{fault.retry_after:g}"
+            answer.headers["Retry-After"] = date if fault.as_date else f"{fault.retry_after:.15g}"
         return answer
     if isinstance(fault, BodyFault):
         if fault.kind == "html":
@@ -113,7 +113,8 @@ def delivery_of(fault: CallFault | None) -> Delivery:
 
 
 def _nothing_started(call: Call) -> dict[str, Any]:
-    asked = call.json.get("replicate", {}) if isinstance(call.json, dict) else {}
+    asked = call.json.get("replicate") if isinstance(call.json, dict) else None
+    asked = asked if isinstance(asked, dict) else {}
     if call.method == "GET":
         return {"backups": [], "count": 0}
     return {

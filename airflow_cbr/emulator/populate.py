@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from collections import Counter
 from typing import TYPE_CHECKING
 
+from airflow_cbr.emulator.bounds import MOST_BACKUPS, MOST_THINGS
 from airflow_cbr.emulator.kinds import RESOURCE_TYPES
 from airflow_cbr.emulator.store import Backup, Checkpoint, Project, Record, Resource, Store, Vault, WorldError
 from airflow_cbr.emulator.world import BackupPart, GeneratePart, VaultPart, World
@@ -50,13 +51,10 @@ class Populator:
 
         :param part: the vault.
         :param now: simulated time.
-        :raises WorldError: its id is taken, its project unknown, or one of its backups is wrong.
+        :raises WorldError: its id is taken, its project unknown, or one of its backups is wrong; then nothing is added.
         """
+        self._check_vault(part)
         vault_id = part.id or self._ids.uuid()
-        if vault_id in self._store.vaults:
-            raise WorldError(f"vault {vault_id} is there already")
-        if part.project_id not in self._store.projects:
-            raise WorldError(f"vault {vault_id} is in an unknown project: {part.project_id}")
         vault = Vault(
             id=vault_id,
             name=part.name or f"vault-{vault_id[:4]}",
@@ -80,7 +78,7 @@ class Populator:
             )
         self._store.vaults[vault_id] = vault
         for number, backup in enumerate(part.backups):
-            self.add_backup(vault, backup, now, number)
+            self._put_backup(vault, backup, now, number)
         if part.generate is not None:
             self._generate(vault, part.generate, now)
         if part.used is not None:
@@ -94,17 +92,51 @@ class Populator:
         :param part: the backup.
         :param now: simulated time.
         :param number: its place, which chooses the resource and the age where the part does not. Default: 0.
-        :raises WorldError: its id is taken, or a replica's vault is no replication vault.
+        :raises WorldError: its id is taken, or a replica's vault is no replication vault; then nothing is added.
         """
+        self._check_backups([part])
+        return self._put_backup(vault, part, now, number)
+
+    @property
+    def room(self) -> int:
+        """Return how many backups may still come."""
+        return max(0, MOST_BACKUPS - len(self._store.backups))
+
+    def _check_vault(self, part: VaultPart) -> None:
+        if part.id in self._store.vaults:
+            raise WorldError(f"vault {part.id} is there already")
+        if len(self._store.vaults) >= MOST_THINGS:
+            raise WorldError(f"there are {MOST_THINGS} vaults already")
+        if part.project_id not in self._store.projects:
+            raise WorldError(f"vault {part.id or part.name} is in an unknown project: {part.project_id}")
+        twice = next((one for one, times in Counter(backup.id for backup in part.backups if backup.id).items() if times > 1), None)
+        if twice is not None:
+            raise WorldError(f"backup {twice} is there twice")
+        generated = part.generate
+        if generated is not None:
+            self._check_replicas("generate", generated.replicated_to)
+        self._check_backups(part.backups, 0 if generated is None else generated.count * (1 + len(generated.replicated_to)))
+
+    def _check_backups(self, parts: list[BackupPart], more: int = 0) -> None:
+        for part in parts:
+            if part.id in self._store.backups:
+                raise WorldError(f"backup {part.id} is there already")
+            self._check_replicas(f"backup {part.id or part.name}", part.replicated_to)
+        if more + sum(1 + len(part.replicated_to) for part in parts) > self.room:
+            raise WorldError(f"a world holds at most {MOST_BACKUPS} backups and replicas")
+
+    def _check_replicas(self, what: str, vault_ids: list[str]) -> None:
+        for vault_id in vault_ids:
+            vault = self._store.vaults.get(vault_id)
+            if vault is None or vault.protect_type != "replication":
+                raise WorldError(f"{what} is replicated_to {vault_id}, which is no replication vault of this world")
+
+    def _put_backup(self, vault: Vault, part: BackupPart, now: float, number: int) -> Backup:
         backup_id = part.id or self._ids.uuid()
-        if backup_id in self._store.backups:
-            raise WorldError(f"backup {backup_id} is there already")
         bound = list(vault.resources.values())
         resource = vault.resources.get(part.resource_id or "") or (bound[number % len(bound)] if bound and not part.resource_id else None)
-        if part.created_at is not None:
-            moment = part.created_at if part.created_at.tzinfo else part.created_at.replace(tzinfo=UTC)
-            created_at = moment.timestamp()
-        else:
+        created_at = part.created_moment
+        if created_at is None:
             created_at = now - (_HOUR + number if part.age_seconds is None else part.age_seconds)
         size = part.resource_size if part.resource_size is not None else (resource.size if resource else 40)
         backup = Backup(
@@ -195,9 +227,7 @@ class Populator:
         return replica
 
     def _add_finished_replica(self, backup: Backup, destination_id: str) -> None:
-        destination = self._store.vaults.get(destination_id)
-        if destination is None or destination.protect_type != "replication":
-            raise WorldError(f"backup {backup.id} is replicated_to {destination_id}, which is no replication vault of this world")
+        destination = self._store.vaults[destination_id]
         moment = backup.created_at + 60
         replica = self.make_replica(backup, destination, self._ids.uuid(), moment)
         self._store.add_record(
@@ -228,7 +258,7 @@ class Populator:
         ]
         vault.resources.update((resource.id, resource) for resource in bound)
         for number in range(part.count):
-            self.add_backup(
+            self._put_backup(
                 vault,
                 BackupPart.model_construct(
                     **_DEFAULTS

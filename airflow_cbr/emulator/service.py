@@ -104,7 +104,7 @@ class Service:
         now = self.settle()
         request_id = self._ids.hex32()
         vault_id = self._vault_of(call)
-        self.ledger.count(call.name, vault_id)
+        self.ledger.count(call.name, vault_id if vault_id in self.store.vaults else None)
         entry = None
         if call.name in WRITES:
             entry = self.ledger.enter(call=call.name, at=now, project_id=call.path.get("project_id"), vault_id=vault_id, request=call.json)
@@ -193,7 +193,7 @@ class Service:
                 for backup in newest[: fault.rows]:
                     self.cbr.remove_backup(backup)
                 return
-            for number in range(fault.rows):
+            for number in range(min(fault.rows, self.populator.room)):
                 self.populator.add_backup(vault, BackupPart(age_seconds=0), now, number)
 
     def _vault_for_rows(self, call: Call) -> Vault | None:
