@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from airflow_cbr.emulator.bounds import FARTHEST, LONGEST_TEXT, MOST_THINGS, ErrorStatus, Seconds
+from airflow_cbr.emulator.bounds import FARTHEST, LONGEST_TEXT, MOST_THINGS, Distance, ErrorStatus, Seconds
 from airflow_cbr.emulator.changes import check_backup_changes
 
 if TYPE_CHECKING:
@@ -138,6 +138,33 @@ class MovingRowsFault(_OnCall):
     rows: int = Field(default=1, ge=1, le=MOST_THINGS, description="Number of backups.")
 
 
+class RowsFault(_OnCall):
+    """The rows of a list come in reverse order, or all of them once more at its end."""
+
+    kind: Literal["rows_reversed", "rows_repeated"]
+    when: Literal["after"] = Field(default="after", description="It is the service's own answer that is changed.")
+    status: str | None = Field(default=None, description="Status that the repetition says; null: the same.")
+
+
+class RecordsFault(_OnCall):
+    """The replication records of each backup in the answer come in reverse order, once more, or not at all."""
+
+    kind: Literal["records_reversed", "records_repeated", "records_hidden"]
+    when: Literal["after"] = Field(default="after", description="It is the service's own answer that is changed.")
+    status: str | None = Field(default=None, description="Status that the repetition says; null: the same.")
+
+
+class DateFault(_OnCall):
+    """The `Date` header is off, is not there, or says something else."""
+
+    kind: Literal["date_shifted", "date_absent", "date_other"]
+    when: Literal["after"] = Field(default="after", description="It is the service's own answer that is changed.")
+    seconds: Distance = Field(default=600.0, description="Seconds by which a shifted one is ahead; negative: behind.")
+    text: str = Field(
+        default="Mon, 01 Jan 1900 00:00:00 GMT", pattern=r"^[!-~]([ -~]*[!-~])?$", max_length=200, description="What another one says."
+    )
+
+
 class _OnCopy(_When):
     backup_id: str | None = Field(default=None, description="Only copies of this backup.")
 
@@ -224,6 +251,9 @@ CallFault = (
     | SlowFault
     | EmptyBackupsFault
     | MovingRowsFault
+    | RowsFault
+    | RecordsFault
+    | DateFault
 )
 CopyFault = (
     WaitingFault

@@ -38,6 +38,10 @@ def progress(record: Record, now: float, how: str) -> int | None:
     return min(99, int(share * 100))
 
 
+def _without(row: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in names} if names else row
+
+
 def record_row(record: Record, now: float, switches: Switches) -> dict[str, Any]:
     """Return an item of ``replication_records``.
 
@@ -114,7 +118,7 @@ def _backup_row(backup: Backup, switches: Switches) -> dict[str, Any]:
     }
     if switches.replication_records == "unlisted":
         del row["replication_records"]
-    return row | backup.row
+    return _without(row | backup.row, switches.backup_lacks)
 
 
 def backup_json(backup: Backup, now: float, switches: Switches, records: str) -> bytes:
@@ -125,14 +129,14 @@ def backup_json(backup: Backup, now: float, switches: Switches, records: str) ->
     :param switches: of the world.
     :param records: ``filled``, ``empty``, ``null`` or ``absent``.
     """
-    if switches.replication_records == "unlisted":
+    if switches.replication_records == "unlisted" or "replication_records" in switches.backup_lacks:
         records = "null"
     if records == "filled":
         if backup.encoded_with_records is not None:
             return backup.encoded_with_records
         row = _backup_row(backup, switches)
         visible = [record for record in backup.records if record.visible_at <= now]
-        row["replication_records"] = [record_row(record, now, switches) for record in visible]
+        row["replication_records"] = [_without(record_row(record, now, switches), switches.record_lacks) for record in visible]
         encoded = msgspec.json.encode(row)
         if len(visible) == len(backup.records) and not any(record.in_flight for record in visible):
             backup.encoded_with_records = encoded
@@ -237,7 +241,7 @@ def log_row(log: OperationLog, now: float, switches: Switches) -> dict[str, Any]
         percent = 100 if log.status == "success" else 0
     named = switches.operation_log_vault_id
     silent = log.operation_type == "replication" and switches.replication_records == "unlisted"
-    return {
+    row: dict[str, Any] = {
         "id": log.id,
         "project_id": log.project_id,
         "operation_type": log.operation_type,
@@ -258,6 +262,7 @@ def log_row(log: OperationLog, now: float, switches: Switches) -> dict[str, Any]
         }
         | ({} if silent else {log.detail_key: log.detail}),
     }
+    return _without(row, switches.operation_log_lacks)
 
 
 def checkpoint_row(checkpoint: Checkpoint, notation: str) -> dict[str, Any]:

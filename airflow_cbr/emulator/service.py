@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from airflow_cbr.emulator.answers import delivery_of, instead, refused, spoilt
+from airflow_cbr.emulator.answers import dated, delivery_of, instead, refused, spoilt
 from airflow_cbr.emulator.cbr_calls import CbrCalls, Visit
 from airflow_cbr.emulator.checkpoints import Checkpoints
 from airflow_cbr.emulator.clock import Clock, Timeline
@@ -110,11 +109,7 @@ class Service:
             entry = self.ledger.enter(call=call.name, at=now, project_id=call.path.get("project_id"), vault_id=vault_id, request=call.json)
         fault = self.faults.on_call(call, vault_id, by_token=is_token_call(call.headers))
         answer, outcome = self._answer(call, fault, now, request_id, entry)
-        answer.headers |= {
-            "X-Request-Id": request_id,
-            "Date": formatdate(now + self._clock_ahead(call), usegmt=True),
-            "Server": "api-gateway",
-        }
+        answer.headers |= {"X-Request-Id": request_id, "Server": "api-gateway"} | dated(fault, now + self._clock_ahead(call))
         if call.name.startswith("Keystone"):
             answer.headers["X-IAM-Trace-Id"] = f"token_emulator_null_{request_id}"
         delivery = delivery_of(fault)

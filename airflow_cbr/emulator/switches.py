@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from airflow_cbr.emulator.bounds import MOST_THINGS, ErrorStatus, Seconds
 from airflow_cbr.emulator.kinds import Progress
 
+FieldName = Annotated[str, StringConstraints(max_length=255)]
+
 
 class Switches(BaseModel):
     """The switches of a world; every one can be changed while the emulator runs."""
@@ -50,6 +52,13 @@ class Switches(BaseModel):
     )
     operation_log_replication_filter: bool = Field(
         default=True, description="Whether the operation log can be filtered by `operation_type=replication`; 9900 otherwise."
+    )
+    record_lacks: list[FieldName] = Field(
+        default_factory=list, max_length=MOST_THINGS, description='Fields that replication records do not have: `["created_at"]`.'
+    )
+    backup_lacks: list[FieldName] = Field(default_factory=list, max_length=MOST_THINGS, description="The same of backups and replicas.")
+    operation_log_lacks: list[FieldName] = Field(
+        default_factory=list, max_length=MOST_THINGS, description="The same of the rows of the operation log."
     )
     code_status: dict[Annotated[str, StringConstraints(pattern=r"^\d{4}$")], ErrorStatus] = Field(
         default_factory=dict,

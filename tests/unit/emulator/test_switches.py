@@ -216,3 +216,21 @@ def test_a_name_that_is_given_goes_before_the_switch(cbr: Plain, control: Contro
     assert cbr.replicate_backup(BACKUPS[0], name="mine").status_code == 200
     adapter.clock.advance(10)
     assert [row["name"] for row in cbr.get("/backups", project_id=DESTINATION_PROJECT)["backups"]] == ["mine"]
+
+
+@pytest.mark.usefixtures("wrong_answers")
+def test_rows_that_lack_fields(cbr: Plain, control: ControlClient) -> None:
+    cbr.accepted()
+    control.switch(record_lacks=["id", "created_at"], backup_lacks=["created_at"], operation_log_lacks=["id", "extra_info"])
+    row = cbr.get(f"/backups/{BACKUPS[0]}")["backup"]
+    (record,) = row["replication_records"]
+    assert "created_at" not in row
+    assert {"id", "created_at"}.isdisjoint(record)
+    assert record["status"] == "waiting_replicate"
+    assert all({"id", "extra_info"}.isdisjoint(log) for log in cbr.get("/operation-logs")["operation_logs"])
+    # The control calls tell all, so that a test can name what it wants to change.
+    assert control.state(SOURCE_VAULT)["backups"][0]["records"][0]["id"]
+    control.switch(record_lacks=[], backup_lacks=["replication_records"], operation_log_lacks=[])
+    assert "replication_records" not in cbr.get(f"/backups/{BACKUPS[0]}")["backup"]
+    control.switch(backup_lacks=[])
+    assert cbr.records(BACKUPS[0])[0]["id"]
