@@ -82,6 +82,7 @@ class Memory(AttemptState, kw_only=True):
     :param given_up: code and request id by backup id, where the service refused for any other reason.
     :param one_by_one: whether what is still needed is asked for singly.
     :param disowned: ids of running records that count for nothing because the order is not durable.
+    :param log_troubles: how many looks at the operation log in a row have failed.
     """
 
     as_of: float | None = None
@@ -101,6 +102,7 @@ class Memory(AttemptState, kw_only=True):
     given_up: dict[str, str] = {}
     one_by_one: bool = False
     disowned: list[str] = []
+    log_troubles: int = 0
 
     @property
     def followed(self) -> dict[str, str]:

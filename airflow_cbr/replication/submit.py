@@ -33,12 +33,12 @@ from airflow_cbr.exceptions import (
     CbrVaultReplicatingError,
 )
 from airflow_cbr.once.clock import moment
-from airflow_cbr.once.machine import Machine
+from airflow_cbr.once.machine import TROUBLES_LIMIT, Machine
 from airflow_cbr.once.steps import Pause
 from airflow_cbr.replication import verdict
 from airflow_cbr.replication.announce import Announcer
 from airflow_cbr.replication.calls import ReplicateCalls
-from airflow_cbr.replication.coverage import BackupStanding, Coverage, Standing, assess, name_of
+from airflow_cbr.replication.coverage import BackupStanding, Coverage, Standing, assess
 from airflow_cbr.replication.evidence import Witness
 from airflow_cbr.replication.journal import Journal
 from airflow_cbr.replication.refusals import declines_backup, describe, note_of, says_nothing_left
@@ -107,10 +107,12 @@ class Submission(Machine[Result]):
         self._witness = Witness(client, order, self.memory, clock=self._clock, at=self._at, log=log)
 
     def _step(self) -> Pause | Result | None:
+        if not self._has_begun():
+            self._journal.keep_deadline(self.memory)
         coverage = self._look(self._read, Step.LOOK)
         if isinstance(coverage, Pause):
             return coverage
-        if self.memory.as_of is None:
+        if not self._has_begun():
             self._begin(coverage)
         if coverage.lists_records:
             coverage = self._witness.follow_unlisted(coverage)
@@ -129,7 +131,7 @@ class Submission(Machine[Result]):
         if self._clock.local >= memory.deadline:
             self._tell(coverage)
             raise verdict.timed_out(order, running)
-        if being_made and (pause := self._pause_for_being_made(being_made, wanted, running)):
+        if being_made and (pause := self._pause_for_being_made(being_made, bool(wanted or (in_flight and order.wait_for_completion)))):
             return pause
         if in_flight and not coverage.lists_records:
             return self._pause_for_unlisted(in_flight)
@@ -140,15 +142,21 @@ class Submission(Machine[Result]):
     # --- sending ------------------------------------------------------------------------------------------------------
 
     def _send(self, coverage: Coverage, wanted: list[BackupStanding]) -> Pause | None:
-        by_vault = verdict.asks_for_vault(coverage, self.memory, wanted) and not coverage.of(Standing.BEING_MADE)
+        memory = self.memory
+        by_vault = verdict.asks_for_vault(coverage, memory, wanted) and not coverage.of(Standing.BEING_MADE)
         ready = [one for one in wanted if self._clock.local >= self._unsettled_until(one)]
         if not ready or (by_vault and len(ready) < len(wanted)):
             wait = min(self._unsettled_until(one) for one in wanted if one not in ready) - self._clock.local
             return self._pause("an earlier replicate call may still show up", max(wait, 1.0))
         try:
-            shown = self._witness.begun_unseen(ready)
+            shown = self._witness.begun_unseen(ready) if coverage.lists_records else {}
         except CbrError as error:
+            # Counted apart from the looks at the vault, each of which may be good.
+            memory.log_troubles += 1
+            if error.permanent and memory.log_troubles >= TROUBLES_LIMIT:
+                raise
             return self._endure(error)
+        memory.log_troubles = 0
         if shown:
             # The others are not held up: they are asked for one by one, since a call for the vault would ask for these too.
             by_vault = False
@@ -253,7 +261,7 @@ class Submission(Machine[Result]):
     def _judge_unlisted(self, coverage: Coverage) -> Coverage:
         if self._unlisted is None:
             raise CbrConfigurationError("The service lists no replication records, and there is no way to the destination's list.")
-        if self.memory.as_of is None:
+        if not self._has_begun():
             self._log.warning("%s", NOTICE)
         return self._unlisted.judge(coverage)
 
@@ -333,14 +341,13 @@ class Submission(Machine[Result]):
 
     # --- pausing ------------------------------------------------------------------------------------------------------
 
-    def _pause_for_being_made(self, being_made: list[BackupStanding], wanted: list[BackupStanding], running: list[str]) -> Pause | None:
+    def _pause_for_being_made(self, being_made: list[BackupStanding], others: bool) -> Pause | None:
         """Return the wait for backups that are still being made; None when the others have waited for them long enough."""
         until = self.memory.looked_at + BEING_MADE_LIMIT
-        if self._clock.local >= until and (wanted or running):
+        if self._clock.local >= until and others:
             return None
-        names = ", ".join(name_of(one.backup) for one in being_made[:5])
         limit = f"; after {BEING_MADE_LIMIT / 3600:g} h the others are replicated without them" if self._clock.local < until else ""
-        return self._pause(f"{len(being_made)} backups are still being made: {names}{limit}", self._order.poll_interval)
+        return self._pause(f"{verdict.line_of(being_made)}{limit}", self._order.poll_interval)
 
     def _pause_for_service(self, error: CbrApiError, doubtful: dict[str, float]) -> Pause:
         if not isinstance(error, CbrThrottledError):

@@ -9,7 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from airflow_cbr.exceptions import CbrLimitError, CbrNothingToReplicateError, CbrReplicationFailedError
-from airflow_cbr.replication.coverage import BackupStanding, Coverage, Standing, reason_of_kind
+from airflow_cbr.replication.coverage import BackupStanding, Coverage, Standing, name_of, reason_of_kind
 from airflow_cbr.replication.progress import Progress, measure, timeout_error
 from airflow_cbr.replication.refusals import describe, fails_for_good
 
@@ -31,6 +31,7 @@ __all__ = [
     "failure",
     "has_begun",
     "in_flight",
+    "line_of",
     "lacks_system_disk",
     "needed",
     "newest_record_time",
@@ -89,9 +90,10 @@ def asks_for_vault(coverage: Coverage, memory: Memory, wanted: list[BackupStandi
     """Return whether what is needed is asked for with one call for the vault, and not singly.
 
     A server backup without a system disk is declined by the service each night (code 1004). It alone is no reason for the vault's call.
-    Nor is that call sent to a service that has been seen to copy again what it had copied, as none is documented to do.
+    Nor is that call sent to a service that has been seen to copy again what it had copied, as none is documented to do, or to one that
+    lists no records, whose call is documented to take all backups of the vault, where any has a replica.
     """
-    if memory.one_by_one or _copies_again(coverage):
+    if memory.one_by_one or _copies_again(coverage) or (not coverage.lists_records and coverage.of(Standing.SUCCEEDED, Standing.UNCLEAR)):
         return False
     return any(one.standing is not Standing.FAILED and not lacks_system_disk(one.backup) for one in wanted)
 
@@ -262,6 +264,12 @@ def failure(coverage: Coverage, memory: Memory, order: Order) -> CbrReplicationF
 def timed_out(order: Order, still_running: list[str]) -> CbrReplicationTimeoutError:
     """Return the error of a task whose deadline has passed."""
     return timeout_error(order.vault_id, order.timeout, still_running)
+
+
+def line_of(being_made: list[BackupStanding]) -> str:
+    """Return which backups are still being made, the first five by name."""
+    names = ", ".join(name_of(one.backup) for one in being_made[:5])
+    return f"{len(being_made)} backups are still being made: {names}" if len(being_made) != 1 else f"1 backup is still being made: {names}"
 
 
 def _line(one: BackupStanding, memory: Memory, skips: int) -> str:

@@ -101,8 +101,14 @@ class Night:
     def destination_client(self) -> CbrClient:
         """Return a client of the destination in the same emulator."""
         credentials = PasswordCredentials("backup-bot", "emulator-password", "acme")
-        there = {"region": DESTINATION.region, "project_id": DESTINATION.project_id, "home_region": "cn-north-4"}
-        client = CbrClient(credentials, endpoints=ENDPOINTS, sleep=self._sleep, **there)
+        client = CbrClient(
+            credentials,
+            region=DESTINATION.region,
+            project_id=DESTINATION.project_id,
+            home_region="cn-north-4",
+            endpoints=ENDPOINTS,
+            sleep=self._sleep,
+        )
         client._transport._session.mount(IN_PROCESS_URL, self.adapter)
         return client
 
