@@ -56,6 +56,8 @@ class CbrCreateCheckpointOperator(BaseOperator):
     ``name``, ``status``, number of ``backups`` and of those ``available``, the number of ``skipped`` resources, the first 20 of them in
     ``skipped_resources``, and whether it was ``adopted``.
 
+    Seconds are a number or a ``timedelta``, within the bounds of :mod:`airflow_cbr.operators.parameters`.
+
     :param vault_id: id of the vault. (templated)
     :param resource_ids: ids of the resources to back up. Default: all that is bound to the vault. (templated)
     :param checkpoint_name: first part of the checkpoint's name, at most 47 characters; the second part is a digest of Dag, run, task and

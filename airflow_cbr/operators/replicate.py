@@ -50,6 +50,8 @@ class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
     service has answered; ``replication`` is a dict with source, destination and the counts ``accepted``, ``adopted``, ``already``,
     ``succeeded``, ``failed``, ``skipped`` and ``missing``.
 
+    Seconds are a number or a ``timedelta``, within the bounds of :mod:`airflow_cbr.operators.parameters`.
+
     :param vault_id: id of the source vault. (templated)
     :param destination_region: region id of the destination, for example ``cn-shenzhen-1``. (templated)
     :param destination_project_id: project id in that region. (templated)

@@ -53,6 +53,8 @@ class CbrVerifyReplicationOperator(BetweenRegions, BaseOperator):
     ``airflow_cbr/verification/report.schema.json``. Of more than 1,000 backups it has the counts, the levels, the first 20 findings and
     the path of a file with the whole.
 
+    Seconds are a number or a ``timedelta``, within the bounds of :mod:`airflow_cbr.operators.parameters`.
+
     :param vault_id: id of the source vault. (templated)
     :param replication_record_ids: the records to check: a list, or one id, for example ``replicate.output``. Left out, or empty: see
         ``scope``. (templated)
