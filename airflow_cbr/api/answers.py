@@ -215,7 +215,8 @@ def error_from_answer(
         )
 
     error_class = row.error if row else errors.error_class_of_status(status)
-    details["advice"] = _SET_PROJECT if iam and row is None and status == 404 else _advice(row, status, facts.message)
+    no_project = iam and row is None and status == 404 and "project" in facts.message.lower()
+    details["advice"] = _SET_PROJECT if no_project else _advice(row, status, facts.message)
     if issubclass(error_class, (CbrThrottledError, CbrUnavailableError)):
         return error_class(message, retry_after=retry_after(headers), **details)
     return error_class(message, **details)

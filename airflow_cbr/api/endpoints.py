@@ -105,8 +105,8 @@ def check_id(value: object, parameter: str) -> str:
     :return: the value in lower case, which is how the service writes ids.
     :raises CbrParameterError: it is neither 32 hexadecimal digits nor a UUID with dashes.
     """
-    check_given(value, parameter, "an id")
     if not isinstance(value, str) or not re.fullmatch(_ID, value):
+        check_given(value, parameter, "an id")
         raise CbrParameterError(
             parameter,
             f"{_shown(value)} is not an id (32 hexadecimal digits, or 8-4-4-4-12 of them with dashes).",

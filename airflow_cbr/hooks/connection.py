@@ -236,9 +236,8 @@ def _check_characters(conn_id: str, name: str, value: Any) -> None:
             advice="Put it in quotes where the connection is defined.",
         )
     if not value.isascii() or not value.isprintable():
-        reason = (
-            "a line end" if value != value.rstrip("\r\n") else "a control character" if value.isascii() else "a character outside ASCII"
-        )
+        has_line_end = "\n" in value or "\r" in value
+        reason = "a line end" if has_line_end else "a control character" if value.isascii() else "a character outside ASCII"
         raise CbrConfigurationError(
             f"Connection {conn_id}: {name} has {reason}, which no key and no password has.",
             advice="Enter it again; what was read from a file often ends with a line end.",

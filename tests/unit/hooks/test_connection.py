@@ -68,6 +68,7 @@ WRONG = {
     "host": (stored(host="http://127.0.0.1:9"), "cbr_endpoint"),
     "host in a URI": (f"huaweicloud-cbr://AKEXAMPLE:{SECRET}@127.0.0.1:9/?region=cn-north-4", "cbr_endpoint"),
     "password with a line end": (stored(password=SECRET + "\n"), "password has a line end"),
+    "login with a line end in it": (stored(login="AK\r\nX: y"), "login has a line end"),
     "password with NUL": (stored(password="a\0" + SECRET), "password has a control character"),
     "login outside ASCII": (stored(login="ключ"), "login has a character outside ASCII"),
     "region of None": (stored(extra=EXTRA | {"region": "None"}), "the text 'None'"),
