@@ -46,6 +46,7 @@ __all__ = [
     "CbrTimeoutError",
     "CbrTransportError",
     "CbrUnavailableError",
+    "CbrUnlistedRecordError",
     "CbrVaultReplicatingError",
     "CbrVerificationError",
     "CbrWorkError",
@@ -278,6 +279,15 @@ class CbrReplicationFailedError(CbrReplicationError):
     """
 
     permanent: bool = False
+
+
+class CbrUnlistedRecordError(CbrReplicationFailedError):
+    """The source vault has not listed a replication record for so long that it is none of its own.
+
+    :param problems: one line for each record.
+    """
+
+    permanent: bool = True
 
 
 class CbrReplicationTimeoutError(CbrReplicationError):

@@ -51,6 +51,8 @@ class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
     service has answered; ``replication`` is a dict with source, destination and the counts ``accepted``, ``adopted``, ``already``,
     ``succeeded``, ``failed``, ``skipped`` and ``missing``.
 
+    Seconds are a number or a ``timedelta``, within the bounds of :mod:`airflow_cbr.operators.parameters`.
+
     :param vault_id: id of the source vault. (templated)
     :param destination_region: region id of the destination, for example ``cn-shenzhen-1``. (templated)
     :param destination_project_id: project id in that region. (templated)
@@ -109,13 +111,13 @@ class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
         project_id: str | None = None,
         wait_for_completion: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: float = 30,
-        max_poll_interval: float = 600,
-        timeout: float = 86400,
+        poll_interval: float | timedelta = 30,
+        max_poll_interval: float | timedelta = 600,
+        timeout: float | timedelta = 86400,
         allow_empty: bool = False,
         max_backups: int | None = None,
         durable: bool = True,
-        settle_time: float = 120,
+        settle_time: float | timedelta = 120,
         preflight: bool = False,
         plan_only: bool = False,
         **kwargs: Any,
@@ -290,6 +292,7 @@ class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
 
     def _order(self) -> Order:
         poll_interval, max_poll_interval = check_intervals(self.poll_interval, self.max_poll_interval)
+        check_truth(self.deferrable, "deferrable")
         is_mapped_over = self.has_dag() and next(iter(self.iter_mapped_dependants()), None) is not None  # type: ignore[no-untyped-call]
         return Order(
             vault_id=check_id(self.vault_id, "vault_id"),
@@ -310,6 +313,7 @@ class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
     def _defer(self, memory: Memory, pause: Pause, seconds: float) -> None:
         from airflow_cbr.triggers.cbr import CbrPauseTrigger, CbrReplicationTrigger
 
+        poll_interval, max_poll_interval = check_intervals(self.poll_interval, self.max_poll_interval)
         trigger: CbrPauseTrigger | CbrReplicationTrigger
         if pause.records:
             self.log.info("Deferring; these replication records run in CBR whatever becomes of this task: %s", ", ".join(pause.records))
@@ -320,12 +324,12 @@ class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
                 vault_id=self.vault_id,
                 replication_record_ids=list(pause.records),
                 deadline=memory.deadline,
-                poll_interval=self.poll_interval,
-                max_poll_interval=self.max_poll_interval,
+                poll_interval=poll_interval,
+                max_poll_interval=max_poll_interval,
                 unlisted_for=self._unlisted_for,
                 memory=memory.dump(),
             )
         else:
             trigger = CbrPauseTrigger(until=time.time() + seconds, memory=memory.dump())
-        backstop = max(memory.deadline - time.time(), 0.0) + 2 * self.max_poll_interval
+        backstop = max(memory.deadline - time.time(), 0.0) + 2 * max_poll_interval
         self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=backstop))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, mask_secret
 
 from airflow_cbr.exceptions import CbrConfigurationError, CbrError
-from airflow_cbr.hooks.connection import ConnectionFields
+from airflow_cbr.hooks.connection import ConnectionFields, check_connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +44,7 @@ class ConnectionAccess:
 
         try:
             connection = await get_async_connection(self.conn_id)
+            check_connection(connection)
             fields = ConnectionFields.of(connection, await get_async_extra_dejson(connection))
         except CbrError:
             raise
