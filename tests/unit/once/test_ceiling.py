@@ -1,0 +1,72 @@
+"""The ceiling stands by itself: it counts, and lets nothing through beyond its limits, whoever asks."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_cbr.exceptions import CbrBusyError, CbrCallLimitError, CbrConnectionError, CbrError, CbrOutcomeUnknownError, CbrThrottledError
+from airflow_cbr.once.ceiling import CALLS_PER_ITEM, REFUSALS, CallCeiling, CallCounts, calls_per_task
+
+NAMES = ["a", "b", "c"]
+STARTED_NOTHING: list[CbrError] = [CbrThrottledError("x"), CbrBusyError("x"), CbrConnectionError("x", sent=False)]
+MAY_HAVE_STARTED: list[CbrError | None] = [None, CbrOutcomeUnknownError("x"), CbrConnectionError("x", sent=True), CbrError("x")]
+
+
+def call(ceiling: CallCeiling, items: list[str], outcome: CbrError | None, *, of: int = 3) -> bool:
+    """Make a call; return whether it was let through."""
+    sent = False
+
+    def send() -> None:
+        nonlocal sent
+        sent = True
+        if outcome is not None:
+            raise outcome
+
+    try:
+        ceiling.count(items, of=of)
+    except CbrCallLimitError:
+        return False
+    if outcome is None:
+        ceiling.send(items, send)
+    else:
+        with pytest.raises(type(outcome)):
+            ceiling.send(items, send)
+    assert sent
+    return True
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    st.lists(
+        st.tuples(st.lists(st.sampled_from(NAMES), min_size=1, unique=True), st.sampled_from([*MAY_HAVE_STARTED, *STARTED_NOTHING])),
+        max_size=80,
+    )
+)
+def test_no_limit_is_ever_passed(calls: list[tuple[list[str], CbrError | None]]) -> None:
+    counts = CallCounts()
+    made: Counter[str] = Counter()
+    total = 0
+    for items, outcome in calls:
+        if call(CallCeiling(counts, "backup"), items, outcome) and outcome not in STARTED_NOTHING:
+            made.update(items)
+            total += 1
+    assert max(made.values(), default=0) <= CALLS_PER_ITEM
+    assert total <= calls_per_task(3)
+
+
+def test_what_started_nothing_has_a_limit_of_its_own() -> None:
+    ceiling = CallCeiling(CallCounts(), "backup")
+    let_through = sum(call(ceiling, ["a"], CbrThrottledError("x")) for _ in range(3000))
+    assert let_through == REFUSALS + calls_per_task(3)
+
+
+def test_passing_it_is_a_permanent_error_that_says_so() -> None:
+    ceiling = CallCeiling(CallCounts(by_item={"a": CALLS_PER_ITEM}), "backup")
+    with pytest.raises(CbrCallLimitError, match="8 calls for backup a in this Dag run") as caught:
+        ceiling.count(["a"], of=1)
+    assert caught.value.permanent
+    assert caught.value.advice

@@ -1,0 +1,161 @@
+"""The machine is general: a tiny task that starts one thing, on a service of a few lines, is killed at every step and starts it once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import pytest
+
+from airflow_cbr.exceptions import CbrError, CbrOutcomeUnknownError, CbrPermissionError, CbrUnavailableError
+from airflow_cbr.once.ceiling import CallCeiling, CallCounts
+from airflow_cbr.once.machine import TROUBLES_LIMIT, Machine
+from airflow_cbr.once.state import AttemptState
+from airflow_cbr.once.steps import Pause
+from tests.support.night import Killed
+
+SETTLE = 120.0
+
+
+class Step(StrEnum):
+    LOOK = "look"
+    NOTE = "note"
+    START = "start"
+
+
+@dataclass
+class Service:
+    """Starts things, and shows each of them a while later."""
+
+    now: float = 1_800_000_000.0
+    started: list[float] = field(default_factory=list)
+    delay: float = 60.0
+    lose: int = 0
+    looks: list[CbrError | None] = field(default_factory=list)
+    server_time: datetime | None = None
+
+    def list(self) -> int:
+        self.now += 0.1
+        if self.looks and (error := self.looks.pop(0)) is not None:
+            raise error
+        return sum(self.now >= at + self.delay for at in self.started)
+
+    def start(self) -> None:
+        self.started.append(self.now)
+        if self.lose:
+            self.lose -= 1
+            raise CbrOutcomeUnknownError("Start: no answer.")
+
+
+class Memory(AttemptState, kw_only=True):
+    has_looked: bool = False
+    unsettled_until: float = 0.0
+    unknown: int = 0
+
+
+@dataclass
+class Limits:
+    vault_id: str = "v"
+    poll_interval: float = 30.0
+    max_poll_interval: float = 600.0
+
+
+class Starter(Machine[int]):
+    """Starts one thing."""
+
+    def __init__(self, service: Service, note: dict[str, Any], memory: Memory | None, observe: Callable[[Any, str], None]) -> None:
+        super().__init__(service, Limits(), observe=observe, now=lambda: service.now, log=logging.getLogger(__name__))  # type: ignore[arg-type]
+        self._service, self._note = service, note
+        self.memory: Memory = memory or Memory(
+            deadline=self._clock.local + 86400,
+            unsettled_until=note.get("posted_at", float("-inf")) + SETTLE,
+            calls=note.setdefault("calls", CallCounts()),
+        )
+        self._ceiling = CallCeiling(self.memory.calls, "thing")
+
+    def _has_begun(self) -> bool:
+        return self.memory.has_looked
+
+    def _timed_out(self) -> CbrError:
+        return CbrError("timed out")
+
+    def _step(self) -> Pause | int | None:
+        found = self._look(self._service.list, Step.LOOK)
+        if isinstance(found, Pause):
+            return found
+        memory = self.memory
+        memory.has_looked = True
+        if found:
+            return found
+        if (left := memory.unsettled_until - self._clock.local) > 0:
+            return self._pause("an earlier call may still show up", left)
+        self._ceiling.count(["thing"], of=1)
+        with self._at(Step.NOTE):
+            self._note["posted_at"] = self._clock.local
+        memory.unsettled_until = self._clock.local + SETTLE
+        try:
+            with self._at(Step.START):
+                self._ceiling.send(["thing"], self._service.start)
+        except CbrOutcomeUnknownError as error:
+            memory.unknown += 1
+            self._note_unknown(memory.unknown, error)
+        return None
+
+
+def run(service: Service, *, kill: tuple[Step, str] | None = None, deferred: bool = False) -> int:
+    """Run attempts to the end; the first is killed at a step."""
+    note: dict[str, Any] = {}
+
+    def observe(step: Step, moment: str) -> None:
+        nonlocal kill
+        if (step, moment) == kill:
+            kill = None
+            raise Killed
+
+    while True:
+        machine = Starter(service, note, None, observe)
+        try:
+            while isinstance(step := machine.advance(), Pause):
+                service.now += step.seconds
+                if deferred:
+                    machine = Starter(service, note, Memory.load(machine.memory.dump()), observe)
+            return step
+        except Killed:
+            service.now += 5
+
+
+@pytest.mark.parametrize("deferred", [False, True])
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("step", list(Step))
+@pytest.mark.parametrize("lose", [0, 1])
+def test_a_kill_at_any_step_starts_it_once(step: Step, moment: str, lose: int, deferred: bool) -> None:
+    service = Service(lose=lose)
+    assert run(service, kill=(step, moment), deferred=deferred) == 1
+    assert len(service.started) == 1
+
+
+def test_trouble_counts_in_a_row_and_a_good_look_ends_the_row() -> None:
+    refused = CbrPermissionError("List: no.")
+    row: list[CbrError | None] = [refused] * (TROUBLES_LIMIT - 1)
+    service = Service(looks=[None, *row, None, *row], delay=115.0)
+    assert run(service) == 1
+    service = Service(looks=[None, *row, refused], delay=115.0)
+    with pytest.raises(CbrPermissionError):
+        run(service)
+
+
+def test_before_the_first_look_a_failure_is_the_attempts() -> None:
+    with pytest.raises(CbrUnavailableError):
+        run(Service(looks=[CbrUnavailableError("List: later.")]))
+
+
+def test_three_calls_of_unknown_outcome_end_the_attempt() -> None:
+    service = Service(lose=10, delay=10**9)
+    with pytest.raises(CbrOutcomeUnknownError) as caught:
+        run(service)
+    assert len(service.started) == 3
+    assert not caught.value.permanent
