@@ -8,8 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, AirflowSkipException, BaseSensorOperator, conf
-
+from airflow_cbr.airflow_names import AirflowFailException, AirflowSensorTimeout, AirflowSkipException, BaseSensorOperator, conf
 from airflow_cbr.api.endpoints import check_id
 from airflow_cbr.exceptions import CbrError
 from airflow_cbr.hooks.attempt import attempt_of

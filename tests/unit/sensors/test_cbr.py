@@ -6,11 +6,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 
+from airflow_cbr.airflow_names import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 from airflow_cbr.emulator.world import BACKUPS, SOURCE_PROJECT, SOURCE_VAULT
 from airflow_cbr.exceptions import CbrConfigurationError, CbrProtocolError
 from airflow_cbr.hooks.cbr import CbrHook
+from tests.support.airflow_errors import TaskDeferred
 from tests.support.interpreter import run_python
 from tests.support.task_run import IDS, TaskRun, TaskState, waiting
 from tests.support.triggerer import AirflowRescheduleException, Stage, requests_end_in
