@@ -94,7 +94,7 @@ class Supervisor:
     """
 
     def __init__(self) -> None:
-        self.told: set[str] = set()
+        self.told: set[Any] = set()
         self.blocked_the_loop: list[Any] = []
         self.loop_thread = threading.get_ident()
 
@@ -158,8 +158,10 @@ def test_a_connection_that_takes_long_does_not_hold_up_another(monkeypatch: pyte
     other_is_open = threading.Event()
 
     def resolve(conn_id: str) -> Any:
-        set_it = other_is_open.wait(30) if conn_id == "slow" else other_is_open.set()
-        assert set_it is not False, "the slow connection was waited for"
+        if conn_id == "slow":
+            assert other_is_open.wait(30), "the slow connection was waited for"
+        else:
+            other_is_open.set()
         return SimpleNamespace(conn_id=conn_id), {}
 
     monkeypatch.setattr(access_module, "_resolve_blocking", resolve)
