@@ -22,6 +22,13 @@ def _parser() -> argparse.ArgumentParser:
     emulator.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     emulator.add_argument("--port", type=_port, default=EMULATOR_PORT, help="port to listen on; 0: any free one (default: %(default)s)")
     emulator.add_argument("--world", metavar="FILE", help="JSON file with the accounts, vaults and backups to start with")
+    emulator.add_argument(
+        "--allow-host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="name under which control calls may reach it, such as a container's; repeatable (default: --host, localhost, any address)",
+    )
 
     demo = commands.add_parser("demo", help="replicate three backups to another region, through Airflow, against the emulator")
     demo.add_argument("--auth", choices=("aksk", "password"), help="way to authenticate (default: one run with each)")
@@ -51,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "emulator":
         from airflow_cbr.emulator.server import serve
 
-        return serve(options.host, options.port, options.world)
+        return serve(options.host, options.port, options.world, options.allow_host)
     if options.port and not options.ui:
         parser.error("demo: --port goes with --ui")
     if options.ui:

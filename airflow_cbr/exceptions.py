@@ -22,6 +22,7 @@ __all__ = [
     "CbrApiError",
     "CbrAuthenticationError",
     "CbrBusyError",
+    "CbrCallLimitError",
     "CbrCheckpointError",
     "CbrCheckpointFailedError",
     "CbrCheckpointIncompleteError",
@@ -45,6 +46,7 @@ __all__ = [
     "CbrTimeoutError",
     "CbrTransportError",
     "CbrUnavailableError",
+    "CbrUnlistedRecordError",
     "CbrVaultReplicatingError",
     "CbrVerificationError",
     "CbrWorkError",
@@ -257,6 +259,10 @@ class CbrLimitError(CbrReplicationError):
     """More would be replicated, or handed to mapped tasks, than a limit allows; nothing was sent."""
 
 
+class CbrCallLimitError(CbrWorkError):
+    """A task has sent as many calls that cost money as it may send in a Dag run, whatever came of them; nothing more was sent."""
+
+
 class CbrPreflightError(CbrReplicationError):
     """The preflight found something that the replication would fail on; nothing was sent.
 
@@ -273,6 +279,15 @@ class CbrReplicationFailedError(CbrReplicationError):
     """
 
     permanent: bool = False
+
+
+class CbrUnlistedRecordError(CbrReplicationFailedError):
+    """The source vault has not listed a replication record for so long that it is none of its own.
+
+    :param problems: one line for each record.
+    """
+
+    permanent: bool = True
 
 
 class CbrReplicationTimeoutError(CbrReplicationError):

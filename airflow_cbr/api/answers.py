@@ -215,7 +215,8 @@ def error_from_answer(
         )
 
     error_class = row.error if row else errors.error_class_of_status(status)
-    details["advice"] = _advice(row, status, facts.message)
+    no_project = iam and row is None and status == 404 and "project" in facts.message.lower()
+    details["advice"] = _SET_PROJECT if no_project else _advice(row, status, facts.message)
     if issubclass(error_class, (CbrThrottledError, CbrUnavailableError)):
         return error_class(message, retry_after=retry_after(headers), **details)
     return error_class(message, **details)
@@ -261,6 +262,12 @@ def _first(content: dict[str, Any], *names: str) -> str | None:
         if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "":
             return str(value)
     return None
+
+
+_SET_PROJECT: Final = (
+    "Set project_id in the connection. Without it the project that is named like the region is asked for, which a user with rights in a "
+    "sub-project alone (such as eu-de_MyProject) does not see. If it is set: check it, region and domain_name."
+)
 
 
 def _advice(row: errors.CatalogueRow | None, status: int, message: str) -> str | None:

@@ -19,6 +19,7 @@ __all__ = [
     "Endpoints",
     "check_cloud",
     "check_endpoint",
+    "check_given",
     "check_id",
     "check_region",
     "is_loopback",
@@ -34,6 +35,39 @@ _ID: Final = "[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{1
 _ENDPOINT: Final = rf"[Hh][Tt][Tt][Pp][Ss]?://(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?(?:/[A-Za-z0-9._~-]+)*/?"
 _LONGEST_HOST: Final = 253
 
+# What Jinja, and its filter tojson, make of None.
+_NOTHING_AS_TEXT: Final = ("None", "null")
+
+
+def check_given(value: object, parameter: str, what: str) -> None:
+    """Refuse what stands for nothing, and say which kind of nothing it is: each has another cause.
+
+    :param value: what the user gave, or what a template was rendered to.
+    :param parameter: the name to blame.
+    :param what: what it must be, with its article.
+    :raises CbrParameterError: it is None, empty or blank text, or the text ``None``.
+    """
+    if value is None:
+        raise CbrParameterError(
+            parameter,
+            f"must be {what}, and is None.",
+            advice="Give it a value. If an upstream task or a template gives it: that gave nothing, see the task's rendered templates.",
+        )
+    if not isinstance(value, str):
+        return
+    if not value.strip():
+        raise CbrParameterError(
+            parameter,
+            f"must be {what}, and is empty text: a template, if it is one, rendered to nothing.",
+            advice="See the task's rendered templates. For the default leave it out; empty text is none.",
+        )
+    if value.strip() in _NOTHING_AS_TEXT:
+        raise CbrParameterError(
+            parameter,
+            f"must be {what}, and is the text {value.strip()!r}: a template rendered a param or variable that is None.",
+            advice="Give that a value; or set render_template_as_native_obj=True on the Dag, where None stands for the default.",
+        )
+
 
 def check_region(value: object, parameter: str = "region") -> str:
     """Check a region id: one label of a host name, such as ``cn-north-4``.
@@ -43,6 +77,7 @@ def check_region(value: object, parameter: str = "region") -> str:
     :return: the value.
     :raises CbrParameterError: it is not a region id.
     """
+    check_given(value, parameter, "a region id")
     if not isinstance(value, str) or not re.fullmatch(_REGION, value):
         raise CbrParameterError(parameter, f"{_shown(value)} is not a region id (letters, digits and '-', for example 'cn-north-4').")
     return value
@@ -56,6 +91,7 @@ def check_cloud(value: object, parameter: str = "cloud") -> str:
     :return: the value.
     :raises CbrParameterError: it is not a domain.
     """
+    check_given(value, parameter, "a domain")
     if not isinstance(value, str) or not re.fullmatch(_CLOUD, value) or len(value) > _LONGEST_HOST:
         raise CbrParameterError(parameter, f"{_shown(value)} is not a domain such as 'myhuaweicloud.com'.")
     return value
@@ -70,6 +106,7 @@ def check_id(value: object, parameter: str) -> str:
     :raises CbrParameterError: it is neither 32 hexadecimal digits nor a UUID with dashes.
     """
     if not isinstance(value, str) or not re.fullmatch(_ID, value):
+        check_given(value, parameter, "an id")
         raise CbrParameterError(
             parameter,
             f"{_shown(value)} is not an id (32 hexadecimal digits, or 8-4-4-4-12 of them with dashes).",
@@ -175,7 +212,7 @@ def _is_sound(url: str) -> bool:
 
 def _shown(value: object) -> str:
     if not isinstance(value, str):
-        return f"a {type(value).__name__}"
+        return f"a value of type {type(value).__name__}"
     # A URL of the form scheme://user:password@host is a mistake that must not end up in a log.
     text = repr(re.sub("//.*@", "//***@", value))
     return text if len(text) <= 80 else f"{text[:77]}...'"

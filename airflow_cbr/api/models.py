@@ -300,6 +300,14 @@ class OperationCommon(_Row, frozen=True):
     task_id: str | None = None
 
 
+class OperationResource(_Row, frozen=True):
+    """``operation_log.extra_info.resource``: what was backed up or copied."""
+
+    id: str | None = None
+    type: str | None = None
+    name: str | None = None
+
+
 class OperationReplication(_Row, frozen=True):
     """``operation_log.extra_info.replication``: which backup went where. It names no replication record and no vault."""
 
@@ -315,6 +323,7 @@ class OperationExtra(_Row, frozen=True):
     """``operation_log.extra_info``, as far as this package looks at it."""
 
     common: OperationCommon | None = None
+    resource: OperationResource | None = None
     replication: OperationReplication | None = None
 
 
@@ -340,12 +349,27 @@ class OperationLog(_Row, frozen=True):
         return parse_time(self.created_at)
 
     @property
-    def replication(self) -> OperationReplication:
-        """Return ``extra_info.replication``, empty where the log is of another kind."""
+    def extra(self) -> OperationExtra:
+        """Return ``extra_info`` as an object; empty where there is none, or none that can be read."""
         extra = self.extra_info
         if isinstance(extra, str):
             with contextlib.suppress(msgspec.MsgspecError, ValueError, RecursionError):
                 extra = msgspec.json.decode(extra, type=OperationExtra, strict=False)
-        if isinstance(extra, OperationExtra) and extra.replication is not None:
-            return extra.replication
-        return OperationReplication()
+        return extra if isinstance(extra, OperationExtra) else OperationExtra()
+
+    @property
+    def replication(self) -> OperationReplication:
+        """Return ``extra_info.replication``, empty where the log is of another kind."""
+        return self.extra.replication or OperationReplication()
+
+    @property
+    def resource_id(self) -> str | None:
+        """Return the id of the resource that the task was about, if the service said it."""
+        resource = self.extra.resource
+        return resource.id if resource is not None else None
+
+    @property
+    def progress(self) -> int | float | None:
+        """Return the percentage done, if the service said it."""
+        common = self.extra.common
+        return common.progress if common is not None else None

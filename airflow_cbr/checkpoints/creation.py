@@ -1,7 +1,6 @@
 """Intent, POST once, adopt: how a vault gets one checkpoint for a task in a Dag run, and never two.
 
-A :class:`Creation` is a state machine without Airflow in it, built as :class:`~airflow_cbr.replication.submit.Submission` is:
-:meth:`Creation.advance` looks, does what can be done at once, and returns a pause or a result. A process may die between any two steps.
+A :class:`Creation` is a :class:`~airflow_cbr.once.machine.Machine`: a process may die between any two steps.
 
 The rules, in the order in which they are tried:
 
@@ -17,9 +16,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_cbr.checkpoints import verdict
 from airflow_cbr.checkpoints.evidence import CheckpointWitness, Sighting, show
@@ -33,20 +31,20 @@ from airflow_cbr.exceptions import (
     CbrOutcomeUnknownError,
     CbrThrottledError,
 )
-from airflow_cbr.replication.steps import Pause
+from airflow_cbr.once.ceiling import CallCeiling
+from airflow_cbr.once.machine import Machine
+from airflow_cbr.once.steps import Pause
 
 if TYPE_CHECKING:
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.api.models import Checkpoint
     from airflow_cbr.checkpoints.memory import CheckpointMemory
     from airflow_cbr.checkpoints.order import CheckpointOrder
-    from airflow_cbr.replication.memory import IntentStore
+    from airflow_cbr.once.state import IntentStore
     from airflow_cbr.replication.order import Attempt
 
 __all__ = ["Creation"]
 
-UNKNOWN_OUTCOMES_LIMIT: Final = 3
-TROUBLES_LIMIT: Final = 3
 logger = logging.getLogger(__name__)
 
 _SHARE_OF_AGE: Final = 0.25
@@ -54,10 +52,9 @@ _SHARE_OF_AGE: Final = 0.25
 
 Observer = Callable[[CheckpointStep, str], None]
 Publish = Callable[[str, dict[str, Any]], None]
-Found = TypeVar("Found")
 
 
-class Creation:
+class Creation(Machine[CheckpointResult]):
     """One attempt at a checkpoint.
 
     :param client: a client of the vault's region and project.
@@ -84,30 +81,25 @@ class Creation:
         now: Callable[[], float] = time.time,
         log: Any = logger,
     ) -> None:
-        self._client = client
+        super().__init__(client, order, observe=observe, now=now, log=log)
         self._order = order
         self._attempt = attempt
         self._publish = publish
-        self._observe = observe
-        self._now = now
-        self._log = log
-        self._service_ahead = 0.0
-        self._reported = ""
         self._told: tuple[str, dict[str, Any]] | None = None
-        self._witness = CheckpointWitness(client, order, attempt.run_after)
-        self._journal = CheckpointJournal(intents, order, attempt, at=self._at)
-        self.memory = self._journal.recall(memory, now())
+        self._witness = CheckpointWitness(client, order, attempt.run_after, clock=self._clock)
+        self._journal = CheckpointJournal(intents, order, attempt, clock=self._clock, at=self._at)
+        self.memory: CheckpointMemory = self._journal.recall(memory)
+        self._ceiling = CallCeiling(self.memory.calls, "checkpoint")
 
-    def advance(self) -> Pause | CheckpointResult:
-        """Do everything that can be done now.
+    def _step(self) -> Pause | CheckpointResult | None:
+        return self._search() if self.memory.checkpoint_id is None else self._follow(self.memory.checkpoint_id)
 
-        :return: a pause or the result.
-        :raises CbrError: a permanent one when running the task again would not help.
-        """
-        while True:
-            step = self._search() if self.memory.checkpoint_id is None else self._follow(self.memory.checkpoint_id)
-            if step is not None:
-                return step
+    def _has_begun(self) -> bool:
+        return self.memory.has_looked
+
+    def _ends_attempt(self, error: CbrError) -> bool:
+        # Whose checkpoint it is cannot be told: no further look changes that.
+        return isinstance(error, CbrOutcomeUnknownError) or super()._ends_attempt(error)
 
     # --- before there is a checkpoint -----------------------------------------------------------------------------------
 
@@ -117,19 +109,19 @@ class Creation:
         is_first = not memory.has_looked
         if is_first:
             self._journal.keep_deadline(memory)
-        found = self._look(self._sightings if is_first else self._witness.sightings)
+        found = self._look(self._sightings if is_first else self._witness.sightings, CheckpointStep.LOOK)
         if isinstance(found, Pause):
             return found
         if is_first:
-            self._journal.begin(memory, self._service_now)
+            self._journal.begin(memory)
             memory.has_looked = True
         if own := next((one for one in found if one.evidence and one.checkpoint_id not in memory.put_aside), None):
             self._adopt(own)
             return None
-        if self._now() >= memory.deadline:
+        if self._clock.local >= memory.deadline:
             raise self._timed_out()
-        if self._service_now < memory.unsettled_until:
-            wait = max(memory.unsettled_until - self._service_now, 1.0)
+        if self._clock.local < memory.unsettled_until:
+            wait = max(memory.unsettled_until - self._clock.local, 1.0)
             return self._pause("an earlier call may still show up", min(order.poll_interval, wait))
         if memory.lost_from is not None:
             return self._settle_lost(found, memory.lost_from)
@@ -137,14 +129,12 @@ class Creation:
 
     def _settle_lost(self, found: list[Sighting], lost_from: float) -> Pause | None:
         """Send the call again only when it is established that the lost one has had no effect."""
-        started = self._look(
-            lambda: self._witness.of_lost_calls(self.memory, found, lost_from, self._service_now), CheckpointStep.LOOK_AT_LOG
-        )
+        started = self._look(lambda: self._witness.of_lost_calls(self.memory, found, lost_from), CheckpointStep.LOOK_AT_LOG)
         if isinstance(started, Pause):
             return started
         if started is not None:
             self._adopt(started)
-        elif self._service_now >= self.memory.unsettled_until:
+        elif self._clock.local >= self.memory.unsettled_until:
             return self._create()
         return None
 
@@ -161,7 +151,8 @@ class Creation:
     def _is_spent(self, one: Sighting) -> bool:
         """Return whether a checkpoint of an earlier attempt calls for another one."""
         checkpoint_id = one.checkpoint_id
-        condition = self._inspect(checkpoint_id, one.created.timestamp() if one.created is not None else 0.0).condition
+        age = self._clock.age(one.created.timestamp()) if one.created is not None else self._clock.local
+        condition = self._inspect(checkpoint_id, self._clock.local - age).condition
         if condition is Condition.INCOMPLETE and self._attempt.number == 1 and self._attempt.generation:
             # Nothing but a clear asks for this again: what was left out has been mended, it says.
             self._journal.put_aside(self.memory, checkpoint_id)
@@ -172,18 +163,22 @@ class Creation:
 
     def _create(self) -> Pause | None:
         order, memory = self._order, self.memory
-        self._journal.record_intent(memory, posted_at=self._service_now)
-        sent_at = self._service_now
+        self._ceiling.count([order.name], of=1)
+        self._journal.record_intent(memory)
+        sent_at = self._clock.local
         self._log.info("About to back up %s of vault %s as %s", self._what, order.vault_id, order.name)
         try:
             with self._at(CheckpointStep.CREATE):
-                checkpoint = self._client.create_checkpoint(
-                    vault_id=order.vault_id,
-                    name=order.name,
-                    description=order.description,
-                    incremental=order.incremental,
-                    auto_trigger=order.auto_trigger or None,
-                    resources=order.resource_ids,
+                checkpoint = self._ceiling.send(
+                    [order.name],
+                    lambda: self._client.create_checkpoint(
+                        vault_id=order.vault_id,
+                        name=order.name,
+                        description=order.description,
+                        incremental=order.incremental,
+                        auto_trigger=order.auto_trigger or None,
+                        resources=order.resource_ids,
+                    ),
                 )
             if not checkpoint.id:
                 raise CbrOutcomeUnknownError(f"The service answered the backup of vault {order.vault_id} without a checkpoint's id.")
@@ -191,10 +186,7 @@ class Creation:
             memory.lose(sent_at)
             memory.unsettled_until = sent_at + order.settle_time
             memory.unknown += 1
-            self._log.warning("Whether the service accepted the call is not known; looking before anything is sent again: %s", error)
-            if memory.unknown >= UNKNOWN_OUTCOMES_LIMIT:
-                error.permanent = False
-                raise
+            self._note_unknown(memory.unknown, error)
             return None
         except CbrApiError as error:
             if error.permanent:
@@ -202,27 +194,28 @@ class Creation:
             if not isinstance(error, CbrThrottledError):
                 # Such a refusal should have no effect; were it the echo of our own call, that would show first.
                 memory.unsettled_until = sent_at + order.settle_time
-            return self._pause(str(error), max(order.poll_interval, error.retry_after or 0.0))
+            memory.refusals += 1
+            return self._pause(str(error), self._backoff(memory.refusals, error))
         return self._accept(checkpoint)
 
     def _accept(self, checkpoint: Checkpoint) -> Pause | None:
         memory = self.memory
-        memory.checkpoint_id, memory.known_at = checkpoint.id, self._service_now
+        memory.checkpoint_id, memory.known_at = checkpoint.id, self._clock.local
         vault = checkpoint.vault
         memory.skipped = {one.id or "": str(one.code or "") for one in (vault.skipped_resources if vault is not None else None) or ()}
         self._log.info("Checkpoint %s: the backup of vault %s was accepted", checkpoint.id, self._order.vault_id)
-        self._tell(checkpoint.id, verdict.judge(checkpoint, (), self._order, memory, self._service_now, memory.known_at))
+        self._tell(checkpoint.id, verdict.judge(checkpoint, (), self._order, memory, 0.0))
         self._journal.keep_checkpoint(memory)
         return Pause("the checkpoint was accepted", self._order.poll_interval) if self._order.wait_for_completion else None
 
     def _adopt(self, one: Sighting) -> None:
         memory, order = self.memory, self._order
-        memory.checkpoint_id, memory.evidence, memory.known_at = one.checkpoint_id, one.evidence, self._service_now
+        memory.checkpoint_id, memory.evidence, memory.known_at = one.checkpoint_id, one.evidence, self._clock.local
         memory.unsettled_until, memory.lost_from = 0.0, None
         attempt = self._attempt
         if not self._journal.has_store and attempt.number > 1 and not attempt.generation and one.created is not None:
             # Where nothing keeps the deadline it counts from the checkpoint, as long as there was no clear.
-            memory.deadline = min(memory.deadline, one.created.timestamp() + order.timeout)
+            memory.deadline = min(memory.deadline, self._clock.local - self._clock.age(one.created.timestamp()) + order.timeout)
         created = one.created.isoformat() if one.created is not None else "a time that is not told"
         self._log.info("Adopted checkpoint %s %s, created at %s", one.checkpoint_id, one.evidence, created)
         self._journal.keep_checkpoint(memory)
@@ -231,23 +224,26 @@ class Creation:
 
     def _follow(self, checkpoint_id: str) -> Pause | CheckpointResult:
         memory, order = self.memory, self._order
-        finding = self._look(lambda: self._inspect(checkpoint_id, memory.known_at))
+        finding = self._look(lambda: self._inspect(checkpoint_id, memory.known_at), CheckpointStep.LOOK)
         if isinstance(finding, Pause):
             return finding
         self._tell(checkpoint_id, finding)
         if finding.condition is not Condition.BEING_MADE or not order.wait_for_completion:
             return self._conclude(checkpoint_id, finding)
-        if self._now() >= memory.deadline:
+        if self._clock.local >= memory.deadline:
             raise self._timed_out()
-        age = self._service_now - memory.known_at
+        age = self._clock.local - memory.known_at
         gap = min(max(order.poll_interval, age * _SHARE_OF_AGE), order.max_poll_interval)
         return self._pause(f"checkpoint {checkpoint_id} is {finding.line}", gap)
 
     def _inspect(self, checkpoint_id: str, known_at: float) -> Finding:
         checkpoint = show(self._client, checkpoint_id)
         backups = [] if checkpoint is None else list(self._client.list_backups(checkpoint_id=checkpoint_id))
-        self._set_clock()
-        return verdict.judge(checkpoint, backups, self._order, self.memory, self._service_now, known_at)
+        self._clock.hear(self._client.server_time)
+        created = checkpoint.created if checkpoint is not None else None
+        # It is at least as old as this task has known it, whatever its row says.
+        age = max(self._clock.local - known_at, self._clock.age(created.timestamp()) if created is not None else 0.0)
+        return verdict.judge(checkpoint, backups, self._order, self.memory, age)
 
     def _conclude(self, checkpoint_id: str, finding: Finding) -> CheckpointResult:
         with self._at(CheckpointStep.CONCLUDE):
@@ -259,26 +255,6 @@ class Creation:
 
     # --- looking, telling, pausing --------------------------------------------------------------------------------------
 
-    def _look(self, read: Callable[[], Found], step: CheckpointStep = CheckpointStep.LOOK) -> Found | Pause:
-        """Read something, or return a pause: a wait that has begun outlives the service's bad hours."""
-        memory, order = self.memory, self._order
-        try:
-            with self._at(step):
-                found = read()
-        except CbrError as error:
-            memory.troubles += 1
-            is_told = isinstance(error, CbrOutcomeUnknownError)
-            if not memory.has_looked or is_told or (error.permanent and memory.troubles >= TROUBLES_LIMIT):
-                raise
-            if self._now() >= memory.deadline:
-                raise self._timed_out() from error
-            self._log.warning("Looking at vault %s failed, and is tried again: %s", order.vault_id, error)
-            gap = min(order.poll_interval * 2 ** min(memory.troubles - 1, 10), order.max_poll_interval)
-            return Pause(str(error), max(gap, error.retry_after or 0.0))
-        memory.troubles = 0
-        self._set_clock()
-        return found
-
     def _tell(self, checkpoint_id: str, finding: Finding) -> None:
         """Publish, unless the very same was published before."""
         said = (checkpoint_id, verdict.summarise(finding, self._order, self.memory))
@@ -286,12 +262,6 @@ class Creation:
             with self._at(CheckpointStep.PUBLISH):
                 self._publish(*said)
             self._told = said
-
-    def _pause(self, reason: str, seconds: float) -> Pause:
-        if self._reported != reason:
-            self._log.info("Waiting: %s", reason)
-            self._reported = reason
-        return Pause(reason, seconds)
 
     def _timed_out(self) -> CbrCheckpointTimeoutError:
         order, checkpoint_id = self._order, self.memory.checkpoint_id
@@ -306,19 +276,3 @@ class Creation:
     def _what(self) -> str:
         resource_ids = self._order.resource_ids
         return "all resources" if resource_ids is None else f"{len(resource_ids)} resources"
-
-    # --- clocks and steps -----------------------------------------------------------------------------------------------
-
-    @property
-    def _service_now(self) -> float:
-        return self._now() + self._service_ahead
-
-    def _set_clock(self) -> None:
-        if self._client.server_time is not None:
-            self._service_ahead = self._client.server_time.timestamp() - self._now()
-
-    @contextmanager
-    def _at(self, step: CheckpointStep) -> Iterator[None]:
-        self._observe(step, "before")
-        yield
-        self._observe(step, "after")

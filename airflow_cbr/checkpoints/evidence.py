@@ -7,17 +7,18 @@ checkpoint's name is likely and not documented, and that ShowCheckpoint repeats 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from airflow_cbr.exceptions import CbrNotFoundError, CbrOutcomeUnknownError
-from airflow_cbr.replication.evidence import CLOCK_MARGIN
+from airflow_cbr.once.clock import CLOCK_MARGIN, moment
 
 if TYPE_CHECKING:
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.api.models import Backup, Checkpoint
     from airflow_cbr.checkpoints.memory import CheckpointMemory
     from airflow_cbr.checkpoints.order import CheckpointOrder
+    from airflow_cbr.once.clock import ServiceClock
 
 __all__ = ["CheckpointWitness", "Sighting", "show"]
 
@@ -75,12 +76,14 @@ class CheckpointWitness:
     :param client: a client of the vault's region and project.
     :param order: what was asked for.
     :param run_after: Unix time before which this Dag run cannot have begun, or None where it is not known.
+    :param clock: the two clocks.
     """
 
-    def __init__(self, client: CbrClient, order: CheckpointOrder, run_after: float | None) -> None:
+    def __init__(self, client: CbrClient, order: CheckpointOrder, run_after: float | None, *, clock: ServiceClock) -> None:
+        self._clock = clock
         self._client = client
         self._order = order
-        self._since = None if run_after is None else _moment(run_after) - _HOW_FAR_BACK
+        self._since = None if run_after is None else moment(run_after) - _HOW_FAR_BACK
 
     def sightings(self) -> list[Sighting]:
         """Return the checkpoints of the vault since shortly before the Dag run, newest first."""
@@ -90,7 +93,7 @@ class CheckpointWitness:
                 found.setdefault(backup.checkpoint_id, Sighting(backup.checkpoint_id)).add(backup, self._order.mark)
         return list(found.values())
 
-    def of_lost_calls(self, memory: CheckpointMemory, found: list[Sighting], lost_from: float, service_now: float) -> Sighting | None:
+    def of_lost_calls(self, memory: CheckpointMemory, found: list[Sighting], lost_from: float) -> Sighting | None:
         """Return the checkpoint that a call of unknown outcome has started, or None when none has come of it.
 
         When the operation log tells of a checkpoint that does not show yet, ``memory.unsettled_until`` is set to when it must.
@@ -98,12 +101,11 @@ class CheckpointWitness:
         :param memory: what the attempt knows.
         :param found: what a look has just seen.
         :param lost_from: when the first lost call was sent.
-        :param service_now: the service's clock, Unix time.
         :raises CbrOutcomeUnknownError: when it cannot be told.
         """
-        settle_time = self._order.settle_time
-        since = _moment(lost_from) - CLOCK_MARGIN
-        until = _moment(max(memory.lost_to + settle_time, memory.unsettled_until)) + CLOCK_MARGIN
+        settle_time, clock = self._order.settle_time, self._clock
+        since = moment(clock.not_before(lost_from)) - CLOCK_MARGIN
+        until = moment(clock.not_after(max(memory.lost_to + settle_time, memory.unsettled_until))) + CLOCK_MARGIN
         possible: list[Sighting] = []
         for one in {**self._logged(since), **{seen.checkpoint_id: seen for seen in found}}.values():
             if one.checkpoint_id in memory.put_aside or (one.created is not None and not since <= one.created <= until):
@@ -112,8 +114,9 @@ class CheckpointWitness:
                 continue
             checkpoint = show(self._client, one.checkpoint_id)
             if checkpoint is None:
-                if one.created is not None and service_now < one.created.timestamp() + settle_time:
-                    memory.unsettled_until = max(memory.unsettled_until, one.created.timestamp() + settle_time)
+                if one.created is not None and (age := clock.age(one.created.timestamp())) < settle_time:
+                    shows_by = min(clock.local + settle_time - age, memory.lost_to + 2 * settle_time)
+                    memory.unsettled_until = max(memory.unsettled_until, shows_by)
             elif not self._may_be_own(checkpoint, since, until):
                 continue
             elif checkpoint.name is None:
@@ -155,7 +158,3 @@ class CheckpointWitness:
             return taken == set(self._order.resource_ids)
         bound = self._client.show_vault(self._order.vault_id).resources or ()
         return taken >= {resource.id for resource in bound}
-
-
-def _moment(timestamp: float) -> datetime:
-    return datetime.fromtimestamp(timestamp, tz=UTC)

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from airflow_cbr.checkpoints.order import CheckpointOrder
-    from airflow_cbr.replication.memory import IntentStore
+    from airflow_cbr.once.clock import ServiceClock
+    from airflow_cbr.once.state import IntentStore
     from airflow_cbr.replication.order import Attempt
 
 __all__ = ["CheckpointJournal"]
@@ -32,6 +33,7 @@ class CheckpointJournal:
     :param store: where they outlive the process, or None where there is no such place.
     :param order: what is asked for.
     :param attempt: which attempt this is.
+    :param clock: the two clocks.
     :param at: marks the step, so that a test can stop there.
     """
 
@@ -41,8 +43,10 @@ class CheckpointJournal:
         order: CheckpointOrder,
         attempt: Attempt,
         *,
+        clock: ServiceClock,
         at: Callable[[CheckpointStep], AbstractContextManager[None]],
     ) -> None:
+        self._clock = clock
         self._store = store
         self._order = order
         self._attempt = attempt
@@ -64,11 +68,10 @@ class CheckpointJournal:
         posted = None if intent.posted_at is None else datetime.fromtimestamp(intent.posted_at, tz=UTC)
         return Sighting(intent.checkpoint_id, posted, "by this task's note")
 
-    def recall(self, memory: CheckpointMemory | None, now: float) -> CheckpointMemory:
+    def recall(self, memory: CheckpointMemory | None) -> CheckpointMemory:
         """Read what was written, and return the memory to go on with.
 
         :param memory: what an earlier leg of the same attempt knew, or None.
-        :param now: the local clock, Unix time.
         """
         intent = CheckpointIntent.read(self._store.load()) if self._store is not None else None
         if intent is not None and (intent.vault_id, intent.mark) == (self._order.vault_id, self._order.mark):
@@ -76,28 +79,29 @@ class CheckpointJournal:
             self.is_found = True
         if memory is not None:
             return memory
-        memory = CheckpointMemory(deadline=now + self._order.timeout, put_aside=list(self._intent.put_aside))
+        memory = CheckpointMemory(deadline=self._clock.local + self._order.timeout, put_aside=list(self._intent.put_aside))
+        memory.calls = self._intent.calls or memory.calls
         if self._intent.generation == self._attempt.generation:
-            memory.deadline = self._intent.deadline
+            # A deadline further away than the task's whole timeout was written by a clock that was wrong.
+            memory.deadline = min(self._intent.deadline, memory.deadline)
         return memory
 
-    def begin(self, memory: CheckpointMemory, service_now: float) -> None:
+    def begin(self, memory: CheckpointMemory) -> None:
         """Settle, at an attempt's first look, which earlier call may still show up.
 
         :param memory: the attempt's memory.
-        :param service_now: the service's clock, Unix time.
         """
-        settle_time = self._order.settle_time
+        settle_time, now = self._order.settle_time, self._clock.local
         if self.is_found:
             posted_at = self._intent.posted_at
             if posted_at is not None and self._intent.checkpoint_id is None:
                 memory.lose(posted_at)
-                memory.unsettled_until = posted_at + settle_time
+                memory.unsettled_until = min(posted_at, now) + settle_time
         elif self._attempt.may_have_predecessor:
-            memory.lose(service_now if self._attempt.run_after is None else self._attempt.run_after)
-            memory.lost_to = service_now
+            memory.lose(now if self._attempt.run_after is None else self._attempt.run_after)
+            memory.lost_to = now
             memory.is_noted = False
-            memory.unsettled_until = service_now + settle_time
+            memory.unsettled_until = now + settle_time
 
     def keep_deadline(self, memory: CheckpointMemory) -> None:
         """Write the deadline down before anything else, so that it counts from the first attempt after a clear.
@@ -107,13 +111,12 @@ class CheckpointJournal:
         if self._intent.generation != self._attempt.generation:
             self._save(CheckpointStep.RECORD_INTENT, memory)
 
-    def record_intent(self, memory: CheckpointMemory, *, posted_at: float) -> None:
+    def record_intent(self, memory: CheckpointMemory) -> None:
         """Write down that the call is about to be sent.
 
         :param memory: the attempt's memory.
-        :param posted_at: the service's clock, Unix time.
         """
-        self._save(CheckpointStep.RECORD_INTENT, memory, posted_at=posted_at, checkpoint_id=None)
+        self._save(CheckpointStep.RECORD_INTENT, memory, posted_at=self._clock.local, checkpoint_id=None)
 
     def keep_checkpoint(self, memory: CheckpointMemory) -> None:
         """Write down which checkpoint this task answers for.
@@ -135,6 +138,6 @@ class CheckpointJournal:
         if self._store is None:
             return
         generation = self._attempt.generation
-        self._intent = msgspec.structs.replace(self._intent, generation=generation, deadline=memory.deadline, **changes)
+        self._intent = msgspec.structs.replace(self._intent, generation=generation, deadline=memory.deadline, calls=memory.calls, **changes)
         with self._at(step):
             self._store.save(msgspec.to_builtins(self._intent))

@@ -6,6 +6,9 @@ from typing import Any
 
 import msgspec
 
+from airflow_cbr.once.ceiling import CallCounts
+from airflow_cbr.once.state import AttemptState
+
 __all__ = ["CheckpointIntent", "CheckpointMemory"]
 
 
@@ -16,9 +19,10 @@ class CheckpointIntent(msgspec.Struct, frozen=True, kw_only=True):
     :param mark: the order's mark.
     :param generation: the task's generation (clears) that the deadline belongs to.
     :param deadline: Unix time at which the task gives up, in the local clock.
-    :param posted_at: Unix time of the newest call that this task intended, in the service's clock; None before it.
+    :param posted_at: Unix time of the newest call that this task intended, in the local clock; None before it.
     :param checkpoint_id: the checkpoint that came of it; None as long as that is not known.
     :param put_aside: checkpoints of this task that lack resources and are not to be taken for its result, after a clear.
+    :param calls: the calls of this task in this Dag run, for their ceiling.
     """
 
     vault_id: str
@@ -28,6 +32,7 @@ class CheckpointIntent(msgspec.Struct, frozen=True, kw_only=True):
     posted_at: float | None = None
     checkpoint_id: str | None = None
     put_aside: list[str] = []
+    calls: CallCounts | None = None
 
     @classmethod
     def read(cls, stored: Any) -> CheckpointIntent | None:
@@ -38,10 +43,9 @@ class CheckpointIntent(msgspec.Struct, frozen=True, kw_only=True):
             return None
 
 
-class CheckpointMemory(msgspec.Struct, kw_only=True):
-    """What one attempt knows, and a deferral carries. Times are Unix times of the service's clock, but for the deadline.
+class CheckpointMemory(AttemptState, kw_only=True):
+    """What one attempt knows, and a deferral carries. Times are Unix times of this machine's clock.
 
-    :param deadline: when the task gives up, in the local clock.
     :param has_looked: whether a look has succeeded.
     :param checkpoint_id: the checkpoint that this task answers for, once it is known.
     :param evidence: why a checkpoint that this attempt did not start is taken for its own; empty when it started it.
@@ -53,10 +57,8 @@ class CheckpointMemory(msgspec.Struct, kw_only=True):
     :param is_noted: whether the times of lost calls come from a note or this attempt; without that they are a guess.
     :param unknown: how many calls of this attempt ended without a known outcome.
     :param put_aside: checkpoints of this task that are no result.
-    :param troubles: how many looks in a row have failed.
     """
 
-    deadline: float
     has_looked: bool = False
     checkpoint_id: str | None = None
     evidence: str = ""
@@ -68,7 +70,6 @@ class CheckpointMemory(msgspec.Struct, kw_only=True):
     is_noted: bool = True
     unknown: int = 0
     put_aside: list[str] = []
-    troubles: int = 0
 
     def lose(self, sent_at: float) -> None:
         """Note that the outcome of a call is not known.
@@ -77,15 +78,3 @@ class CheckpointMemory(msgspec.Struct, kw_only=True):
         """
         self.lost_from = sent_at if self.lost_from is None else self.lost_from
         self.lost_to = sent_at
-
-    def dump(self) -> dict[str, Any]:
-        """Return the memory as plain JSON values."""
-        return dict(msgspec.to_builtins(self))
-
-    @classmethod
-    def load(cls, dumped: Any) -> CheckpointMemory:
-        """Return the memory that :meth:`dump` wrote.
-
-        :raises ValueError: when it is not one (a deferred task of another version, a foreign event).
-        """
-        return msgspec.convert(dumped, cls)

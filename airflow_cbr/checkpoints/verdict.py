@@ -67,8 +67,7 @@ def judge(
     backups: Sequence[Backup],
     order: CheckpointOrder,
     memory: CheckpointMemory,
-    service_now: float,
-    known_at: float,
+    age: float,
 ) -> Finding:
     """Say how a checkpoint is.
 
@@ -76,11 +75,9 @@ def judge(
     :param backups: those that are listed as its own.
     :param order: what was asked for.
     :param memory: what the attempt knows.
-    :param service_now: the service's clock, Unix time.
-    :param known_at: the same clock, when it was first heard of; counts where its own time of creation is not told.
+    :param age: seconds for which it has existed, at least.
     """
-    created = checkpoint.created.timestamp() if checkpoint is not None and checkpoint.created is not None else known_at
-    may_still_show = service_now < created + order.settle_time
+    may_still_show = age < order.settle_time
     if checkpoint is None:
         if may_still_show:
             return Finding(Condition.BEING_MADE, "not listed", skipped=_skipped(None, memory))

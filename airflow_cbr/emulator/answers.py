@@ -12,10 +12,13 @@ from airflow_cbr.emulator.faults import (
     BodyFault,
     CallFault,
     CodeFault,
+    DateFault,
     EmptyBackupsFault,
     LateFault,
     MalformedUrlFault,
+    RecordsFault,
     ResetFault,
+    RowsFault,
     SilenceFault,
     SlowFault,
     StatusFault,
@@ -70,7 +73,7 @@ def instead(fault: CallFault, call: Call, now: float) -> Refusal | Answer | None
         )
         if fault.retry_after is not None:
             date = formatdate(now + fault.retry_after, usegmt=True)
-            answer.headers["Retry-After"] = date if fault.as_date else f"{fault.retry_after:g}"
+            answer.headers["Retry-After"] = date if fault.as_date else f"{fault.retry_after:.15g}"
         return answer
     if isinstance(fault, BodyFault):
         if fault.kind == "html":
@@ -93,7 +96,38 @@ def spoilt(fault: CallFault, answer: Answer) -> Answer:
         if "backups" in holder:
             holder["backups"] = []
             return Answer.of(content)
+    if isinstance(fault, RowsFault | RecordsFault) and answer.status == 200:
+        content = msgspec.json.decode(answer.body)
+        for key, rows in content.items():
+            if isinstance(fault, RowsFault) and isinstance(rows, list):
+                content[key] = _disordered(rows, fault)
+            elif isinstance(fault, RecordsFault) and key in ("backup", "backups"):
+                for row in rows if isinstance(rows, list) else [rows]:
+                    if isinstance(row.get("replication_records"), list):
+                        row["replication_records"] = _disordered(row["replication_records"], fault)
+        answer.body = msgspec.json.encode(content)
     return answer
+
+
+def dated(fault: CallFault | None, now: float) -> dict[str, str]:
+    """Return the ``Date`` header of an answer.
+
+    :param fault: the fault that strikes it, or None.
+    :param now: the service's time.
+    """
+    if not isinstance(fault, DateFault):
+        return {"Date": formatdate(now, usegmt=True)}
+    if fault.kind == "date_shifted":
+        return {"Date": formatdate(now + fault.seconds, usegmt=True)}
+    return {"Date": fault.text} if fault.kind == "date_other" else {}
+
+
+def _disordered(rows: list[Any], fault: RowsFault | RecordsFault) -> list[Any]:
+    if fault.kind == "records_hidden":
+        return []
+    if fault.kind in ("rows_reversed", "records_reversed"):
+        return rows[::-1]
+    return [*rows, *(row | {"status": fault.status} if fault.status is not None and isinstance(row, dict) else row for row in rows)]
 
 
 def delivery_of(fault: CallFault | None) -> Delivery:
@@ -113,7 +147,8 @@ def delivery_of(fault: CallFault | None) -> Delivery:
 
 
 def _nothing_started(call: Call) -> dict[str, Any]:
-    asked = call.json.get("replicate", {}) if isinstance(call.json, dict) else {}
+    asked = call.json.get("replicate") if isinstance(call.json, dict) else None
+    asked = asked if isinstance(asked, dict) else {}
     if call.method == "GET":
         return {"backups": [], "count": 0}
     return {

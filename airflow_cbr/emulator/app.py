@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 
 from airflow_cbr.emulator.control_routes import control_router
 from airflow_cbr.emulator.delivery import DeliveredResponse
 from airflow_cbr.emulator.exchange import Call
+from airflow_cbr.emulator.guard import CONTROL, Guard, Hosts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,17 +39,25 @@ ROUTES: Final = (
 """Published name, method and path of every call; the order matters where a fixed segment stands in an id's place."""
 
 
-def create_app(emulator: Emulator) -> FastAPI:
+def create_app(emulator: Emulator, hosts: Hosts | None = None) -> FastAPI:
     """Return the application of an emulator.
 
     :param emulator: the emulator.
+    :param hosts: the names under which control calls may know it. Default: ``localhost`` and any address.
     """
     app = FastAPI(title="CBR emulator", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-    app.include_router(control_router(emulator), prefix="/_emulator")
+    app.include_router(control_router(emulator), prefix=CONTROL)
     for name, method, path in ROUTES:
         app.add_api_route(path, _endpoint(emulator, name), methods=[method], name=name)
     app.add_api_route("/{anything:path}", _endpoint(emulator, "Unknown"), methods=["GET", "POST", "PUT", "PATCH", "DELETE"], name="Unknown")
+    app.add_middleware(Guard, hosts=hosts or Hosts())
+    app.add_exception_handler(Exception, _at_a_loss)
     return app
+
+
+def _at_a_loss(_request: Request, error: Exception) -> Response:
+    """Answer what nobody foresaw. The error itself goes on to the server's log, or to the test that runs the application in-process."""
+    return JSONResponse({"error": f"the emulator is at a loss ({type(error).__name__}): a mistake of its own, please report it"}, 400)
 
 
 def _endpoint(emulator: Emulator, name: str) -> Callable[[Request], Awaitable[Response]]:

@@ -31,6 +31,9 @@ LOG_TYPES: Final = (
     "backup", "copy", "replication", "restore", "delete", "sync", "vault_delete", "remove_resource", "migrate_resources",
 )  # fmt: skip
 
+LOG_TYPES_WITHOUT_REPLICATION: Final = tuple(word for word in LOG_TYPES if word != "replication")
+"""What Open Telekom Cloud lists for the filter, although its rows may say ``replication``."""
+
 
 @dataclass(frozen=True)
 class Visit:
@@ -115,7 +118,8 @@ class CbrCalls:
         return Answer.of({"replication": {"backup_id": backup.id, "replication_record_id": record.id} | _echo(visit, asked, vault)})
 
     def _order(self, visit: Visit, asked: Destination, vault: Vault, **more: Any) -> Order:
-        if asked.enable_acceleration and self._switches.refuse_acceleration:
+        unknown = self._switches.replication_records == "unlisted" and "enable_acceleration" in asked.model_fields_set
+        if unknown or (asked.enable_acceleration and self._switches.refuse_acceleration):
             raise cbr("9900", "Parameter check failed: invalid key enable_acceleration.")
         destination, project = self._replication.destination(
             source=visit.project,
@@ -240,7 +244,8 @@ class CbrCalls:
         call = visit.call
         offset, limit = page(call)
         statuses = words(call, "status", LOG_STATUS)
-        types = words(call, "operation_type", LOG_TYPES)
+        by_replication = self._switches.operation_log_replication_filter
+        types = words(call, "operation_type", LOG_TYPES if by_replication else LOG_TYPES_WITHOUT_REPLICATION)
         start, end = moment(call, "start_time"), moment(call, "end_time")
         equal = [(name, call.asked(name)) for name in ("provider_id", "resource_id", "resource_name", "vault_id", "vault_name")]
         rows = [

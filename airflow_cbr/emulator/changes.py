@@ -1,58 +1,78 @@
-"""Changes to single things while the emulator runs, so that a test can produce any wrong copy."""
+"""Changes to single things while the emulator runs, so that a test can produce any wrong copy. Each is checked whole before it is made."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
-from airflow_cbr.emulator.kinds import PROVIDERS
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+
+from airflow_cbr.emulator.bounds import LONGEST_TEXT, MOST_FIELDS, AnyGigabytes, Megabytes, Moment, Row, VaultSize
+from airflow_cbr.emulator.kinds import PROVIDERS, ObjectType
 from airflow_cbr.emulator.store import Backup, Record, Store, Vault, WorldError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
-_BACKUP: Final[dict[str, tuple[type, ...]]] = {
-    "name": (str,),
-    "vault_id": (str,),
-    "checkpoint_id": (str,),
-    "resource_id": (str,),
-    "resource_name": (str,),
-    "resource_type": (str,),
-    "resource_size": (int,),
-    "status": (str,),
-    "image_type": (str,),
-    "created_at": (float, int),
-    "expired_at": (float, int, type(None)),
-    "incremental": (bool,),
-    "auto_trigger": (bool,),
-    "contain_system_disk": (bool,),
-    "system_disk_picked": (bool,),
-    "row": (dict,),
-}
-_RECORD: Final[dict[str, tuple[type, ...]]] = {
-    "status": (str,),
-    "shown_status": (str, type(None)),
-    "fail_code": (str,),
-    "fail_reason": (str,),
-    "destination_backup_id": (str, type(None)),
-    "destination_checkpoint_id": (str, type(None)),
-    "destination_vault_id": (str,),
-    "destination_project_id": (str,),
-    "destination_region": (str,),
-    "created_at": (float, int),
-    "visible_at": (float, int),
-    "auto_trigger": (bool,),
-    "row": (dict,),
-}
-_VAULT: Final[dict[str, tuple[type, ...]]] = {
-    "name": (str,),
-    "protect_type": (str,),
-    "object_type": (str,),
-    "status": (str,),
-    "size": (int,),
-    "used": (int,),
-    "locked": (bool,),
-    "row": (dict,),
-}
+Text = Annotated[str, StringConstraints(max_length=LONGEST_TEXT)]
+Id = Annotated[str, StringConstraints(max_length=255)]
+
+
+class _Change(BaseModel):
+    """Only what is given is a change; the defaults are never used."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class BackupChange(_Change):
+    """What can be changed of a backup; times in seconds since 1970."""
+
+    name: Text = ""
+    vault_id: Id = ""
+    checkpoint_id: Id = ""
+    resource_id: Id = ""
+    resource_name: Text = ""
+    resource_type: Text = ""
+    resource_size: AnyGigabytes = 0
+    status: Text = ""
+    image_type: Text = ""
+    created_at: Moment = 0.0
+    expired_at: Moment | None = None
+    incremental: bool = False
+    auto_trigger: bool = False
+    contain_system_disk: bool = False
+    system_disk_picked: bool = False
+    row: Row = {}
+
+
+class RecordChange(_Change):
+    """What can be changed of a record; times in seconds since 1970."""
+
+    status: Text = ""
+    shown_status: Text | None = None
+    fail_code: Text = ""
+    fail_reason: Text = ""
+    destination_backup_id: Id | None = None
+    destination_checkpoint_id: Id | None = None
+    destination_vault_id: Id = ""
+    destination_project_id: Id = ""
+    destination_region: Id = ""
+    created_at: Moment = 0.0
+    visible_at: Moment = 0.0
+    auto_trigger: bool = False
+    row: Row = {}
+
+
+class VaultChange(_Change):
+    """What can be changed of a vault."""
+
+    name: Text = ""
+    protect_type: Text = ""
+    object_type: ObjectType = "server"
+    status: Text = ""
+    size: VaultSize = 1
+    used: Megabytes = 0
+    locked: bool = False
+    row: Row = {}
 
 
 def change_backup(store: Store, backup: Backup, changes: Mapping[str, Any]) -> None:
@@ -61,27 +81,28 @@ def change_backup(store: Store, backup: Backup, changes: Mapping[str, Any]) -> N
     :param store: holds it.
     :param backup: the backup.
     :param changes: new values by the names of the fields; times in seconds since 1970.
-    :raises WorldError: a field cannot be changed, or the value has the wrong type.
+    :raises WorldError: a field cannot be changed, or a value has the wrong type or is out of bounds; then nothing is changed.
     """
-    check_backup_changes(changes)
-    for name, value in changes.items():
+    checked = check_backup_changes(changes)
+    row = _merged("backup", backup.row, checked)
+    for name, value in checked.items():
         if name == "vault_id":
             store.move_backup(backup, value)
-        elif name == "row":
-            backup.row.update(value)
-        else:
+        elif name != "row":
             setattr(backup, name, value)
+    backup.row = row
     backup.forget_row()
     store.forget_listings()
 
 
-def check_backup_changes(changes: Mapping[str, Any]) -> None:
+def check_backup_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
     """Check what :func:`change_backup` would do.
 
     :param changes: new values by the names of the fields.
-    :raises WorldError: a field cannot be changed, or the value has the wrong type.
+    :return: the same, checked.
+    :raises WorldError: a field cannot be changed, or a value has the wrong type or is out of bounds.
     """
-    _check("backup", _BACKUP, changes)
+    return _checked("backup", BackupChange, changes)
 
 
 def change_record(store: Store, record: Record, changes: Mapping[str, Any]) -> None:
@@ -90,14 +111,14 @@ def change_record(store: Store, record: Record, changes: Mapping[str, Any]) -> N
     :param store: holds it.
     :param record: the record.
     :param changes: new values by the names of the fields; times in seconds since 1970.
-    :raises WorldError: a field cannot be changed, or the value has the wrong type.
+    :raises WorldError: a field cannot be changed, or a value has the wrong type or is out of bounds; then nothing is changed.
     """
-    _check("record", _RECORD, changes)
-    for name, value in changes.items():
-        if name == "row":
-            record.row.update(value)
-        else:
+    checked = _checked("record", RecordChange, changes)
+    row = _merged("record", record.row, checked)
+    for name, value in checked.items():
+        if name != "row":
             setattr(record, name, value)
+    record.row = row
     store.set_status(record, record.status)
 
 
@@ -106,21 +127,37 @@ def change_vault(vault: Vault, changes: Mapping[str, Any]) -> None:
 
     :param vault: the vault.
     :param changes: new values by the names of the fields.
-    :raises WorldError: a field cannot be changed, or the value has the wrong type.
+    :raises WorldError: a field cannot be changed, or a value has the wrong type or is out of bounds; then nothing is changed.
     """
-    _check("vault", _VAULT, changes)
-    if changes.get("object_type", "server") not in PROVIDERS:
-        raise WorldError(f"vault: object_type must be one of {', '.join(PROVIDERS)}")
-    for name, value in changes.items():
-        if name == "row":
-            vault.row.update(value)
-        else:
+    checked = _checked("vault", VaultChange, changes)
+    row = _merged("vault", vault.row, checked)
+    for name, value in checked.items():
+        if name != "row":
             setattr(vault, name, value)
+    vault.row = row
 
 
-def _check(what: str, fields: dict[str, tuple[type, ...]], changes: Mapping[str, Any]) -> None:
-    for name, value in changes.items():
-        if name not in fields:
-            raise WorldError(f"{what}: {name} cannot be changed; what can: {', '.join(fields)}")
-        if not isinstance(value, fields[name]) or (isinstance(value, bool) and bool not in fields[name]):
-            raise WorldError(f"{what}: {name} has a value of the wrong type")
+def _checked(what: str, change: type[_Change], changes: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return change.model_validate(dict(changes)).model_dump(exclude_unset=True)
+    except ValidationError as error:
+        raise WorldError(f"{what}: {_told(error, change.model_fields)}") from None
+
+
+def _told(error: ValidationError, fields: Collection[str]) -> str:
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    name = str(first["loc"][0])[:100]
+    if first["type"] == "extra_forbidden":
+        return f"{name} cannot be changed; what can: {', '.join(fields)}"
+    if first["type"] == "literal_error":
+        return f"{name} must be one of {', '.join(PROVIDERS)}"
+    if first["type"].endswith("_type"):
+        return f"{name} has a value of the wrong type"
+    return f"{name}: {first['msg']}"
+
+
+def _merged(what: str, row: Mapping[str, Any], checked: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**row, **checked.get("row", {})}
+    if len(merged) > MOST_FIELDS:
+        raise WorldError(f"{what}: row has more than {MOST_FIELDS} fields")
+    return merged

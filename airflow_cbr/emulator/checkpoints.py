@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_cbr.emulator.bounds import MOST_BACKUPS
 from airflow_cbr.emulator.clock import Timeline, moment_text
 from airflow_cbr.emulator.kinds import MB_PER_GB, RUNNING_BACKUP
 from airflow_cbr.emulator.ledger import CheckpointEntry, Ledger
@@ -52,6 +53,8 @@ class Checkpoints:
         taken, skipped = self._choose(vault, parameters)
         if not taken:
             raise cbr("0001")
+        if len(self._store.backups) + len(taken) > MOST_BACKUPS:
+            raise cbr("6114")
         if vault.used + sum(resource.size for resource in taken) * MB_PER_GB > vault.size * MB_PER_GB:
             raise cbr("6114")
         checkpoint = Checkpoint(

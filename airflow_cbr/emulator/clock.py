@@ -8,12 +8,16 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from airflow_cbr.emulator.bounds import FIRST_MOMENT, LAST_MOMENT, LATEST_NOW
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
 class Clock:
-    """Simulated time in seconds since 1970, UTC. It runs at ``speed`` times real time and can be advanced; it never goes back.
+    """Simulated time in seconds since 1970, UTC.
+
+    It runs at ``speed`` times real time and can be advanced; it never goes back, and stands still at 2200-01-01.
 
     :param speed: simulated seconds per real second; 0 makes a virtual clock that moves by :meth:`advance` alone. Default: 1.
     :param real: the real clock. Default: :func:`time.time`.
@@ -40,7 +44,7 @@ class Clock:
 
     def now(self) -> float:
         """Return the simulated time."""
-        return self._base + (self._real() - self._anchor) * self._speed
+        return min(LATEST_NOW, self._base + (self._real() - self._anchor) * self._speed)
 
     def real(self) -> float:
         """Return the real time, by which a signature's date is judged."""
@@ -51,10 +55,12 @@ class Clock:
 
         :param seconds: how much, 0 or more.
         :return: the new simulated time.
-        :raises ValueError: the number is negative.
+        :raises ValueError: the number is negative, or the clock would pass 2200-01-01.
         """
         if seconds < 0:
             raise ValueError("the clock cannot go back")
+        if self.now() + seconds > LATEST_NOW:
+            raise ValueError("the clock would pass 2200-01-01, where it ends")
         self._base += seconds
         return self.now()
 
@@ -89,7 +95,7 @@ class Timeline:
 
 
 def moment_text(moment: float | None, notation: str = "naive") -> str | None:
-    """Write a time as the service does.
+    """Write a time as the service does; one that is no date is written as the nearest date.
 
     :param moment: seconds since 1970, or None.
     :param notation: ``naive`` (UTC without a zone, microseconds: what CBR answers), ``offset`` (Open Telekom Cloud) or ``zulu``
@@ -97,7 +103,7 @@ def moment_text(moment: float | None, notation: str = "naive") -> str | None:
     """
     if moment is None:
         return None
-    when = datetime.fromtimestamp(moment, UTC)
+    when = datetime.fromtimestamp(min(max(moment, FIRST_MOMENT), LAST_MOMENT), UTC)
     if notation == "offset":
         return when.isoformat(timespec="milliseconds")
     if notation == "zulu":

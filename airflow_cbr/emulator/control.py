@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from airflow_cbr.emulator.bounds import FASTEST, LATEST_NOW, MOST_THINGS, Seconds
 from airflow_cbr.emulator.changes import change_backup, change_record, change_vault
 from airflow_cbr.emulator.clock import moment_text
 from airflow_cbr.emulator.faults import Fault
@@ -27,10 +28,12 @@ class MissingError(WorldError):
 class ClockChange(BaseModel):
     """Body of the clock's control call."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    advance: float = Field(default=0.0, ge=0, description="Simulated seconds that pass at once.")
-    speed: float | None = Field(default=None, ge=0, description="Simulated seconds per real second from now on; null: as before.")
+    advance: Seconds = Field(default=0.0, description="Simulated seconds that pass at once.")
+    speed: float | None = Field(
+        default=None, ge=0, le=FASTEST, description="Simulated seconds per real second from now on; null: as before."
+    )
 
 
 class TokensEnd(BaseModel):
@@ -92,9 +95,12 @@ class Control:
 
         :param change: what.
         """
+        clock = self._emulator.clock
+        if clock.now() + change.advance > LATEST_NOW:
+            raise WorldError("the clock would pass 2200-01-01, where it ends; another world does not set it back")
+        clock.advance(change.advance)
         if change.speed is not None:
-            self._emulator.clock.speed = change.speed
-        self._emulator.clock.advance(change.advance)
+            clock.speed = change.speed
         self._emulator.service.settle()
         return self.clock()
 
@@ -122,17 +128,26 @@ class Control:
         """
         faults = self._emulator.service.faults
         asked = _FAULTS.validate_python(content if isinstance(content, list) else [content])
+        if len(faults.listing()) + len(asked) > MOST_THINGS:
+            raise WorldError(f"at most {MOST_THINGS} faults are in force at a time")
         numbers = [faults.add(fault) for fault in asked]
         return {"numbers": numbers} | self.faults()
 
-    def remove_faults(self, number: int | None = None) -> dict[str, Any]:
-        """Remove one fault, or all.
+    def remove_faults(self) -> dict[str, Any]:
+        """Remove all faults."""
+        self._emulator.service.faults.remove()
+        return self.faults()
 
-        :param number: from :meth:`add_faults`. Default: None, all.
+    def remove_fault(self, number: str) -> dict[str, Any]:
+        """Remove one fault.
+
+        :param number: from :meth:`add_faults`, as it stands in the path.
         """
         faults = self._emulator.service.faults
-        if not faults.remove(number) and number is not None:
-            raise MissingError(f"fault {number} is not in force")
+        known = next((one["number"] for one in faults.listing() if str(one["number"]) == number), None)
+        if known is None:
+            raise MissingError(f"fault {number[:100]} is not in force")
+        faults.remove(known)
         return self.faults()
 
     def change_switches(self, content: Any) -> dict[str, Any]:
@@ -163,7 +178,7 @@ class Control:
         """
         identity = self._emulator.service.iam
         if name not in identity.users:
-            raise MissingError(f"user {name} does not exist")
+            raise MissingError(f"user {name[:100]} does not exist")
         identity.change_user(name, content)
         return {"user": name}
 
@@ -284,17 +299,17 @@ class Control:
     def _vault(self, vault_id: str) -> Vault:
         vault = self._emulator.service.store.vaults.get(vault_id)
         if vault is None:
-            raise MissingError(f"vault {vault_id} does not exist")
+            raise MissingError(f"vault {vault_id[:100]} does not exist")
         return vault
 
     def _backup(self, backup_id: str) -> Backup:
         backup = self._emulator.service.store.backups.get(backup_id)
         if backup is None:
-            raise MissingError(f"backup {backup_id} does not exist")
+            raise MissingError(f"backup {backup_id[:100]} does not exist")
         return backup
 
     def _record(self, record_id: str) -> Record:
         record = self._emulator.service.store.records.get(record_id)
         if record is None:
-            raise MissingError(f"record {record_id} does not exist")
+            raise MissingError(f"record {record_id[:100]} does not exist")
         return record

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
 from airflow_cbr.emulator.control import ClockChange, Control, MissingError, TokensEnd
+from airflow_cbr.emulator.exchange import NotJsonError, decoded
 from airflow_cbr.emulator.store import WorldError
 from airflow_cbr.emulator.world import describe
 
@@ -52,7 +53,7 @@ def control_router(emulator: Emulator) -> APIRouter:
     route("GET", "/faults", lambda _, content: control.faults())
     route("POST", "/faults", lambda _, content: control.add_faults(content))
     route("DELETE", "/faults", lambda _, content: control.remove_faults())
-    route("DELETE", "/faults/{number:int}", lambda request, _: control.remove_faults(int(path(request, "number"))))
+    route("DELETE", "/faults/{number}", lambda request, _: control.remove_fault(path(request, "number")))
     route("PATCH", "/switches", lambda _, content: control.change_switches(_object(content)))
     route("POST", "/tokens/revoke", lambda _, content: control.end_tokens(TokensEnd.model_validate(content)))
     route("PATCH", "/users/{name}", lambda request, content: control.change_user(path(request, "name"), _object(content)))
@@ -76,8 +77,8 @@ def _content(body: bytes) -> Any:
     if not body:
         return {}
     try:
-        return msgspec.json.decode(body)
-    except msgspec.DecodeError as error:
+        return decoded(body)
+    except NotJsonError as error:
         raise WorldError(f"the body is no JSON: {error}") from None
 
 

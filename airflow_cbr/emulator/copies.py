@@ -245,12 +245,15 @@ class Copies:
     def _deliver(self, copy: _Copy, now: float) -> None:
         checkpoint_id = self._destination_checkpoints.setdefault(copy.checkpoint_key, self._ids.uuid())
         destination, order, record = copy.order.destination, copy.order, copy.record
+        if self._switches.replica_checkpoint == "source":
+            checkpoint_id = copy.source.checkpoint_id
         record.destination_checkpoint_id = checkpoint_id
+        replica_name = order.name or copy.source.name
         if isinstance(copy.fault, ReplicaMissingFault):
             record.destination_backup_id = self._ids.uuid()
         else:
             replica = self._populator.make_replica(copy.source, destination, checkpoint_id, now, order.name, order.description)
-            record.destination_backup_id = replica.id
+            record.destination_backup_id, replica_name = replica.id, replica.name
             if self._switches.replica_settle_seconds > 0:
                 replica.status = "protecting"
                 self._timeline.at(now + self._switches.replica_settle_seconds, lambda _moment: _settle(replica))
@@ -258,7 +261,7 @@ class Copies:
                 change_backup(self._store, replica, copy.fault.changes)
         copy.log.detail |= {
             "destination_backup_id": record.destination_backup_id,
-            "destination_backup_name": order.name or copy.source.name,
+            "destination_backup_name": replica_name,
             "destination_checkpoint_id": checkpoint_id,
         }
 

@@ -15,6 +15,40 @@ if TYPE_CHECKING:
 JSON_TYPE: Final = "application/json"
 
 
+DEEPEST: Final = 64
+"""Levels of a JSON text; no call needs ten."""
+
+
+class NotJsonError(ValueError):
+    """A text is no JSON, or deeper than anybody needs."""
+
+
+def decoded(text: bytes) -> Any:
+    """Return what a JSON text says.
+
+    :param text: the text.
+    :raises NotJsonError: it is no JSON, or has more than 64 levels.
+    """
+    try:
+        content = msgspec.json.decode(text)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise NotJsonError(str(error)) from None
+    except RecursionError:
+        raise NotJsonError(f"more than {DEEPEST} levels") from None
+    if text.count(b"[") + text.count(b"{") > DEEPEST and _depth(content) > DEEPEST:
+        raise NotJsonError(f"more than {DEEPEST} levels")
+    return content
+
+
+def _depth(content: Any) -> int:
+    level, depth = [content], 0
+    while level and depth <= DEEPEST:
+        inner = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        level = [value for one in inner for value in one]
+        depth += bool(inner)
+    return depth
+
+
 @dataclass(frozen=True)
 class Call:
     """What a client sent.
@@ -40,8 +74,8 @@ class Call:
     def json(self) -> Any:
         """Return the decoded body, or None when it is no JSON."""
         try:
-            return msgspec.json.decode(self.body) if self.body else None
-        except (msgspec.MsgspecError, ValueError):
+            return decoded(self.body) if self.body else None
+        except NotJsonError:
             return None
 
     def asked(self, name: str) -> str | None:

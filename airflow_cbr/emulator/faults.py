@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import random
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from airflow_cbr.emulator.bounds import FARTHEST, LONGEST_TEXT, MOST_THINGS, Distance, ErrorStatus, Seconds
 from airflow_cbr.emulator.changes import check_backup_changes
 
 if TYPE_CHECKING:
     from airflow_cbr.emulator.exchange import Call
 
 
+_WITHOUT_BODY: Final = frozenset({204, 205, 304})
+
+
 class _When(BaseModel):
     """Which calls or copies a fault meets."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, str_max_length=LONGEST_TEXT)
 
     vault_id: str | None = Field(default=None, description="Only calls about, or copies from, this source vault.")
-    nth: int = Field(default=1, ge=1, description="The first match that is hit; those before it pass.")
-    count: int | None = Field(default=1, ge=1, description="How many matches are hit from there on; null: all.")
+    nth: int = Field(default=1, ge=1, le=1_000_000_000, description="The first match that is hit; those before it pass.")
+    count: int | None = Field(default=1, ge=1, le=1_000_000_000, description="How many matches are hit from there on; null: all.")
     chance: float = Field(default=1.0, gt=0, le=1, description="Probability of each hit, drawn under the world's seed.")
 
 
 class _OnCall(_When):
     call: str | None = Field(default=None, description="Name of the call, such as `CopyCheckpoint`.")
     method: str | None = Field(default=None, description="HTTP method; with `path` instead of `call`.")
-    path: str | None = Field(default=None, description="Pattern of the path, such as `/v3/*/backups/*`.")
+    path: str | None = Field(default=None, max_length=1000, description="Pattern of the path, such as `/v3/*/backups/*`.")
     when: Literal["before", "after"] = Field(default="after", description="Before the service does anything, or after it has done it.")
 
 
@@ -49,14 +53,14 @@ class LateFault(_OnCall):
 
     kind: Literal["late"]
     when: Literal["before"] = Field(default="before", description="The answer is lost before the service has done anything.")
-    seconds: float = Field(default=30.0, gt=0, description="Simulated seconds until the service carries it out.")
+    seconds: Seconds = Field(default=30.0, gt=0, description="Simulated seconds until the service carries it out.")
 
 
 class StatusFault(_OnCall):
     """A bare status of the gateway, such as 500, 502, 503 or 504."""
 
     kind: Literal["status"]
-    status: int = Field(default=500, ge=400, le=599, description="HTTP status.")
+    status: ErrorStatus = Field(default=500, description="HTTP status.")
 
 
 class ThrottleFault(_OnCall):
@@ -64,7 +68,7 @@ class ThrottleFault(_OnCall):
 
     kind: Literal["throttle"]
     when: Literal["before"] = Field(default="before", description="A throttled call is never carried out.")
-    retry_after: float | None = Field(default=None, ge=0, description="Seconds for `Retry-After`; null: no such header.")
+    retry_after: float | None = Field(default=None, ge=0, le=FARTHEST, description="Seconds for `Retry-After`; null: no such header.")
     as_date: bool = Field(default=False, description="Write `Retry-After` as an HTTP date.")
 
 
@@ -73,7 +77,7 @@ class CodeFault(_OnCall):
 
     kind: Literal["code"]
     code: str = Field(pattern=r"^\d{4}$", description="Four digits.")
-    status: int | None = Field(default=None, ge=400, le=599, description="HTTP status; null: the code's own.")
+    status: ErrorStatus | None = Field(default=None, description="HTTP status; null: the code's own.")
     message: str | None = Field(default=None, description="Text; null: the code's own.")
 
 
@@ -104,13 +108,20 @@ class BodyFault(_OnCall):
     kind: Literal["not_json", "html"]
     status: int = Field(default=200, ge=200, le=599, description="HTTP status.")
 
+    @field_validator("status")
+    @classmethod
+    def _with_a_body(cls, status: int) -> int:
+        if status in _WITHOUT_BODY:
+            raise ValueError(f"an answer of status {status} has no body")
+        return status
+
 
 class SlowFault(_OnCall):
     """The first byte comes late."""
 
     kind: Literal["slow"]
     when: Literal["after"] = Field(default="after", description="The service has done its work when it is slow to say so.")
-    seconds: float = Field(default=5.0, ge=0, description="Real seconds, or virtual ones in a test without sockets.")
+    seconds: float = Field(default=5.0, ge=0, le=86400, description="Real seconds, or virtual ones in a test without sockets.")
 
 
 class EmptyBackupsFault(_OnCall):
@@ -124,7 +135,34 @@ class MovingRowsFault(_OnCall):
 
     kind: Literal["rows_inserted", "rows_deleted"]
     when: Literal["before"] = Field(default="before", description="The rows move before the page is read.")
-    rows: int = Field(default=1, ge=1, description="Number of backups.")
+    rows: int = Field(default=1, ge=1, le=MOST_THINGS, description="Number of backups.")
+
+
+class RowsFault(_OnCall):
+    """The rows of a list come in reverse order, or all of them once more at its end."""
+
+    kind: Literal["rows_reversed", "rows_repeated"]
+    when: Literal["after"] = Field(default="after", description="It is the service's own answer that is changed.")
+    status: str | None = Field(default=None, description="Status that the repetition says; null: the same.")
+
+
+class RecordsFault(_OnCall):
+    """The replication records of each backup in the answer come in reverse order, once more, or not at all."""
+
+    kind: Literal["records_reversed", "records_repeated", "records_hidden"]
+    when: Literal["after"] = Field(default="after", description="It is the service's own answer that is changed.")
+    status: str | None = Field(default=None, description="Status that the repetition says; null: the same.")
+
+
+class DateFault(_OnCall):
+    """The `Date` header is off, is not there, or says something else."""
+
+    kind: Literal["date_shifted", "date_absent", "date_other"]
+    when: Literal["after"] = Field(default="after", description="It is the service's own answer that is changed.")
+    seconds: Distance = Field(default=600.0, description="Seconds by which a shifted one is ahead; negative: behind.")
+    text: str = Field(
+        default="Mon, 01 Jan 1900 00:00:00 GMT", pattern=r"^[!-~]([ -~]*[!-~])?$", max_length=200, description="What another one says."
+    )
 
 
 class _OnCopy(_When):
@@ -135,7 +173,7 @@ class WaitingFault(_OnCopy):
     """The record stays in `waiting_replicate`."""
 
     kind: Literal["copy_waits"]
-    seconds: float | None = Field(default=None, ge=0, description="How long; null: for ever.")
+    seconds: Seconds | None = Field(default=None, description="How long; null: for ever.")
 
 
 class CopyFailsFault(_OnCopy):
@@ -188,8 +226,7 @@ class ReplicaChangedFault(_OnCopy):
     @field_validator("changes")
     @classmethod
     def _possible(cls, changes: dict[str, Any]) -> dict[str, Any]:
-        check_backup_changes(changes)
-        return changes
+        return check_backup_changes(changes)
 
 
 class BackupFailsFault(_OnCopy):
@@ -214,6 +251,9 @@ CallFault = (
     | SlowFault
     | EmptyBackupsFault
     | MovingRowsFault
+    | RowsFault
+    | RecordsFault
+    | DateFault
 )
 CopyFault = (
     WaitingFault

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from airflow_cbr.emulator.bodies import Auth, NamedDomain, ScopedProject, TokenBody
+from airflow_cbr.emulator.bounds import MOST_TOKENS
 from airflow_cbr.emulator.clock import Clock, moment_text
 from airflow_cbr.emulator.refusals import gateway, iam
 from airflow_cbr.emulator.signature import Authorization, SignatureError, verify
 from airflow_cbr.emulator.store import Project, Store, WorldError
-from airflow_cbr.emulator.world import UserPart
+from airflow_cbr.emulator.world import UserPart, describe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -183,6 +184,8 @@ class Iam:
         now = self._clock.now()
         token = Token(self._ids.token(), user, project.id if project else None, now, now + self._switches.token_seconds)
         self.tokens[token.value] = token
+        if len(self.tokens) > MOST_TOKENS:
+            del self.tokens[next(iter(self.tokens))]
         return token
 
     def _by_password(self, auth: Auth) -> User:
@@ -275,8 +278,9 @@ class Iam:
         try:
             part = UserPart.model_validate(now | dict(changes) | {"name": name})
         except ValidationError as error:
-            first = error.errors()[0]
-            raise WorldError(f"user: {'.'.join(str(one) for one in first['loc'])}: {first['msg']}") from None
+            raise WorldError(f"user: {describe(error)}") from None
+        if any(other.access_key == part.access_key for other in self.users.values() if other is not user):
+            raise WorldError(f"user: access key {part.access_key} is there already")
         if part.password != user.password:
             self.end_tokens(user=name)
         changed = _user(part, self._ids)

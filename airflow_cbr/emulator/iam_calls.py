@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_cbr.emulator.exchange import Answer, Call
 from airflow_cbr.emulator.refusals import iam
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_cbr.emulator.iam import Iam
+
+_WHOLE: Final = re.compile(r"[0-9]{1,18}")
 
 
 class IamCalls:
@@ -93,6 +96,6 @@ def _positive(call: Call, name: str, default: int) -> int:
     text = call.asked(name)
     if text is None:
         return default
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
+    if _WHOLE.fullmatch(text) is None or int(text) < 1:
         raise iam(400, f"{name} must be a number from 1")
     return int(text)

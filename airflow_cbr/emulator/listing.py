@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -14,30 +15,33 @@ if TYPE_CHECKING:
     from airflow_cbr.emulator.store import Backup
 
 GREATEST_PAGE: Final = 1000
+GREATEST_OFFSET: Final = 2**31 - 1
+"""Offsets are published as numbers of 32 bits."""
+_WHOLE: Final = re.compile(r"[0-9]{1,18}")
 _SORT_KEYS: Final[dict[str, Callable[[Backup], str | float]]] = {
     "created_at": lambda backup: backup.created_at,
     "updated_at": lambda backup: backup.updated_at,
     "name": lambda backup: backup.name,
     "status": lambda backup: backup.status,
-    "protected_at": lambda backup: 0.0,
+    "protected_at": lambda backup: backup.protected_at or 0.0,
     "id": lambda backup: backup.id,
 }
 
 
-def whole(call: Call, name: str, default: int, least: int, most: int | None) -> int:
+def whole(call: Call, name: str, default: int, least: int, most: int) -> int:
     """Return a whole number.
 
     :param call: the call.
     :param name: the parameter.
     :param default: what counts when it is not there.
     :param least: smallest legal value.
-    :param most: greatest legal value, or None.
+    :param most: greatest legal value.
     :raises Refusal: 9900.
     """
     text = call.asked(name)
     if text is None:
         return default
-    if not text.isascii() or not text.isdigit() or int(text) < least or (most is not None and int(text) > most):
+    if _WHOLE.fullmatch(text) is None or not least <= int(text) <= most:
         raise cbr("9900", f"Parameter check failed: {name} is out of range.")
     return int(text)
 
@@ -48,7 +52,7 @@ def page(call: Call) -> tuple[int, int]:
     :param call: the call.
     :raises Refusal: 9900.
     """
-    return whole(call, "offset", 0, 0, None), whole(call, "limit", GREATEST_PAGE, 1, GREATEST_PAGE)
+    return whole(call, "offset", 0, 0, GREATEST_OFFSET), whole(call, "limit", GREATEST_PAGE, 1, GREATEST_PAGE)
 
 
 def flag(call: Call, name: str) -> bool | None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from collections import Counter
 from typing import TYPE_CHECKING
 
+from airflow_cbr.emulator.bounds import MOST_BACKUPS, MOST_THINGS
 from airflow_cbr.emulator.kinds import RESOURCE_TYPES
 from airflow_cbr.emulator.store import Backup, Checkpoint, Project, Record, Resource, Store, Vault, WorldError
 from airflow_cbr.emulator.world import BackupPart, GeneratePart, VaultPart, World
 
 if TYPE_CHECKING:
     from airflow_cbr.emulator.ids import Ids
+    from airflow_cbr.emulator.switches import Switches
 
 _HOUR = 3600.0
 
@@ -20,11 +22,13 @@ class Populator:
 
     :param store: is filled.
     :param ids: gives the ids that a part leaves open.
+    :param switches: say what a replica's row takes from its source.
     """
 
-    def __init__(self, store: Store, ids: Ids) -> None:
+    def __init__(self, store: Store, ids: Ids, switches: Switches) -> None:
         self._store = store
         self._ids = ids
+        self._switches = switches
 
     def build(self, world: World, now: float) -> None:
         """Fill the store.
@@ -47,13 +51,10 @@ class Populator:
 
         :param part: the vault.
         :param now: simulated time.
-        :raises WorldError: its id is taken, its project unknown, or one of its backups is wrong.
+        :raises WorldError: its id is taken, its project unknown, or one of its backups is wrong; then nothing is added.
         """
+        self._check_vault(part)
         vault_id = part.id or self._ids.uuid()
-        if vault_id in self._store.vaults:
-            raise WorldError(f"vault {vault_id} is there already")
-        if part.project_id not in self._store.projects:
-            raise WorldError(f"vault {vault_id} is in an unknown project: {part.project_id}")
         vault = Vault(
             id=vault_id,
             name=part.name or f"vault-{vault_id[:4]}",
@@ -77,7 +78,7 @@ class Populator:
             )
         self._store.vaults[vault_id] = vault
         for number, backup in enumerate(part.backups):
-            self.add_backup(vault, backup, now, number)
+            self._put_backup(vault, backup, now, number)
         if part.generate is not None:
             self._generate(vault, part.generate, now)
         if part.used is not None:
@@ -91,17 +92,51 @@ class Populator:
         :param part: the backup.
         :param now: simulated time.
         :param number: its place, which chooses the resource and the age where the part does not. Default: 0.
-        :raises WorldError: its id is taken, or a replica's vault is no replication vault.
+        :raises WorldError: its id is taken, or a replica's vault is no replication vault; then nothing is added.
         """
+        self._check_backups([part])
+        return self._put_backup(vault, part, now, number)
+
+    @property
+    def room(self) -> int:
+        """Return how many backups may still come."""
+        return max(0, MOST_BACKUPS - len(self._store.backups))
+
+    def _check_vault(self, part: VaultPart) -> None:
+        if part.id in self._store.vaults:
+            raise WorldError(f"vault {part.id} is there already")
+        if len(self._store.vaults) >= MOST_THINGS:
+            raise WorldError(f"there are {MOST_THINGS} vaults already")
+        if part.project_id not in self._store.projects:
+            raise WorldError(f"vault {part.id or part.name} is in an unknown project: {part.project_id}")
+        twice = next((one for one, times in Counter(backup.id for backup in part.backups if backup.id).items() if times > 1), None)
+        if twice is not None:
+            raise WorldError(f"backup {twice} is there twice")
+        generated = part.generate
+        if generated is not None:
+            self._check_replicas("generate", generated.replicated_to)
+        self._check_backups(part.backups, 0 if generated is None else generated.count * (1 + len(generated.replicated_to)))
+
+    def _check_backups(self, parts: list[BackupPart], more: int = 0) -> None:
+        for part in parts:
+            if part.id in self._store.backups:
+                raise WorldError(f"backup {part.id} is there already")
+            self._check_replicas(f"backup {part.id or part.name}", part.replicated_to)
+        if more + sum(1 + len(part.replicated_to) for part in parts) > self.room:
+            raise WorldError(f"a world holds at most {MOST_BACKUPS} backups and replicas")
+
+    def _check_replicas(self, what: str, vault_ids: list[str]) -> None:
+        for vault_id in vault_ids:
+            vault = self._store.vaults.get(vault_id)
+            if vault is None or vault.protect_type != "replication":
+                raise WorldError(f"{what} is replicated_to {vault_id}, which is no replication vault of this world")
+
+    def _put_backup(self, vault: Vault, part: BackupPart, now: float, number: int) -> Backup:
         backup_id = part.id or self._ids.uuid()
-        if backup_id in self._store.backups:
-            raise WorldError(f"backup {backup_id} is there already")
         bound = list(vault.resources.values())
         resource = vault.resources.get(part.resource_id or "") or (bound[number % len(bound)] if bound and not part.resource_id else None)
-        if part.created_at is not None:
-            moment = part.created_at if part.created_at.tzinfo else part.created_at.replace(tzinfo=UTC)
-            created_at = moment.timestamp()
-        else:
+        created_at = part.created_moment
+        if created_at is None:
             created_at = now - (_HOUR + number if part.age_seconds is None else part.age_seconds)
         size = part.resource_size if part.resource_size is not None else (resource.size if resource else 40)
         backup = Backup(
@@ -144,6 +179,8 @@ class Populator:
                 backup.checkpoint_id, vault.project_id, vault.id, vault.name, backup.created_at, "available", [], [], None
             )
             self._store.checkpoints[checkpoint.id] = checkpoint
+        if checkpoint.vault_id != vault.id:
+            return  # a replica that carries the id of its source's checkpoint
         checkpoint.resources.append(
             checkpoint_resource(backup.resource_id, backup.resource_name, backup.resource_type, backup.resource_size)
         )
@@ -155,17 +192,19 @@ class Populator:
 
         :param source: the backup; it may be gone from the store meanwhile.
         :param destination: the replication vault.
-        :param checkpoint_id: the destination's checkpoint.
+        :param checkpoint_id: the destination's checkpoint, unless a switch says that replicas keep their source's.
         :param now: simulated time.
-        :param name: Default: the source's name.
+        :param name: Default: as the switch says.
         :param description: Default: none.
         """
+        switches, replica_id = self._switches, self._ids.uuid()
+        own_name = source.name if switches.replica_name == "source" else f"replica_{replica_id[:4]}"
         replica = Backup(
-            id=self._ids.uuid(),
-            name=name or source.name,
+            id=replica_id,
+            name=name or own_name,
             vault_id=destination.id,
             project_id=destination.project_id,
-            checkpoint_id=checkpoint_id,
+            checkpoint_id=checkpoint_id if switches.replica_checkpoint == "own" else source.checkpoint_id,
             provider_id=source.provider_id,
             resource_id=source.resource_id,
             resource_name=source.resource_name,
@@ -173,7 +212,7 @@ class Populator:
             resource_size=source.resource_size,
             status="available",
             image_type="replication",
-            created_at=now,
+            created_at=now if switches.replica_created_at == "copy" else source.created_at,
             updated_at=now,
             expired_at=source.expired_at,
             incremental=source.incremental,
@@ -181,15 +220,14 @@ class Populator:
             contain_system_disk=source.contain_system_disk,
             system_disk_picked=source.system_disk_picked,
             description=description or "",
+            protected_at=source.created_at if switches.replica_protected_at == "source" else None,
         )
         self._store.add_backup(replica)
         self.add_to_checkpoint(replica, destination)
         return replica
 
     def _add_finished_replica(self, backup: Backup, destination_id: str) -> None:
-        destination = self._store.vaults.get(destination_id)
-        if destination is None or destination.protect_type != "replication":
-            raise WorldError(f"backup {backup.id} is replicated_to {destination_id}, which is no replication vault of this world")
+        destination = self._store.vaults[destination_id]
         moment = backup.created_at + 60
         replica = self.make_replica(backup, destination, self._ids.uuid(), moment)
         self._store.add_record(
@@ -220,7 +258,7 @@ class Populator:
         ]
         vault.resources.update((resource.id, resource) for resource in bound)
         for number in range(part.count):
-            self.add_backup(
+            self._put_backup(
                 vault,
                 BackupPart.model_construct(
                     **_DEFAULTS

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from airflow_cbr.emulator.bounds import MOST_BACKUPS, MOST_RECORDS
 from airflow_cbr.emulator.kinds import MB_PER_GB, REPLICABLE
 from airflow_cbr.emulator.refusals import cbr
 
@@ -154,6 +155,8 @@ class Replication:
         raise cbr(how)
 
     def _check_room(self, destination: Vault, backups: list[Backup]) -> None:
+        if len(self._store.records) + len(backups) > MOST_RECORDS or len(self._store.backups) + len(backups) > MOST_BACKUPS:
+            raise cbr("1012")
         needed = sum(backup.resource_size for backup in backups) * MB_PER_GB
         if destination.used + destination.reserved + needed > destination.size * MB_PER_GB:
             raise cbr("6129")

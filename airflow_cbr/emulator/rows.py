@@ -38,6 +38,10 @@ def progress(record: Record, now: float, how: str) -> int | None:
     return min(99, int(share * 100))
 
 
+def _without(row: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in names} if names else row
+
+
 def record_row(record: Record, now: float, switches: Switches) -> dict[str, Any]:
     """Return an item of ``replication_records``.
 
@@ -72,8 +76,9 @@ def record_row(record: Record, now: float, switches: Switches) -> dict[str, Any]
     } | record.row
 
 
-def _backup_row(backup: Backup, notation: str) -> dict[str, Any]:
-    return {
+def _backup_row(backup: Backup, switches: Switches) -> dict[str, Any]:
+    notation = switches.time_notation
+    row: dict[str, Any] = {
         "id": backup.id,
         "name": backup.name,
         "description": backup.description,
@@ -93,7 +98,7 @@ def _backup_row(backup: Backup, notation: str) -> dict[str, Any]:
         "created_at": moment_text(backup.created_at, notation),
         "updated_at": moment_text(backup.updated_at, notation),
         "expired_at": moment_text(backup.expired_at, notation),
-        "protected_at": None,
+        "protected_at": moment_text(backup.protected_at, notation),
         "incremental": backup.incremental,
         "version": 3,
         "enterprise_project_id": "0",
@@ -110,7 +115,10 @@ def _backup_row(backup: Backup, notation: str) -> dict[str, Any]:
             "system_disk": backup.system_disk_picked,
         },
         "replication_records": None,
-    } | backup.row
+    }
+    if switches.replication_records == "unlisted":
+        del row["replication_records"]
+    return _without(row | backup.row, switches.backup_lacks)
 
 
 def backup_json(backup: Backup, now: float, switches: Switches, records: str) -> bytes:
@@ -121,21 +129,23 @@ def backup_json(backup: Backup, now: float, switches: Switches, records: str) ->
     :param switches: of the world.
     :param records: ``filled``, ``empty``, ``null`` or ``absent``.
     """
+    if switches.replication_records == "unlisted" or "replication_records" in switches.backup_lacks:
+        records = "null"
     if records == "filled":
         if backup.encoded_with_records is not None:
             return backup.encoded_with_records
-        row = _backup_row(backup, switches.time_notation)
+        row = _backup_row(backup, switches)
         visible = [record for record in backup.records if record.visible_at <= now]
-        row["replication_records"] = [record_row(record, now, switches) for record in visible]
+        row["replication_records"] = [_without(record_row(record, now, switches), switches.record_lacks) for record in visible]
         encoded = msgspec.json.encode(row)
         if len(visible) == len(backup.records) and not any(record.in_flight for record in visible):
             backup.encoded_with_records = encoded
         return encoded
     if records == "null":
         if backup.encoded is None:
-            backup.encoded = msgspec.json.encode(_backup_row(backup, switches.time_notation))
+            backup.encoded = msgspec.json.encode(_backup_row(backup, switches))
         return backup.encoded
-    row = _backup_row(backup, switches.time_notation)
+    row = _backup_row(backup, switches)
     if records == "absent":
         row.pop("replication_records", None)
     else:
@@ -219,7 +229,7 @@ def vault_row(vault: Vault, store: Store, notation: str) -> dict[str, Any]:
 
 
 def log_row(log: OperationLog, now: float, switches: Switches) -> dict[str, Any]:
-    """Return an operation log's row. It names no replication record; its vault only if the switch says so.
+    """Return an operation log's row. It names no replication record; its vault, and what was copied where, only if the switches say so.
 
     :param log: the log.
     :param now: simulated time.
@@ -230,7 +240,8 @@ def log_row(log: OperationLog, now: float, switches: Switches) -> dict[str, Any]
     if percent is None:
         percent = 100 if log.status == "success" else 0
     named = switches.operation_log_vault_id
-    return {
+    silent = log.operation_type == "replication" and switches.replication_records == "unlisted"
+    row: dict[str, Any] = {
         "id": log.id,
         "project_id": log.project_id,
         "operation_type": log.operation_type,
@@ -248,9 +259,10 @@ def log_row(log: OperationLog, now: float, switches: Switches) -> dict[str, Any]
         "extra_info": {
             "common": {"progress": percent, "request_id": log.request_id, "task_id": log.id},
             "resource": {"id": log.resource_id, "name": log.resource_name, "type": log.resource_type, "extra_info": {}},
-            log.detail_key: log.detail,
-        },
+        }
+        | ({} if silent else {log.detail_key: log.detail}),
     }
+    return _without(row, switches.operation_log_lacks)
 
 
 def checkpoint_row(checkpoint: Checkpoint, notation: str) -> dict[str, Any]:

@@ -11,16 +11,17 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from airflow_cbr.emulator.app import create_app
 from airflow_cbr.emulator.delivery import LINE
+from airflow_cbr.emulator.guard import Hosts
 from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.store import WorldError
 from airflow_cbr.emulator.world import default_world, load_world
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
     from pathlib import Path
     from types import FrameType
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _LINGER_NOT: Final = struct.pack("ii", 1, 0)
 _BACKLOG: Final = 2048
+_HEAD: Final = 64 * 1024
+"""Bytes of the head of a request; a longer one is answered 400."""
 
 
 class SocketLine:
@@ -61,8 +64,11 @@ class SocketLine:
         self._transport.close()
 
 
-class LineProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """uvicorn's HTTP protocol, which also tells the application on which connection a request came."""
+class LineProtocol(H11Protocol):
+    """uvicorn's HTTP protocol, which also tells the application on which connection a request came.
+
+    It is the one that bounds the head of a request, whatever else is installed.
+    """
 
     app: ASGIApp
 
@@ -133,14 +139,16 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def uvicorn_config(emulator: Emulator) -> uvicorn.Config:
+def uvicorn_config(emulator: Emulator, hosts: Hosts | None = None) -> uvicorn.Config:
     """Return the configuration under which an emulator is served.
 
     :param emulator: the emulator.
+    :param hosts: the names under which control calls may know it. Default: ``localhost`` and any address.
     """
     return uvicorn.Config(
-        create_app(emulator),
+        create_app(emulator, hosts),
         http=LineProtocol,
+        h11_max_incomplete_event_size=_HEAD,
         # The faults set socket options, which uvloop's sockets do not have.
         loop="asyncio",
         ws="none",
@@ -155,7 +163,7 @@ def uvicorn_config(emulator: Emulator) -> uvicorn.Config:
     )
 
 
-def serve(host: str, port: int, world_file: str | Path | None = None) -> int:
+def serve(host: str, port: int, world_file: str | Path | None = None, allow_hosts: Sequence[str] = ()) -> int:
     """Serve until SIGTERM or SIGINT.
 
     Prints ``CBR emulator listening on http://HOST:PORT`` when it is ready; what goes wrong before is one line on standard error.
@@ -163,6 +171,7 @@ def serve(host: str, port: int, world_file: str | Path | None = None) -> int:
     :param host: name or address to listen on.
     :param port: 0 for a free one.
     :param world_file: JSON file of the world. Default: None, the default world.
+    :param allow_hosts: further names under which control calls may know it. Default: none but ``host``, ``localhost`` and addresses.
     :return: exit code: 0 after a signal, 1 when it could not start.
     """
     try:
@@ -174,7 +183,7 @@ def serve(host: str, port: int, world_file: str | Path | None = None) -> int:
         listener = listen(host, port)
     except OSError as error:
         return _fail(f"cannot listen on {host}:{port}: {error.strerror or error}")
-    server = EmulatorUvicorn(uvicorn_config(emulator))
+    server = EmulatorUvicorn(uvicorn_config(emulator, Hosts([host, *allow_hosts])))
     server.announcement = f"CBR emulator listening on {url_of(listener)}"
     with listener:
         asyncio.run(server.serve(sockets=[listener]))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from airflow_cbr.emulator.answers import delivery_of, instead, refused, spoilt
+from airflow_cbr.emulator.answers import dated, delivery_of, instead, refused, spoilt
 from airflow_cbr.emulator.cbr_calls import CbrCalls, Visit
 from airflow_cbr.emulator.checkpoints import Checkpoints
 from airflow_cbr.emulator.clock import Clock, Timeline
@@ -58,7 +57,7 @@ class Service:
         for fault in world.faults:
             self.faults.add(fault)
         self._ids = Ids(world.seed)
-        self.populator = Populator(self.store, self._ids)
+        self.populator = Populator(self.store, self._ids, self.switches)
         self.populator.build(world, clock.now())
         self.iam = Iam(account=world.account, users=world.users, store=self.store, clock=clock, switches=self.switches, ids=self._ids)
         copies = Copies(
@@ -104,17 +103,13 @@ class Service:
         now = self.settle()
         request_id = self._ids.hex32()
         vault_id = self._vault_of(call)
-        self.ledger.count(call.name, vault_id)
+        self.ledger.count(call.name, vault_id if vault_id in self.store.vaults else None)
         entry = None
         if call.name in WRITES:
             entry = self.ledger.enter(call=call.name, at=now, project_id=call.path.get("project_id"), vault_id=vault_id, request=call.json)
         fault = self.faults.on_call(call, vault_id, by_token=is_token_call(call.headers))
         answer, outcome = self._answer(call, fault, now, request_id, entry)
-        answer.headers |= {
-            "X-Request-Id": request_id,
-            "Date": formatdate(now + self._clock_ahead(call), usegmt=True),
-            "Server": "api-gateway",
-        }
+        answer.headers |= {"X-Request-Id": request_id, "Server": "api-gateway"} | dated(fault, now + self._clock_ahead(call))
         if call.name.startswith("Keystone"):
             answer.headers["X-IAM-Trace-Id"] = f"token_emulator_null_{request_id}"
         delivery = delivery_of(fault)
@@ -193,7 +188,7 @@ class Service:
                 for backup in newest[: fault.rows]:
                     self.cbr.remove_backup(backup)
                 return
-            for number in range(fault.rows):
+            for number in range(min(fault.rows, self.populator.room)):
                 self.populator.add_backup(vault, BackupPart(age_seconds=0), now, number)
 
     def _vault_for_rows(self, call: Call) -> Vault | None:

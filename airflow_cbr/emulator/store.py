@@ -120,6 +120,7 @@ class Backup:
     system_disk_picked: bool = False
     description: str = ""
     visible_at: float = 0.0
+    protected_at: float | None = None
     row: dict[str, Any] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     encoded: bytes | None = None

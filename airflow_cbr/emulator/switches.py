@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from airflow_cbr.emulator.bounds import MOST_THINGS, ErrorStatus, Seconds
 from airflow_cbr.emulator.kinds import Progress
+
+FieldName = Annotated[str, StringConstraints(max_length=255)]
 
 
 class Switches(BaseModel):
     """The switches of a world; every one can be changed while the emulator runs."""
 
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, allow_inf_nan=False)
 
     when_all_copied: Literal["1009", "0001", "empty", "skip"] = Field(
         default="1009",
@@ -33,16 +36,34 @@ class Switches(BaseModel):
         default=False,
         description="No 6130, no 1009, no 6125: every call that copies or backs up is accepted and starts anew, so that a duplicate shows.",
     )
+    replication_records: Literal["listed", "unlisted"] = Field(
+        default="listed",
+        description="`unlisted`: the API as a cloud publishes it that shows no replication records (Open Telekom Cloud): no field "
+        "`replication_records`, no effect of `show_replication`, no `extra_info.replication` in the operation log, and "
+        "`enable_acceleration` is an unknown key.",
+    )
     show_backup_records: Literal["filled", "empty", "absent"] = Field(
         default="filled", description="Whether GET of one backup fills `replication_records`."
     )
-    record_delay: float = Field(default=0.0, ge=0, description="Seconds until a new replication record shows.")
-    operation_log_delay: float = Field(default=0.0, ge=0, description="Seconds until a new operation log shows.")
+    record_delay: Seconds = Field(default=0.0, description="Seconds until a new replication record shows.")
+    operation_log_delay: Seconds = Field(default=0.0, description="Seconds until a new operation log shows.")
     operation_log_vault_id: bool = Field(
         default=False, description="Whether the rows of the operation log name their vault; null otherwise."
     )
-    code_status: dict[str, int] = Field(
-        default_factory=dict, description='HTTP status by code, where it differs from the newest documentation: `{"1009": 500}`.'
+    operation_log_replication_filter: bool = Field(
+        default=True, description="Whether the operation log can be filtered by `operation_type=replication`; 9900 otherwise."
+    )
+    record_lacks: list[FieldName] = Field(
+        default_factory=list, max_length=MOST_THINGS, description='Fields that replication records do not have: `["created_at"]`.'
+    )
+    backup_lacks: list[FieldName] = Field(default_factory=list, max_length=MOST_THINGS, description="The same of backups and replicas.")
+    operation_log_lacks: list[FieldName] = Field(
+        default_factory=list, max_length=MOST_THINGS, description="The same of the rows of the operation log."
+    )
+    code_status: dict[Annotated[str, StringConstraints(pattern=r"^\d{4}$")], ErrorStatus] = Field(
+        default_factory=dict,
+        max_length=MOST_THINGS,
+        description='HTTP status by code, where it differs from the newest documentation: `{"1009": 500}`.',
     )
     extra_info_as_text: bool = Field(default=False, description="Whether a record's `extra_info` is JSON text, as in older documentation.")
     time_notation: Literal["naive", "offset", "zulu"] = Field(
@@ -51,28 +72,38 @@ class Switches(BaseModel):
     refuse_acceleration: bool = Field(
         default=False, description="Whether the account is gated: `enable_acceleration: true` is refused with 9900."
     )
-    queue_seconds: float = Field(default=1.0, ge=0, description="Seconds that a copy waits in `waiting_replicate`, at least.")
-    copy_seconds: float = Field(default=4.0, ge=0, description="Seconds that a copy takes.")
-    copy_seconds_per_gb: float = Field(default=0.0, ge=0, description="Further seconds for each GB of the resource.")
+    queue_seconds: Seconds = Field(default=1.0, description="Seconds that a copy waits in `waiting_replicate`, at least.")
+    copy_seconds: Seconds = Field(default=4.0, description="Seconds that a copy takes.")
+    copy_seconds_per_gb: Seconds = Field(default=0.0, description="Further seconds for each GB of the resource.")
     copies_at_once: int | None = Field(
-        default=8, ge=1, description="Copies that run at the same time per source vault; the others wait. null: no limit."
+        default=8, ge=1, le=1_000_000, description="Copies that run at the same time per source vault; the others wait. null: no limit."
     )
     progress: Progress = Field(
         default="linear",
         description="How the percentage moves: `linear`, `bursty` (by quarters), `stuck` (at 37 until the end), `null` (is not said).",
     )
-    replica_settle_seconds: float = Field(
-        default=0.0, ge=0, description="Seconds that a new replica stays in `protecting` at the destination."
+    replica_settle_seconds: Seconds = Field(default=0.0, description="Seconds that a new replica stays in `protecting` at the destination.")
+    replica_created_at: Literal["copy", "source"] = Field(
+        default="copy", description="Whether `created_at` of a replica is the end of its copy, or the time of its source backup."
     )
-    checkpoint_seconds: float = Field(default=4.0, ge=0, description="Seconds that a new checkpoint stays in `protecting`.")
-    checkpoint_delay: float = Field(default=0.0, ge=0, description="Seconds until a new checkpoint and its backups show.")
+    replica_protected_at: Literal["null", "source"] = Field(
+        default="null", description="Whether `protected_at` of a replica is empty, as of a backup, or the time of its source backup."
+    )
+    replica_checkpoint: Literal["own", "source"] = Field(
+        default="own", description="Whether replicas belong to a checkpoint of the destination, or carry the id of their source's."
+    )
+    replica_name: Literal["source", "own"] = Field(
+        default="source", description="Whether a replica that was given no name takes its source's, or one of the service's own."
+    )
+    checkpoint_seconds: Seconds = Field(default=4.0, description="Seconds that a new checkpoint stays in `protecting`.")
+    checkpoint_delay: Seconds = Field(default=0.0, description="Seconds until a new checkpoint and its backups show.")
     checkpoint_backup_names: Literal["given", "own"] = Field(
         default="given", description="Whether the backups of a checkpoint carry the name that it was given, or one of the service's own."
     )
     show_checkpoint_extra: Literal["filled", "null"] = Field(
         default="filled", description="Whether GET of a checkpoint repeats `extra_info` with its name."
     )
-    token_seconds: float = Field(default=86400.0, gt=0, description="Lifetime of a token.")
+    token_seconds: Seconds = Field(default=86400.0, gt=0, description="Lifetime of a token.")
     signature_clock: Literal["real", "simulated"] = Field(
         default="real", description="By which clock the date of a signature is judged; simulated time may have been advanced by hours."
     )

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from airflow_cbr.emulator.bounds import (
+    FIRST_MOMENT,
+    LAST_MOMENT,
+    MOST_BACKUPS,
+    MOST_RESOURCES,
+    MOST_THINGS,
+    Age,
+    Distance,
+    Gigabytes,
+    Megabytes,
+    Row,
+)
 from airflow_cbr.emulator.faults import Fault
 from airflow_cbr.emulator.kinds import BackupStatus, ImageType, ObjectType, ProtectType, VaultStatus
 from airflow_cbr.emulator.store import WorldError
@@ -18,8 +31,12 @@ ResourceId = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{8}-[0-9a-f]{4
 RegionId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)]
 
 
+_TOLD: Final = 20
+"""Mistakes that are named in one answer."""
+
+
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, str_max_length=10_000)
 
 
 class UserPart(_Part):
@@ -30,8 +47,8 @@ class UserPart(_Part):
     access_key: str = Field(description="Access key (AK).")
     secret_key: str = Field(description="Secret key (SK).")
     security_token: str | None = Field(default=None, description="Makes the keys temporary ones: requests must bring and sign it.")
-    projects: list[ProjectId] | None = Field(default=None, description="Projects that the user may use; null: all.")
-    denied_calls: list[str] = Field(default_factory=list, description="Names of calls that the user may not make.")
+    projects: list[ProjectId] | None = Field(default=None, max_length=MOST_THINGS, description="Projects that the user may use; null: all.")
+    denied_calls: list[str] = Field(default_factory=list, max_length=MOST_THINGS, description="Names of calls that the user may not make.")
 
 
 class RegionPart(_Part):
@@ -39,9 +56,9 @@ class RegionPart(_Part):
 
     id: RegionId = Field(description="Region id.")
     replicates_to: list[RegionId] = Field(
-        default_factory=list, description="Destination regions, as `replication-capabilities` lists them."
+        default_factory=list, max_length=MOST_THINGS, description="Destination regions, as `replication-capabilities` lists them."
     )
-    clock_ahead: float = Field(
+    clock_ahead: Distance = Field(
         default=0.0, description="Seconds by which its `Date` headers, and its judgement of signatures, are ahead; negative: behind."
     )
 
@@ -61,7 +78,7 @@ class ResourcePart(_Part):
     id: ResourceId | None = Field(default=None, description="Id; null: a new one.")
     name: str | None = Field(default=None, description="Name; null: made up.")
     type: str | None = Field(default=None, description="Type such as `OS::Nova::Server`; null: the one of the vault's object type.")
-    size: int = Field(default=40, ge=0, description="GB.")
+    size: Gigabytes = Field(default=40, description="GB.")
     protect_status: str = Field(default="available", description="`error` makes new checkpoints skip it.")
 
 
@@ -74,41 +91,54 @@ class BackupPart(_Part):
     resource_id: ResourceId | None = Field(default=None, description="Resource; null: the vault's resources in turn, or a new one.")
     resource_name: str | None = Field(default=None, description="Name of the resource, where it is not one of the vault's.")
     resource_type: str | None = Field(default=None, description="Type of the resource, where it is not one of the vault's.")
-    resource_size: int | None = Field(default=None, ge=0, description="GB; null: the resource's size, or 40.")
+    resource_size: Gigabytes | None = Field(default=None, description="GB; null: the resource's size, or 40.")
     status: BackupStatus = Field(default="available", description="Status.")
     image_type: ImageType = Field(default="backup", description="`backup` or `replication`.")
     created_at: datetime | None = Field(default=None, description="Creation; without a zone it is UTC. Excludes `age_seconds`.")
-    age_seconds: float | None = Field(
-        default=None, ge=0, description="Age at the start of the world; default one hour, a second less for each backup."
+    age_seconds: Age | None = Field(
+        default=None, description="Age at the start of the world; default one hour, a second less for each backup."
     )
-    expires_in_seconds: float | None = Field(default=None, description="Seconds from the start of the world until it expires; null: never.")
+    expires_in_seconds: Distance | None = Field(
+        default=None, description="Seconds from the start of the world until it expires; null: never."
+    )
     incremental: bool = Field(default=True, description="Incremental backup.")
     auto_trigger: bool = Field(default=False, description="Made by a policy.")
     contain_system_disk: bool = Field(default=True, description="A server's backup without its system disk cannot be replicated (1004).")
     system_disk_picked: bool = Field(default=False, description="A system disk picked by the user prevents replication (1013).")
     replicated_to: list[ResourceId] = Field(
-        default_factory=list, description="Destination vaults that hold a finished replica from the start."
+        default_factory=list, max_length=MOST_THINGS, description="Destination vaults that hold a finished replica from the start."
     )
-    row: dict[str, Any] = Field(default_factory=dict, description="Further fields of the row, or other values for its fields.")
+    row: Row = Field(default_factory=dict, description="Further fields of the row, or other values for its fields.")
 
     @model_validator(mode="after")
     def _one_time(self) -> BackupPart:
         if self.created_at is not None and self.age_seconds is not None:
             raise ValueError("created_at and age_seconds exclude each other")
+        if self.created_moment is not None and not FIRST_MOMENT <= self.created_moment <= LAST_MOMENT:
+            raise ValueError("created_at must be from 0001-01-02 to 9999-12-30")
         return self
+
+    @property
+    def created_moment(self) -> float | None:
+        """Return ``created_at`` in seconds since 1970."""
+        if self.created_at is None:
+            return None
+        return (self.created_at if self.created_at.tzinfo else self.created_at.replace(tzinfo=UTC)).timestamp()
 
 
 class GeneratePart(_Part):
     """A shorthand for many backups."""
 
-    count: int = Field(ge=1, le=1_000_000, description="Number of backups.")
-    resources: int = Field(default=10, ge=1, description="Number of resources they belong to in turn, where the vault lists none.")
-    size: int = Field(default=40, ge=0, description="GB of a resource, where the vault lists none.")
-    newest_age_seconds: float = Field(default=3600.0, ge=0, description="Age of the newest one.")
-    every_seconds: float = Field(default=60.0, ge=0, description="Distance between two of them.")
+    count: int = Field(ge=1, le=MOST_BACKUPS, description="Number of backups.")
+    resources: int = Field(
+        default=10, ge=1, le=MOST_RESOURCES, description="Number of resources they belong to in turn, where the vault lists none."
+    )
+    size: Gigabytes = Field(default=40, description="GB of a resource, where the vault lists none.")
+    newest_age_seconds: Age = Field(default=3600.0, description="Age of the newest one.")
+    every_seconds: float = Field(default=60.0, ge=0, le=1e5, description="Distance between two of them.")
     status: BackupStatus = Field(default="available", description="Status.")
     replicated_to: list[ResourceId] = Field(
-        default_factory=list, description="Destination vaults that hold finished replicas from the start."
+        default_factory=list, max_length=MOST_THINGS, description="Destination vaults that hold finished replicas from the start."
     )
 
 
@@ -122,25 +152,27 @@ class VaultPart(_Part):
     object_type: ObjectType = Field(default="server", description="What it holds.")
     status: VaultStatus = Field(default="available", description="Billing status.")
     size: int = Field(default=1000, ge=1, le=10485760, description="GB.")
-    used: int | None = Field(default=None, ge=0, description="MB; null: the sum of its backups.")
+    used: Megabytes | None = Field(default=None, description="MB; null: the sum of its backups.")
     locked: bool = Field(default=False, description="Whether the vault is locked (WORM).")
-    resources: list[ResourcePart] = Field(default_factory=list, description="What is bound to it.")
-    backups: list[BackupPart] = Field(default_factory=list, description="Its backups.")
+    resources: list[ResourcePart] = Field(default_factory=list, max_length=MOST_RESOURCES, description="What is bound to it.")
+    backups: list[BackupPart] = Field(default_factory=list, max_length=MOST_BACKUPS, description="Its backups.")
     generate: GeneratePart | None = Field(default=None, description="Further backups by number.")
-    row: dict[str, Any] = Field(default_factory=dict, description="Further fields of the row, or other values for its fields.")
+    row: Row = Field(default_factory=dict, description="Further fields of the row, or other values for its fields.")
 
 
 class World(_Part):
     """All that an emulator starts with."""
 
     account: str = Field(default="acme", description="Account (domain) name.")
-    users: list[UserPart] = Field(min_length=1, description="IAM users.")
-    regions: list[RegionPart] = Field(min_length=1, description="Regions.")
-    projects: list[ProjectPart] = Field(min_length=1, description="Projects.")
-    vaults: list[VaultPart] = Field(default_factory=list, description="Vaults.")
+    users: list[UserPart] = Field(min_length=1, max_length=MOST_THINGS, description="IAM users.")
+    regions: list[RegionPart] = Field(min_length=1, max_length=MOST_THINGS, description="Regions.")
+    projects: list[ProjectPart] = Field(min_length=1, max_length=MOST_THINGS, description="Projects.")
+    vaults: list[VaultPart] = Field(default_factory=list, max_length=MOST_THINGS, description="Vaults.")
     switches: Switches = Field(default_factory=Switches, description="Switches.")
-    faults: list[Fault] = Field(default_factory=list, description="Faults, as the control call takes them.")
-    seed: int | None = Field(default=None, description="Makes ids and the chances of faults repeatable; null: they differ in every run.")
+    faults: list[Fault] = Field(default_factory=list, max_length=MOST_THINGS, description="Faults, as the control call takes them.")
+    seed: int | None = Field(
+        default=None, ge=-(2**63), le=2**63, description="Makes ids and the chances of faults repeatable; null: they differ in every run."
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> World:
@@ -160,7 +192,7 @@ class World(_Part):
             ("vault", [vault.id for vault in self.vaults if vault.id]),
             ("backup", [backup.id for vault in self.vaults for backup in vault.backups if backup.id]),
         ):
-            twice = next((one for one in ids if ids.count(one) > 1), None) if len(set(ids)) != len(ids) else None
+            twice = next((one for one, times in Counter(ids).items() if times > 1), None)
             if twice is not None:
                 raise ValueError(f"{what} {twice} is there twice")
         return self
@@ -253,7 +285,9 @@ def describe(error: ValidationError) -> str:
 
     :param error: from pydantic.
     """
-    return "; ".join(
-        f"{'.'.join(str(part) for part in found['loc']) or 'world'}: {found['msg'].removeprefix('Value error, ')}"
-        for found in error.errors()
-    )
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    lines = [
+        f"{'.'.join(str(part)[:100] for part in one['loc']) or 'world'}: {one['msg'].removeprefix('Value error, ')[:1000]}"
+        for one in found[:_TOLD]
+    ]
+    return "; ".join(lines) + (f"; and {len(found) - _TOLD} more" if len(found) > _TOLD else "")

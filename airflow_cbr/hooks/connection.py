@@ -5,19 +5,28 @@ Shared by the hook, which resolves the connection synchronously, and by the trig
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_cbr.api.endpoints import Endpoints, check_cloud, check_id, check_region
 from airflow_cbr.exceptions import CbrConfigurationError, CbrParameterError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from airflow_cbr.airflow_names import Connection
     from airflow_cbr.api.client import CbrClient
 
-__all__ = ["ConnectionFields"]
+__all__ = ["ConnectionFields", "check_connection"]
+
+CONN_TYPES: Final = ("huaweicloud_cbr", "huaweicloud")
+"""The package's own type, and the one that other packages for Huawei Cloud share; both keep an access key in login and password."""
+
+_IN_A_URI: Final = "In a URI the type is written huaweicloud-cbr://, with a hyphen: a scheme cannot have an underscore."
+_VERIFY: Final = "true, false, or the path of a file or folder with the certificates of authorities"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +62,23 @@ class ConnectionFields:
 
         :param connection: the Airflow connection.
         :param extra: its parsed extra. Default: ``connection.extra_dejson``, which may talk to Airflow's supervisor.
-        :raises CbrConfigurationError: when a field is missing or cannot be right; the message names it.
+        :raises CbrConfigurationError: when the type is another, the extra cannot be read, or a field is missing or cannot be right; the
+            message names it.
         """
         conn_id = connection.conn_id
-        fields = dict(connection.extra_dejson if extra is None else extra)
+        check_connection(connection)
+        fields = _fields(conn_id, connection.extra_dejson if extra is None else extra)
 
         def text(name: str) -> str | None:
             value = fields.get(name)
             if value is not None and not isinstance(value, str):
                 raise CbrConfigurationError(f"Connection {conn_id}: extra {name} must be text, not {type(value).__name__}.")
-            return value.strip() or None if value is not None else None
+            value = value.strip() if value is not None else ""
+            if value in ("None", "null"):
+                raise CbrConfigurationError(
+                    f"Connection {conn_id}: extra {name} is the text {value!r}: what filled it in had no value.", advice="Leave it out."
+                )
+            return value or None
 
         auth_type = text("auth_type") or "aksk"
         if auth_type not in ("aksk", "password"):
@@ -71,6 +87,10 @@ class ConnectionFields:
             names = "login (access key) and password (secret key)" if auth_type == "aksk" else "login (IAM user name) and password"
             raise CbrConfigurationError(f"Connection {conn_id}: {names} are both required.", advice="Fill them in in the connection form.")
         domain_name = text("domain_name")
+        _check_characters(conn_id, "login", connection.login)
+        _check_characters(conn_id, "password", connection.password)
+        if domain_name and not (domain_name.isprintable() and _is_text(domain_name)):
+            raise CbrConfigurationError(f"Connection {conn_id}: extra domain_name has a character that cannot be sent.")
         if auth_type == "password" and not domain_name:
             raise CbrConfigurationError(f"Connection {conn_id}: extra domain_name (account name) is required for auth_type password.")
         region, project_id, cloud = text("region"), text("project_id"), text("cloud") or "myhuaweicloud.com"
@@ -82,6 +102,7 @@ class ConnectionFields:
             endpoints = Endpoints(cloud=check_cloud(cloud), cbr=text("cbr_endpoint"), iam=text("iam_endpoint"))
         except CbrParameterError as error:
             raise CbrConfigurationError(f"Connection {conn_id}: extra {error.message}", advice=error.advice) from error
+        _check_host(connection, endpoints)
         return cls(
             conn_id=conn_id,
             auth_type=auth_type,
@@ -110,10 +131,16 @@ class ConnectionFields:
         :param on_secret: told each secret that is derived, so that it can be masked.
         :param options: ``connect_timeout``, ``read_timeout`` and ``retry_budget`` of the client, in seconds.
         :raises CbrConfigurationError: when neither the caller nor the connection names a region, or a field cannot be right.
+        :raises CbrParameterError: when the caller's region or project cannot be right.
         """
         from airflow_cbr.api.auth import AkSkCredentials, PasswordCredentials
         from airflow_cbr.api.client import CbrClient
 
+        # Empty text is no None: it would go unseen where the connection's own stands in for None.
+        if region is not None:
+            check_region(region)
+        if project_id is not None:
+            check_id(project_id, "project_id")
         home = self.region or region
         if home is None:
             raise CbrConfigurationError(
@@ -143,12 +170,101 @@ class ConnectionFields:
             raise CbrConfigurationError(f"Connection {self.conn_id}: {error.message}", advice=error.advice) from error
 
 
+def check_connection(connection: Connection) -> None:
+    """Check that a connection is meant for CBR and that its extra can be read, before any of its secrets goes anywhere.
+
+    Airflow reads an extra that is no JSON as if there were none, and hands on one that is no object.
+
+    :param connection: the Airflow connection.
+    :raises CbrConfigurationError: when it is of another type, or its extra is no JSON object; nothing of it is quoted.
+    """
+    conn_id, conn_type = connection.conn_id, getattr(connection, "conn_type", CONN_TYPES[0])
+    if not conn_type:
+        raise CbrConfigurationError(
+            f"Connection {conn_id} has no type that can be read.", advice=f"{_IN_A_URI} Elsewhere it is {CONN_TYPES[0]}."
+        )
+    if conn_type not in CONN_TYPES:
+        raise CbrConfigurationError(
+            f"Connection {conn_id} is of type {str(conn_type)[:40]!r}, and its login is not sent to Huawei Cloud.",
+            advice=f"Name a connection of type {' or '.join(CONN_TYPES)}. {_IN_A_URI}",
+        )
+    extra = getattr(connection, "extra", None)
+    if isinstance(extra, str) and extra:
+        try:
+            # The error would carry the whole text, and its secrets, to whoever logs a traceback.
+            content, is_json = json.loads(extra), True
+        except (ValueError, RecursionError):
+            content, is_json = None, False
+        if not is_json:
+            raise CbrConfigurationError(
+                f"Connection {conn_id}: extra is not JSON.",
+                advice='Write an object with its keys in double quotes: {"region": "cn-north-4"}.',
+            )
+        _fields(conn_id, content)
+
+
+def _fields(conn_id: str, extra: Any) -> dict[str, Any]:
+    """Return the fields of an extra that was read."""
+    if isinstance(extra, Mapping):
+        return dict(extra)
+    kind = {str: "text", list: "a list", type(None): "null", bool: "a boolean"}.get(type(extra), f"a {type(extra).__name__}")
+    encoded = isinstance(extra, str) and extra.lstrip().startswith("{")
+    raise CbrConfigurationError(
+        f"Connection {conn_id}: extra must be a JSON object, and is {kind}{', which is JSON once more' if encoded else ''}.",
+        advice="Encode it once only: the extra is the object itself, not text that holds it."
+        if encoded
+        else "Write it as an object with one key for each field.",
+    )
+
+
+def _check_host(connection: Connection, endpoints: Endpoints) -> None:
+    """Refuse an address that would not be used, before the login goes to the public one instead."""
+    if getattr(connection, "host", None) and endpoints.cbr is None:
+        raise CbrConfigurationError(
+            f"Connection {connection.conn_id} has a host, which is not used: requests would go to {endpoints.cloud}.",
+            advice="If they should, leave host empty. If not, write the address into extra cbr_endpoint, and IAM's into iam_endpoint, each "
+            "with http:// or https://.",
+        )
+
+
+def _check_characters(conn_id: str, name: str, value: Any) -> None:
+    """Refuse a login or password that no service would take: such a one is a try that counts for the lock, or cannot be sent at all."""
+    if not isinstance(value, str):
+        raise CbrConfigurationError(
+            f"Connection {conn_id}: {name} must be text, not {type(value).__name__}.",
+            advice="Put it in quotes where the connection is defined.",
+        )
+    if not value.isascii() or not value.isprintable():
+        has_line_end = "\n" in value or "\r" in value
+        reason = "a line end" if has_line_end else "a control character" if value.isascii() else "a character outside ASCII"
+        raise CbrConfigurationError(
+            f"Connection {conn_id}: {name} has {reason}, which no key and no password has.",
+            advice="Enter it again; what was read from a file often ends with a line end.",
+        )
+
+
+def _is_text(value: str) -> bool:
+    """Return whether it can be encoded: JSON can hold half of a surrogate pair."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _verify(conn_id: str, value: Any) -> bool | str:
-    """Read extra ``verify``: the form sends text, JSON may hold a boolean."""
-    if value is None or value == "":
-        return True
-    if isinstance(value, bool):
-        return value
+    """Read extra ``verify``: the form sends text, JSON may hold a boolean. Nothing but an explicit false is one."""
+    if value is None or isinstance(value, bool):
+        return value is not False
     if isinstance(value, str):
-        return {"true": True, "false": False}.get(value.strip().lower(), value.strip())
-    raise CbrConfigurationError(f"Connection {conn_id}: extra verify must be true, false, or the path of a CA bundle.")
+        word = value.strip()
+        if word.lower() in ("", "true", "false"):
+            return word.lower() != "false"
+        try:
+            if os.path.exists(word):
+                return word
+        except ValueError:
+            pass
+        word = ascii(word if len(word) <= 80 else f"{word[:77]}...")
+        raise CbrConfigurationError(f"Connection {conn_id}: extra verify must be {_VERIFY}; there is nothing at {word}.")
+    raise CbrConfigurationError(f"Connection {conn_id}: extra verify must be {_VERIFY}, not {type(value).__name__}.")

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from airflow_cbr.hooks.cbr import CbrHook
-from airflow_cbr.operators.parameters import check_destination
+from airflow_cbr.operators.parameters import check_access, check_destination
 
 if TYPE_CHECKING:
     from airflow_cbr.replication.coverage import Destination
@@ -37,10 +37,13 @@ class BetweenRegions:
         return CbrHook(self.destination_conn_id or self.cbr_conn_id, region=self.destination_region, project_id=self.destination_project_id)
 
     def destination(self) -> Destination:
-        """Return the destination, after checking it and the source vault's id.
+        """Return the destination, after checking everything that names who asks, from where, and to where.
 
-        :raises CbrParameterError: when an id or the region cannot be right, or source and destination are the same vault.
+        :raises CbrParameterError: when an id, a region or a connection's id cannot be right, or source and destination are the same vault.
         """
+        check_access(
+            cbr_conn_id=self.cbr_conn_id, region=self.region, project_id=self.project_id, destination_conn_id=self.destination_conn_id
+        )
         return check_destination(
             vault_id=self.vault_id,
             region=self.destination_region,

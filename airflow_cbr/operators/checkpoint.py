@@ -16,8 +16,16 @@ from airflow_cbr.hooks.attempt import CHECKPOINT_STATE_KEY, attempt_of, identity
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
 from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, CbrVaultLink, console_url
-from airflow_cbr.operators.parameters import check_intervals, check_record_ids, check_seconds, check_truth
-from airflow_cbr.replication.steps import Pause
+from airflow_cbr.once.steps import Pause
+from airflow_cbr.operators.parameters import (
+    check_access,
+    check_intervals,
+    check_record_ids,
+    check_seconds,
+    check_text,
+    check_truth,
+    check_word,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +54,8 @@ class CbrCreateCheckpointOperator(BaseOperator):
     XCom: ``return_value`` is the checkpoint's id, pushed as soon as it is known; ``checkpoint`` is a dict with the vault, the checkpoint's
     ``name``, ``status``, number of ``backups`` and of those ``available``, the number of ``skipped`` resources, the first 20 of them in
     ``skipped_resources``, and whether it was ``adopted``.
+
+    Seconds are a number or a ``timedelta``, within the bounds of :mod:`airflow_cbr.operators.parameters`.
 
     :param vault_id: id of the vault. (templated)
     :param resource_ids: ids of the resources to back up. Default: all that is bound to the vault. (templated)
@@ -96,10 +106,10 @@ class CbrCreateCheckpointOperator(BaseOperator):
         project_id: str | None = None,
         wait_for_completion: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: float = 30,
-        max_poll_interval: float = 600,
-        timeout: float = 86400,
-        settle_time: float = 120,
+        poll_interval: float | timedelta = 30,
+        max_poll_interval: float | timedelta = 600,
+        timeout: float | timedelta = 86400,
+        settle_time: float | timedelta = 120,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -202,14 +212,17 @@ class CbrCreateCheckpointOperator(BaseOperator):
 
     def _order(self, context: Context) -> CheckpointOrder:
         poll_interval, max_poll_interval = check_intervals(self.poll_interval, self.max_poll_interval)
-        if self.on_skipped not in ("fail", "warn"):
-            raise CbrParameterError("on_skipped", f"must be 'fail' or 'warn', not {self.on_skipped!r}.")
+        check_access(cbr_conn_id=self.cbr_conn_id, region=self.region, project_id=self.project_id)
+        check_truth(self.deferrable, "deferrable")
+        check_word(self.on_skipped, ("fail", "warn"), "on_skipped")
+        if self.description is not None:
+            check_text(self.description, "description", "text")
         texts_of(None, self.description)
         vault_id = check_id(self.vault_id, "vault_id")
         return CheckpointOrder(
             vault_id=vault_id,
             mark=mark_of(*identity_of(context), vault_id),
-            prefix=check_prefix(self.checkpoint_name),
+            prefix=check_prefix(check_text(self.checkpoint_name, "checkpoint_name", "text")),
             resource_ids=self._resource_ids(),
             description=self.description,
             incremental=None if self.incremental is None else check_truth(self.incremental, "incremental"),
@@ -235,6 +248,7 @@ class CbrCreateCheckpointOperator(BaseOperator):
 
         if self._running is not None:
             self.log.info("Deferring; checkpoint %s is made in CBR whatever becomes of this task", self._running)
-        backstop = max(memory.deadline - time.time(), 0.0) + 2 * self.max_poll_interval
+        _, max_poll_interval = check_intervals(self.poll_interval, self.max_poll_interval)
+        backstop = max(memory.deadline - time.time(), 0.0) + 2 * max_poll_interval
         trigger = CbrPauseTrigger(until=time.time() + seconds, memory=memory.dump())
         self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=backstop))

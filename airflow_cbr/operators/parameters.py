@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
 
-from airflow_cbr.api.endpoints import check_id, check_region
+from airflow_cbr.api.endpoints import check_given, check_id, check_region
 from airflow_cbr.exceptions import CbrParameterError
 from airflow_cbr.replication.coverage import Destination
 from airflow_cbr.verification.levels import Action, Level
 
 __all__ = [
+    "LONGEST_AGE",
+    "LONGEST_WAIT",
+    "SHORTEST_WAIT",
+    "check_access",
+    "check_age",
     "check_at_least",
     "check_destination",
     "check_duration",
@@ -18,9 +25,39 @@ __all__ = [
     "check_levels",
     "check_record_ids",
     "check_seconds",
+    "check_text",
     "check_truth",
     "check_word",
 ]
+
+SHORTEST_WAIT: Final = 0.01
+"""Shortest wait, in seconds; anything below would ask the service without a pause."""
+
+LONGEST_WAIT: Final = 365 * 86400.0
+"""Longest wait, in seconds: a moment that far ahead can still be slept for, and be stored by every database that Airflow runs on."""
+
+LONGEST_AGE: Final = 36_525 * 86400.0
+"""Greatest age or retention, in seconds: a century."""
+
+_JOINED: Final = re.compile(r"[0-9A-Fa-f-]{32,36}['\"]?[,;\s]")
+
+
+def check_access(*, cbr_conn_id: Any, region: Any, project_id: Any, destination_conn_id: Any = None) -> None:
+    """Check who asks and where, before a connection is read.
+
+    :param cbr_conn_id: id of the connection.
+    :param region: region id, or None for the connection's.
+    :param project_id: project id, or None for the connection's.
+    :param destination_conn_id: id of the destination's connection, or None where it has none of its own. Default: None.
+    :raises CbrParameterError: when one cannot be right. Empty text and the text ``None`` are no None: a template went wrong.
+    """
+    check_text(cbr_conn_id, "cbr_conn_id", "the id of a connection")
+    if destination_conn_id is not None:
+        check_text(destination_conn_id, "destination_conn_id", "the id of a connection")
+    if region is not None:
+        check_region(region)
+    if project_id is not None:
+        check_id(project_id, "project_id")
 
 
 def check_destination(*, vault_id: Any, region: Any, project_id: Any, destination_vault_id: Any) -> Destination:
@@ -48,14 +85,49 @@ def check_record_ids(value: Any, parameter: str = "replication_record_ids", *, s
     :raises CbrParameterError: when it is neither; text that only looks like a list is refused, because it is the sign of a template that
         was rendered to text.
     """
+    if value is None:
+        raise CbrParameterError(
+            parameter,
+            "is None, not a list of ids or one id: the upstream task pushed nothing, because it was skipped or failed early.",
+            advice="See the upstream task and this task's trigger_rule. A list with nothing in it is [].",
+        )
     advice = f"Pass {source}, or set render_template_as_native_obj=True on the Dag."
     if isinstance(value, str):
-        if value.startswith(("[", "(")):
+        if value.lstrip().startswith(("[", "(")):
             raise CbrParameterError(parameter, "is text that looks like a list.", advice=advice)
+        if _JOINED.search(value):
+            raise CbrParameterError(
+                parameter,
+                "is one text in which several ids are joined; it must be a list of ids or one id.",
+                advice=f"Pass {source}, or split the text in a task between.",
+            )
         value = [value]
-    if not isinstance(value, Sequence):
+    if isinstance(value, Iterator):
+        raise CbrParameterError(
+            parameter,
+            f"must be a list of ids or one id, not a {type(value).__name__}, which can be read once only.",
+            advice="Pass list(...).",
+        )
+    if not isinstance(value, Sequence) or isinstance(value, bytes | bytearray | memoryview):
         raise CbrParameterError(parameter, f"must be a list of ids or one id, not {type(value).__name__}.", advice=advice)
-    return list(dict.fromkeys(check_id(one, parameter) for one in value))
+    return list(dict.fromkeys(_check_element(one, parameter) for one in value))
+
+
+def _check_element(value: Any, parameter: str) -> str:
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview):
+        raise CbrParameterError(
+            parameter,
+            "is a list of lists, which is what the output of a mapped task is.",
+            advice=f"Map over it, .expand({parameter}=...), for one task for each inner list; or join the lists to one in a task between, "
+            "[one for inner in outputs for one in inner].",
+        )
+    if value is None:
+        raise CbrParameterError(
+            parameter,
+            "has a None in it: an upstream task pushed nothing, because it was skipped or failed.",
+            advice="See the upstream tasks, or filter None out in a task between.",
+        )
+    return check_id(value, parameter)
 
 
 def check_truth(value: Any, parameter: str) -> bool:
@@ -64,28 +136,67 @@ def check_truth(value: Any, parameter: str) -> bool:
     :raises CbrParameterError: when it is neither True nor False.
     """
     if not isinstance(value, bool):
-        raise CbrParameterError(parameter, f"must be True or False, not {value!r}.")
+        raise CbrParameterError(parameter, f"must be True or False, not {_shown(value)}.")
+    return value
+
+
+def check_text(value: Any, parameter: str, what: str) -> str:
+    """Return text that says something.
+
+    :param value: the text.
+    :param parameter: its name as the Dag author wrote it.
+    :param what: what it must be, with its article.
+    :raises CbrParameterError: when it is no text, is empty, or is what a template makes of None.
+    """
+    check_given(value, parameter, what)
+    if not isinstance(value, str):
+        raise CbrParameterError(parameter, f"must be {what}, not {_shown(value)}.")
     return value
 
 
 def check_seconds(value: Any, parameter: str) -> float:
-    """Return a number of seconds greater than zero.
+    """Return the length of a wait in seconds, from :data:`SHORTEST_WAIT` to :data:`LONGEST_WAIT`.
 
-    :raises CbrParameterError: when it is no such number.
+    :param value: a number of seconds, or a ``timedelta``.
+    :param parameter: its name as the Dag author wrote it.
+    :raises CbrParameterError: when it is neither, or out of these bounds.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise CbrParameterError(parameter, f"must be a number of seconds greater than 0, not {value!r}.")
-    return float(value)
+    return _seconds(value, parameter, SHORTEST_WAIT, LONGEST_WAIT)
 
 
 def check_duration(value: Any, parameter: str) -> float:
-    """Return a number of seconds that may be zero.
+    """Return the length of a wait in seconds that may be zero, and is at most :data:`LONGEST_WAIT`.
 
-    :raises CbrParameterError: when it is no such number.
+    :param value: a number of seconds, or a ``timedelta``.
+    :param parameter: its name as the Dag author wrote it.
+    :raises CbrParameterError: when it is neither, or out of these bounds.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        raise CbrParameterError(parameter, f"must be a number of seconds, at least 0, not {value!r}.")
-    return float(value)
+    return _seconds(value, parameter, 0.0, LONGEST_WAIT)
+
+
+def check_age(value: Any, parameter: str) -> float:
+    """Return an age or a retention in seconds, from :data:`SHORTEST_WAIT` to :data:`LONGEST_AGE`.
+
+    :param value: a number of seconds, or a ``timedelta``.
+    :param parameter: its name as the Dag author wrote it.
+    :raises CbrParameterError: when it is neither, or out of these bounds.
+    """
+    return _seconds(value, parameter, SHORTEST_WAIT, LONGEST_AGE)
+
+
+def _seconds(value: Any, parameter: str, shortest: float, longest: float) -> float:
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    least = "greater than 0" if shortest else "of at least 0"
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        hint = " This parameter is not templated." if isinstance(value, str) else ""
+        raise CbrParameterError(parameter, f"must be a number of seconds {least}, or a timedelta, not {_shown(value)}.{hint}")
+    # Compared before it is made a float, which a whole number of Python may be too large for.
+    if not shortest <= seconds <= longest:
+        raise CbrParameterError(
+            parameter,
+            f"must be a number of seconds {least} (from {shortest:g} to {longest:.0f}, {longest / 86400:.0f} days), not {_shown(value)}.",
+        )
+    return float(seconds)
 
 
 def check_word(value: Any, words: Sequence[str], parameter: str) -> str:
@@ -94,7 +205,7 @@ def check_word(value: Any, words: Sequence[str], parameter: str) -> str:
     :raises CbrParameterError: when it is none of them.
     """
     if value not in words:
-        raise CbrParameterError(parameter, f"must be one of {', '.join(words)}, not {value!r}.")
+        raise CbrParameterError(parameter, f"must be one of {', '.join(words)}, not {_shown(value)}.")
     return str(value)
 
 
@@ -104,7 +215,9 @@ def check_levels(value: Any, parameter: str) -> dict[Level, Action]:
     :raises CbrParameterError: when it is no mapping, is empty, or has a level or an action that does not exist.
     """
     if not isinstance(value, Mapping) or not value:
-        raise CbrParameterError(parameter, f"must map at least one of {', '.join(Level)} to one of {', '.join(Action)}, not {value!r}.")
+        raise CbrParameterError(
+            parameter, f"must map at least one of {', '.join(Level)} to one of {', '.join(Action)}, not {_shown(value)}."
+        )
     return {
         Level(check_word(level, tuple(Level), parameter)): Action(check_word(action, tuple(Action), f"{parameter}[{level!r}]"))
         for level, action in value.items()
@@ -128,5 +241,14 @@ def check_at_least(value: Any, minimum: int, parameter: str) -> int:
     :raises CbrParameterError: when it is no such number.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-        raise CbrParameterError(parameter, f"must be a whole number of at least {minimum}, not {value!r}.")
+        raise CbrParameterError(parameter, f"must be a whole number of at least {minimum}, not {_shown(value)}.")
     return value
+
+
+def _shown(value: Any) -> str:
+    """Return a value for a message: short, and whatever Python says of numbers with too many digits."""
+    try:
+        text = repr(value)
+    except ValueError:
+        return f"a number of {value.bit_length()} bits" if isinstance(value, int) else f"a value of type {type(value).__name__}"
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -13,6 +13,7 @@ from airflow_cbr.hooks.attempt import attempt_of, intents_of
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
 from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, CbrVaultLink, console_url
+from airflow_cbr.once.steps import Pause
 from airflow_cbr.operators.between_regions import BetweenRegions
 from airflow_cbr.operators.parameters import (
     check_at_least,
@@ -22,7 +23,6 @@ from airflow_cbr.operators.parameters import (
 )
 from airflow_cbr.operators.preflight import look_before_sending, tell_plan
 from airflow_cbr.replication.order import Order
-from airflow_cbr.replication.steps import Pause, Result, Step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from airflow_cbr.replication.findings import PreflightReport
     from airflow_cbr.replication.memory import Memory
+    from airflow_cbr.replication.steps import Result, Step
     from airflow_cbr.replication.submit import Submission
 
 __all__ = ["CbrReplicateCheckpointOperator"]
@@ -49,6 +50,8 @@ class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
     service has answered; ``replication`` is a dict with source, destination and the counts ``accepted``, ``adopted``, ``already``,
     ``succeeded``, ``failed``, ``skipped`` and ``missing``.
 
+    Seconds are a number or a ``timedelta``, within the bounds of :mod:`airflow_cbr.operators.parameters`.
+
     :param vault_id: id of the source vault. (templated)
     :param destination_region: region id of the destination, for example ``cn-shenzhen-1``. (templated)
     :param destination_project_id: project id in that region. (templated)
@@ -56,8 +59,9 @@ class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
     :param auto_trigger: mark the copies as made by a schedule, not by hand. Default: False.
     :param enable_acceleration: pay for a faster transfer. Default: False.
     :param cbr_conn_id: id of the connection. Default: ``huaweicloud_cbr_default``. (templated)
-    :param destination_conn_id: connection for the destination region, where it needs other credentials. Only the preflight looks there: the
-        replicate call goes to the source region. Default: ``cbr_conn_id``. (templated)
+    :param destination_conn_id: connection for the destination region, where it needs other credentials. Only the preflight looks there,
+        and the task itself on a cloud that lists no replication records: the replicate call goes to the source region. Default:
+        ``cbr_conn_id``. (templated)
     :param region: source region id. Default: the connection's. (templated)
     :param project_id: source project id. Default: the connection's, or looked up. (templated)
     :param wait_for_completion: wait until the copies have ended; otherwise a copy that runs counts as covered. Default: True.
@@ -106,13 +110,13 @@ class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
         project_id: str | None = None,
         wait_for_completion: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: float = 30,
-        max_poll_interval: float = 600,
-        timeout: float = 86400,
+        poll_interval: float | timedelta = 30,
+        max_poll_interval: float | timedelta = 600,
+        timeout: float | timedelta = 86400,
         allow_empty: bool = False,
         max_backups: int | None = None,
         durable: bool = True,
-        settle_time: float = 120,
+        settle_time: float | timedelta = 120,
         preflight: bool = False,
         plan_only: bool = False,
         **kwargs: Any,
@@ -157,8 +161,8 @@ class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
         :param event: the event of :class:`~airflow_cbr.triggers.cbr.CbrReplicationTrigger` or ``CbrPauseTrigger``.
         :return: the replication record ids that were accepted or adopted in this Dag run.
         """
+        from airflow_cbr.once.machine import TROUBLES_LIMIT
         from airflow_cbr.replication.memory import Memory
-        from airflow_cbr.replication.submit import TROUBLES_LIMIT
         from airflow_cbr.triggers.events import Wake, memory_of, refusal_of, wake_of
 
         try:
@@ -231,7 +235,7 @@ class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
 
         :raises CbrPreflightError: something stands in the way.
         """
-        from airflow_cbr.replication.evidence import CLOCK_MARGIN
+        from airflow_cbr.once.clock import CLOCK_MARGIN
         from airflow_cbr.replication.journal import has_sent
         from airflow_cbr.replication.verdict import has_begun
 
@@ -279,6 +283,7 @@ class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
             attempt=attempt,
             intents=intents_of(context),
             publish=publish,
+            destination=lambda: self.destination_hook.client,
             memory=memory,
             observe=self.at_step,
             log=self.log,
@@ -286,6 +291,7 @@ class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
 
     def _order(self) -> Order:
         poll_interval, max_poll_interval = check_intervals(self.poll_interval, self.max_poll_interval)
+        check_truth(self.deferrable, "deferrable")
         is_mapped_over = self.has_dag() and next(iter(self.iter_mapped_dependants()), None) is not None  # type: ignore[no-untyped-call]
         return Order(
             vault_id=check_id(self.vault_id, "vault_id"),
@@ -306,6 +312,7 @@ class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
     def _defer(self, memory: Memory, pause: Pause, seconds: float) -> None:
         from airflow_cbr.triggers.cbr import CbrPauseTrigger, CbrReplicationTrigger
 
+        poll_interval, max_poll_interval = check_intervals(self.poll_interval, self.max_poll_interval)
         trigger: CbrPauseTrigger | CbrReplicationTrigger
         if pause.records:
             self.log.info("Deferring; these replication records run in CBR whatever becomes of this task: %s", ", ".join(pause.records))
@@ -316,12 +323,12 @@ class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
                 vault_id=self.vault_id,
                 replication_record_ids=list(pause.records),
                 deadline=memory.deadline,
-                poll_interval=self.poll_interval,
-                max_poll_interval=self.max_poll_interval,
+                poll_interval=poll_interval,
+                max_poll_interval=max_poll_interval,
                 unlisted_for=self._unlisted_for,
                 memory=memory.dump(),
             )
         else:
             trigger = CbrPauseTrigger(until=time.time() + seconds, memory=memory.dump())
-        backstop = max(memory.deadline - time.time(), 0.0) + 2 * self.max_poll_interval
+        backstop = max(memory.deadline - time.time(), 0.0) + 2 * max_poll_interval
         self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=backstop))

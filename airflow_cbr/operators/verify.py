@@ -14,10 +14,12 @@ from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
 from airflow_cbr.operators.between_regions import BetweenRegions
 from airflow_cbr.operators.parameters import (
+    check_age,
     check_duration,
     check_levels,
     check_record_ids,
     check_seconds,
+    check_text,
     check_truth,
     check_word,
 )
@@ -49,6 +51,8 @@ class CbrVerifyReplicationOperator(BetweenRegions, BaseOperator):
     counts ``verified``, ``failed``, ``missing`` and ``skipped``; ``verification`` is the report, a JSON document whose schema is
     ``airflow_cbr/verification/report.schema.json``. Of more than 1,000 backups it has the counts, the levels, the first 20 findings and
     the path of a file with the whole.
+
+    Seconds are a number or a ``timedelta``, within the bounds of :mod:`airflow_cbr.operators.parameters`.
 
     :param vault_id: id of the source vault. (templated)
     :param replication_record_ids: the records to check: a list, or one id, for example ``replicate.output``. Left out, or empty: see
@@ -108,13 +112,13 @@ class CbrVerifyReplicationOperator(BetweenRegions, BaseOperator):
         project_id: str | None = None,
         allow_empty: bool = False,
         levels: Mapping[str, str] | None = None,
-        max_age: float | None = None,
-        retention: float | None = None,
+        max_age: float | timedelta | None = None,
+        retention: float | timedelta | None = None,
         require_locked: bool = False,
         scope: str = "newest",
         report_path: str | None = None,
-        settle_timeout: float | None = None,
-        poll_interval: float = 30,
+        settle_timeout: float | timedelta | None = None,
+        poll_interval: float | timedelta = 30,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
@@ -224,16 +228,16 @@ class CbrVerifyReplicationOperator(BetweenRegions, BaseOperator):
         if not record_ids:
             which = "the newest eligible backup of each resource" if scope is Scope.NEWEST else "every backup of the vault"
             self.log.info("No replication records are given: %s is checked", which)
-        if self.report_path is not None and (not isinstance(self.report_path, str) or not self.report_path):
-            raise CbrParameterError("report_path", f"must be a path or a URL, not {self.report_path!r}.")
+        if self.report_path is not None:
+            check_text(self.report_path, "report_path", "a path or a URL")
         return Assignment(
             vault_id=check_id(self.vault_id, "vault_id"),
             destination=destination,
             levels=self._levels(),
             scope=Scope.RECORDS if record_ids else scope,
             record_ids=tuple(record_ids),
-            max_age=None if self.max_age is None else check_seconds(self.max_age, "max_age"),
-            retention=None if self.retention is None else check_seconds(self.retention, "retention"),
+            max_age=None if self.max_age is None else check_age(self.max_age, "max_age"),
+            retention=None if self.retention is None else check_age(self.retention, "retention"),
             require_locked=check_truth(self.require_locked, "require_locked"),
             allow_empty=check_truth(self.allow_empty, "allow_empty"),
         )

@@ -1,8 +1,10 @@
 """What counts: where each backup of a source vault stands with regard to one destination.
 
 Everything that decides between green and red reads its facts here, from one listing of the source vault's backups with their
-replication records. A backup's standing is decided by its newest record to exactly this destination. Records that ended in ``skip``
-say "there was nothing to do for this one" and are passed over: what counts is why there was nothing to do, which an older record tells.
+replication records. No order of rows, and no time that a record says or leaves out, decides: a successful record to exactly this
+destination covers its backup, whatever failed before or after; without one, a copy that runs counts; without that, the failures. Records
+that ended in ``skip`` say "there was nothing to do for this one" and are passed over: what counts is why there was nothing to do, which
+another record tells.
 """
 
 from __future__ import annotations
@@ -11,6 +13,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from airflow_cbr.api.models import FINAL
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -23,10 +29,12 @@ __all__ = [
     "Destination",
     "Standing",
     "assess",
+    "deciding_record",
     "failure_of",
     "name_of",
     "newest_record",
     "reason_not_eligible",
+    "reason_of_kind",
     "stand",
     "success_beside",
 ]
@@ -40,6 +48,9 @@ NOT_REPLICABLE_PROVIDERS: Final = {
     "86a80900-71bf-4961-956a-d52df944f84a": "workspace desktop",
 }
 NOT_REPLICABLE_RESOURCES: Final = {"OS::Cinder::Volume": "disk", "OS::Workspace::DesktopV2": "workspace desktop"}
+
+_OR: Final = " or "
+"""Stands between the values of a field that was listed with more than one."""
 
 _BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
 _END: Final = datetime.max.replace(tzinfo=UTC)
@@ -63,8 +74,17 @@ class Destination:
 
         The vault stands in the record itself and once more in ``extra_info``; either will do.
         """
-        vault_id = record.destination_vault_id or record.extra.destination_vault_id
-        return vault_id == self.vault_id and record.destination_project_id == self.project_id and record.destination_region == self.region
+        return (
+            _vault_of(record) == self.vault_id
+            and record.destination_project_id == self.project_id
+            and record.destination_region == self.region
+        )
+
+    def may_hold(self, record: ReplicationRecord) -> bool:
+        """Return whether nothing in the record says that it goes elsewhere, though it may not say where it goes."""
+        said = (_vault_of(record), record.destination_project_id, record.destination_region)
+        here = (self.vault_id, self.project_id, self.region)
+        return all(not value or wanted in value.split(_OR) for value, wanted in zip(said, here, strict=True))
 
     def __str__(self) -> str:
         """Return the destination as a person would name it."""
@@ -75,15 +95,17 @@ class Standing(StrEnum):
     """Where a backup stands with regard to the destination."""
 
     SUCCEEDED = "succeeded"
-    """The newest record to the destination is ``success``."""
+    """A record to the destination is ``success``."""
     IN_FLIGHT = "in flight"
-    """The newest record has not ended; a status word that nobody documented is taken for this."""
+    """No record is, and one has not ended; a status word that nobody documented is taken for this."""
     FAILED = "failed"
-    """The newest record is ``fail``."""
+    """All records to the destination are ``fail``."""
     UNRECORDED = "not replicated"
     """Eligible, and no record to the destination says anything."""
     ELSEWHERE = "in another vault"
     """Copied, or being copied, to another vault of the destination region, where the service allows one replica (code 1009)."""
+    UNCLEAR = "not known"
+    """A record has not failed and does not say where it goes: it may be a copy to the destination, so no other one is asked for."""
     BEING_MADE = "being made"
     """The backup itself has not ended yet."""
     SKIPPED = "skipped"
@@ -100,12 +122,14 @@ class BackupStanding:
     :param standing: where it stands.
     :param reason: why, for the standings that need a reason; may be empty.
     :param record: the record that decided it, if any.
+    :param failed: all records to the destination that failed, where that decided it.
     """
 
     backup: Backup
     standing: Standing
     reason: str = ""
     record: ReplicationRecord | None = None
+    failed: tuple[ReplicationRecord, ...] = ()
 
     def __str__(self) -> str:
         """Return the backup's name and id with its standing and reason."""
@@ -121,12 +145,14 @@ class Coverage:
     :param as_of: only backups created until then count, in the service's clock.
     :param standings: standing by backup id.
     :param records: every record to the destination, by record id, with the id of its backup.
+    :param lists_records: whether any row had a list of records, be it empty. There are clouds whose rows never have one.
     """
 
     destination: Destination
     as_of: datetime
     standings: Mapping[str, BackupStanding]
     records: Mapping[str, tuple[str, ReplicationRecord]] = field(default_factory=dict)
+    lists_records: bool = True
 
     def of(self, *standings: Standing) -> list[BackupStanding]:
         """Return the backups that stand at one of these, oldest first."""
@@ -152,14 +178,22 @@ def reason_not_eligible(backup: Backup) -> str | None:
 
     :param backup: a backup that is not being made any more.
     """
-    if backup.image_type not in (None, "backup"):
-        return f"it is itself a {backup.image_type}"
-    kind = NOT_REPLICABLE_PROVIDERS.get(backup.provider_id or "") or NOT_REPLICABLE_RESOURCES.get(backup.resource_type or "")
-    if kind:
-        return f"CBR does not replicate {kind} backups"
+    if reason := reason_of_kind(backup):
+        return reason
     if backup.status != "available":
         return f"its status is {backup.status or 'unknown'}, not available"
     return None
+
+
+def reason_of_kind(backup: Backup) -> str | None:
+    """Return why no backup of this kind is ever replicated, or None when its kind is no obstacle.
+
+    :param backup: a backup.
+    """
+    if backup.image_type not in (None, "backup"):
+        return f"it is itself a {backup.image_type}"
+    kind = NOT_REPLICABLE_PROVIDERS.get(backup.provider_id or "") or NOT_REPLICABLE_RESOURCES.get(backup.resource_type or "")
+    return f"CBR does not replicate {kind} backups" if kind else None
 
 
 def assess(
@@ -167,6 +201,7 @@ def assess(
     destination: Destination,
     *,
     as_of: datetime | None = None,
+    counted: Collection[str] = (),
     own: Collection[str] = (),
     declined: Mapping[str, str] | None = None,
 ) -> Coverage:
@@ -175,6 +210,7 @@ def assess(
     :param backups: the vault's backups, listed with their replication records; any order, repeated rows allowed.
     :param destination: where the copies go.
     :param as_of: count only backups created until then. Default: all rows count, and the newest one says when this was.
+    :param counted: backups that count whenever they were made.
     :param own: record ids that the service itself named in answer to a call of ours; they count for the destination even if
         the record leaves its destination empty, and whenever their backup was made.
     :param declined: backups that the service refused to copy for a reason that lies in the backup, with the reason.
@@ -183,10 +219,15 @@ def assess(
     standings: dict[str, BackupStanding] = {}
     records: dict[str, tuple[str, ReplicationRecord]] = {}
     newest = _BEGINNING
-    for backup in backups:
+    lists_records = False
+    for row in backups:
+        lists_records = lists_records or row.replication_records is not None
+        known = standings.get(row.id)
+        # Pages may overlap while rows move: a row that comes twice is one backup, seen twice.
+        backup = _merge(known.backup, row) if known is not None else _distinct(row)
         created = backup.created
         listed = backup.replication_records or ()
-        is_newer = as_of is not None and created is not None and created > as_of
+        is_newer = as_of is not None and created is not None and created > as_of and backup.id not in counted
         # A vault's call also takes a backup that was made since the first look; what it began is followed to its end.
         if is_newer and not any(record.id in own for record in listed):
             continue
@@ -194,7 +235,7 @@ def assess(
         here = _records_here(backup, destination, own)
         records.update((record.id, (backup.id, record)) for record in here)
         standings[backup.id] = _stand(backup, here, destination, own, (declined or {}).get(backup.id))
-    return Coverage(destination=destination, as_of=as_of or newest, standings=standings, records=records)
+    return Coverage(destination, as_of or newest, standings, records, lists_records or not standings)
 
 
 def stand(backup: Backup, destination: Destination) -> BackupStanding:
@@ -203,7 +244,52 @@ def stand(backup: Backup, destination: Destination) -> BackupStanding:
     :param backup: the backup, listed with its replication records.
     :param destination: where its copy goes.
     """
+    backup = _distinct(backup)
     return _stand(backup, _records_here(backup, destination, ()), destination, (), None)
+
+
+def _distinct(backup: Backup) -> Backup:
+    """Return a row in which no record stands twice."""
+    records = backup.replication_records or ()
+    return backup if len(records) < 2 or len({record.id for record in records}) == len(records) else _merge(backup, backup)
+
+
+def _merge(one: Backup, other: Backup) -> Backup:
+    """Return one row for a backup that was listed twice; which of the rows came first does not matter."""
+    records: dict[str, ReplicationRecord] = {}
+    for record in [*(one.replication_records or ()), *(other.replication_records or ())]:
+        known = records.get(record.id)
+        records[record.id] = record if known is None else _merge_records(known, record)
+    later = max(one, other, key=lambda row: (row.status == "available", row.status in BEING_MADE, row.status or "", row.created_at or ""))
+    lists_records = one.replication_records is not None or other.replication_records is not None
+    return msgspec.structs.replace(later, replication_records=list(records.values()) if lists_records else None)
+
+
+def _merge_records(one: ReplicationRecord, other: ReplicationRecord) -> ReplicationRecord:
+    """Return one record for two readings of it: an end counts more than what came before, and what contradicts itself is not known."""
+    words = _words(one.status, other.status)
+    ends = words & FINAL
+    later = max(one, other, key=lambda record: (record.is_final, repr(record)))
+    return msgspec.structs.replace(
+        later,
+        status=_OR.join(sorted(ends)) if ends else max(words, default=None),
+        created_at=min((text for text in (one.created_at, other.created_at) if text), default=None),
+        destination_region=_join(one.destination_region, other.destination_region),
+        destination_project_id=_join(one.destination_project_id, other.destination_project_id),
+        destination_vault_id=_join(_vault_of(one), _vault_of(other)),
+    )
+
+
+def _words(*values: str | None) -> set[str]:
+    return {word for value in values if value for word in value.split(_OR)}
+
+
+def _join(*values: str | None) -> str | None:
+    return _OR.join(sorted(_words(*values))) or None
+
+
+def _vault_of(record: ReplicationRecord) -> str | None:
+    return record.destination_vault_id or record.extra.destination_vault_id
 
 
 def _records_here(backup: Backup, destination: Destination, own: Collection[str]) -> list[ReplicationRecord]:
@@ -213,32 +299,58 @@ def _records_here(backup: Backup, destination: Destination, own: Collection[str]
 def _stand(
     backup: Backup, here: Collection[ReplicationRecord], destination: Destination, own: Collection[str], declined: str | None
 ) -> BackupStanding:
-    record = newest_record(here)
+    record = deciding_record(here, own)
     if record is not None and (record.id in own or not record.is_final):
         # A copy that has begun is followed to its end, whatever becomes of its source backup meanwhile.
-        return _stand_by(record, backup)
+        return _stand_by(record, backup, here)
     if backup.status in BEING_MADE and backup.image_type in (None, "backup"):
         return BackupStanding(backup, Standing.BEING_MADE, f"its status is {backup.status}")
     if reason := reason_not_eligible(backup):
         return BackupStanding(backup, Standing.SKIPPED, reason)
+    if record is not None and record.status != "fail":
+        return _stand_by(record, backup, here)
+    others = [one for one in backup.replication_records or () if one not in here and one.status not in ("fail", "skip")]
+    if unclear := min((one for one in others if destination.may_hold(one)), key=lambda one: one.id, default=None):
+        return BackupStanding(backup, Standing.UNCLEAR, f"record {unclear.id} does not say where the copy goes", unclear)
     if record is not None:
-        return _stand_by(record, backup)
+        return _stand_by(record, backup, here)
     if declined:
         return BackupStanding(backup, Standing.SKIPPED, declined)
-    elsewhere = newest_record(r for r in backup.replication_records or () if r.destination_region == destination.region and r not in here)
-    if elsewhere is not None and elsewhere.status != "fail":
+    if elsewhere := deciding_record([one for one in others if one.destination_region == destination.region]):
         vault_id = elsewhere.destination_vault_id or elsewhere.extra.destination_vault_id
         reason = f"the destination region has it in vault {vault_id}, and CBR keeps one replica in a region"
         return BackupStanding(backup, Standing.ELSEWHERE, reason, elsewhere)
     return BackupStanding(backup, Standing.UNRECORDED)
 
 
-def _stand_by(record: ReplicationRecord, backup: Backup) -> BackupStanding:
+def _stand_by(record: ReplicationRecord, backup: Backup, here: Collection[ReplicationRecord]) -> BackupStanding:
     if record.status == "success":
         return BackupStanding(backup, Standing.SUCCEEDED, record=record)
     if record.status == "fail":
-        return BackupStanding(backup, Standing.FAILED, failure_of(record), record)
+        failed = tuple(one for one in here if one.status == "fail")
+        return BackupStanding(backup, Standing.FAILED, failure_of(record), record, failed)
     return BackupStanding(backup, Standing.IN_FLIGHT, record.status or "no status yet", record)
+
+
+def deciding_record(records: Collection[ReplicationRecord], own: Collection[str] = ()) -> ReplicationRecord | None:
+    """Return the record that says where a copy stands, or None; a ``skip`` says nothing.
+
+    A copy of our own that runs is followed, though an older one is there. Then comes any success, then what runs, then the failures; the
+    newest of its kind where there are several, and a record without a time was made just now.
+
+    :param records: records of one backup to one destination, in any order.
+    :param own: ids of the records that the service named in answer to a call of ours. Default: none.
+    """
+    telling = [record for record in records if record.status != "skip"]
+    # Most backups have one record, and reading times is what a long list spends its time with.
+    if len(telling) < 2:
+        return telling[0] if telling else None
+
+    def rank(record: ReplicationRecord) -> tuple[int, bool, datetime, str]:
+        kind = 1 if record.status == "fail" else 3 if record.status == "success" else 4 if record.id in own else 2
+        return kind, record.id in own, record.created or _END, record.id
+
+    return max(telling, key=rank)
 
 
 def newest_record(records: Iterable[ReplicationRecord]) -> ReplicationRecord | None:
@@ -248,7 +360,11 @@ def newest_record(records: Iterable[ReplicationRecord]) -> ReplicationRecord | N
     """
     telling = [record for record in records if record.status != "skip"]
     # Most backups have one record, and reading times is what a long list spends its time with.
-    return max(telling, key=lambda record: record.created or _END) if len(telling) > 1 else next(iter(telling), None)
+    return max(telling, key=_age_of_record) if len(telling) > 1 else next(iter(telling), None)
+
+
+def _age_of_record(record: ReplicationRecord) -> tuple[datetime, str, str]:
+    return record.created or _END, record.id, record.status or ""
 
 
 def failure_of(record: ReplicationRecord) -> str:
@@ -269,4 +385,4 @@ def success_beside(backup: Backup, skipped: ReplicationRecord) -> ReplicationRec
         skipped.destination_project_id or "",
         skipped.destination_vault_id or skipped.extra.destination_vault_id or "",
     )
-    return newest_record(r for r in backup.replication_records or () if r.status == "success" and there.holds(r))
+    return deciding_record([one for one in backup.replication_records or () if one.status == "success" and there.holds(one)])

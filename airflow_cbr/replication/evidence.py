@@ -7,13 +7,15 @@ published schema), so it can show that a copy began or ended, and never stands i
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_cbr.api.models import Backup
-from airflow_cbr.exceptions import CbrError
+from airflow_cbr.exceptions import CbrError, CbrNotFoundError, CbrProtocolError
+from airflow_cbr.once.clock import CLOCK_MARGIN, ServiceClock, moment
 from airflow_cbr.replication import verdict
 from airflow_cbr.replication.coverage import BackupStanding, Coverage, Standing
+from airflow_cbr.replication.refusals import note_of_log
 from airflow_cbr.replication.steps import Step
 
 if TYPE_CHECKING:
@@ -26,10 +28,7 @@ if TYPE_CHECKING:
     from airflow_cbr.replication.memory import Memory
     from airflow_cbr.replication.order import Order
 
-__all__ = ["CLOCK_MARGIN", "Witness", "newest_logs", "standing_by_log"]
-
-CLOCK_MARGIN: Final = timedelta(seconds=5)
-"""How far the service's ``Date`` header and its rows' times may lie apart; the header has whole seconds."""
+__all__ = ["Witness", "newest_logs", "standing_by_log"]
 
 _BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -40,8 +39,9 @@ class Witness:
     :param client: a client of the source region and project.
     :param order: what was asked for.
     :param memory: what the attempt knows.
+    :param clock: the two clocks.
     :param at: marks the step, so that a test can stop there.
-    :param service_now: the service's clock, Unix time.
+    :param log: takes the lines.
     """
 
     def __init__(
@@ -50,14 +50,16 @@ class Witness:
         order: Order,
         memory: Memory,
         *,
+        clock: ServiceClock,
         at: Callable[[Step], AbstractContextManager[None]],
-        service_now: Callable[[], float],
+        log: Any,
     ) -> None:
         self._client = client
         self._order = order
         self._memory = memory
+        self._clock = clock
         self._at = at
-        self._service_now = service_now
+        self._log = log
 
     def follow_unlisted(self, coverage: Coverage) -> Coverage:
         """Say where the copies stand that the service accepted and does not list: not yet, or not any more.
@@ -69,11 +71,13 @@ class Witness:
         unlisted = verdict.unlisted(coverage, memory)
         if not unlisted:
             return coverage
-        settled = self._service_now() >= memory.accepted_at + self._order.settle_time
+        settled = self._clock.local >= memory.accepted_at + self._order.settle_time
         logs: dict[str, OperationLog] = {}
         if settled:
             try:
-                logs = self._newest_logs(set(unlisted.values()))
+                # A copy that somebody else began may be older than anything that this task has sent.
+                is_foreign = any(record_id in memory.adopted for record_id in unlisted)
+                logs = self._newest_logs(set(unlisted.values()), since=None if is_foreign else self._since)
             except CbrError as error:
                 if error.permanent:
                     raise
@@ -94,23 +98,59 @@ class Witness:
     def begun_unseen(self, wanted: list[BackupStanding]) -> dict[str, OperationLog]:
         """Return the logs of copies that a call of unknown outcome did begin, though no record shows them.
 
+        A copy that has ended by the log, and whose record does not show within ``settle_time``, is given up.
+
         :param wanted: the backups that would be asked for next.
         :return: log by backup id.
         """
         memory = self._memory
-        doubtful = {one.backup.id for one in wanted if one.backup.id in memory.sent or memory.unsettled_until}
+        doubtful = {one.backup.id for one in wanted if memory.unsettled_until or one.backup.id in memory.sent or self._was_asked_for(one)}
         if not doubtful or not self._order.durable:
             return {}
-        logs = self._newest_logs(doubtful)
-        return {backup_id: row for backup_id, row in logs.items() if row.status in ("running", "waiting", "success")}
+        logs = self._newest_logs(doubtful, since=self._since)
+        shown = {backup_id: row for backup_id, row in logs.items() if row.status in ("running", "waiting", "success")}
+        now = self._clock.local
+        for backup_id, row in shown.items():
+            if backup_id not in memory.unseen:
+                self._log.info("Operation log %s shows a copy of backup %s: %s", row.id, backup_id, row.status)
+            since = memory.unseen.setdefault(backup_id, now)
+            if row.status == "success" and now >= since + self._order.settle_time:
+                memory.given_up[backup_id] = note_of_log(row.id)
+        return shown
 
-    def _newest_logs(self, backup_ids: set[str]) -> dict[str, OperationLog]:
+    def look_for_missing(self, coverage: Coverage) -> None:
+        """Make sure that what the first look found without a copy, and a later one does not list, is really gone.
+
+        :param coverage: a look's coverage.
+        :raises CbrProtocolError: it is there, so the listing is not whole.
+        """
+        memory = self._memory
+        followed = set(memory.followed.values())
+        for backup_id in [one for one in memory.wanted or () if one not in coverage.standings and one not in followed]:
+            try:
+                self._client.show_backup(backup_id)
+            except CbrNotFoundError:
+                self._log.warning("Backup %s was deleted before it was copied; it does not count any more", backup_id)
+                memory.wanted = [one for one in memory.wanted or () if one != backup_id]
+            else:
+                raise CbrProtocolError(f"The list of vault {self._order.vault_id}'s backups lacks backup {backup_id}, which is there.")
+
+    def _was_asked_for(self, one: BackupStanding) -> bool:
+        """Return whether a call of this Dag run asked for a backup that has no record: the record may be hidden."""
+        return one.standing is Standing.UNRECORDED and self._memory.calls.by_item.get(one.backup.id, 0) > 0
+
+    @property
+    def _since(self) -> datetime:
+        """Return a time before which no copy of this Dag run's task was begun."""
+        memory, now = self._memory, self._clock.local
+        first = memory.first_sent_at if memory.first_sent_at is not None else (memory.unsettled_until or now) - self._order.settle_time
+        return moment(self._clock.not_before(first)) - CLOCK_MARGIN
+
+    def _newest_logs(self, backup_ids: set[str], *, since: datetime | None) -> dict[str, OperationLog]:
         """Return the newest replication log of each backup to the destination, by backup id."""
-        memory, order = self._memory, self._order
-        since = memory.began or (memory.unsettled_until or self._service_now()) - order.settle_time
-        start = datetime.fromtimestamp(since, tz=UTC) - CLOCK_MARGIN
+        order = self._order
         with self._at(Step.LOOK_AT_LOG):
-            logs = newest_logs(self._client, order.vault_id, destination=order.destination, since=start)
+            logs = newest_logs(self._client, order.vault_id, destination=order.destination, since=since)
         return {backup_id: row for backup_id, row in logs.items() if backup_id in backup_ids}
 
 

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from airflow_cbr.once.clock import CLOCK_MARGIN
 from airflow_cbr.replication.memory import Intent, Memory, digest_of
 from airflow_cbr.replication.steps import Step
+from airflow_cbr.replication.verdict import newest_record_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from airflow_cbr.once.clock import ServiceClock
+    from airflow_cbr.once.state import IntentStore
     from airflow_cbr.replication.coverage import BackupStanding, Coverage, Destination
-    from airflow_cbr.replication.memory import IntentStore
     from airflow_cbr.replication.order import Attempt, Order
 
 __all__ = ["Journal", "has_sent"]
@@ -30,6 +33,7 @@ class Journal:
     :param store: where they outlive the process, or None where there is no such place.
     :param order: what is asked for.
     :param attempt: which attempt this is.
+    :param clock: the two clocks.
     :param at: marks the step, so that a test can stop there.
     :param log: where the lines go.
     """
@@ -40,45 +44,48 @@ class Journal:
         order: Order,
         attempt: Attempt,
         *,
+        clock: ServiceClock,
         at: Callable[[Step], AbstractContextManager[None]],
         log: Any,
     ) -> None:
         self._store = store
         self._order = order
         self._attempt = attempt
+        self._clock = clock
         self._at = at
         self._log = log
         self._found: Intent | None = None
         destination = order.destination
         self._destination = [destination.region, destination.project_id, destination.vault_id]
 
-    def recall(self, now: float) -> Memory:
-        """Return the memory of an attempt that begins.
-
-        :param now: the local clock, Unix time.
-        """
-        memory = Memory(deadline=now + self._order.timeout)
+    def recall(self) -> Memory:
+        """Return the memory of an attempt that begins."""
+        memory = Memory(deadline=self._clock.local + self._order.timeout)
         intent = Intent.read(self._store.load()) if self._store is not None else None
         if intent is not None and intent.destination == self._destination:
             self._found = intent
             memory.began = intent.began
+            memory.first_sent_at = intent.first_posted_at if intent.first_posted_at is not None else intent.posted_at
+            memory.calls = intent.calls or memory.calls
             if intent.generation == self._attempt.generation:
-                memory.deadline = intent.deadline
-        elif self._attempt.may_have_predecessor and self._order.durable:
-            memory.began = self._attempt.run_after
+                # A deadline further away than the task's whole timeout was written by a clock that was wrong.
+                memory.deadline = min(intent.deadline, memory.deadline)
+        elif self._attempt.may_have_predecessor and self._order.durable and self._attempt.run_after is not None:
+            memory.first_sent_at = self._attempt.run_after
+            memory.began = self._attempt.run_after - CLOCK_MARGIN.total_seconds()
         return memory
 
-    def unsettled_until(self, coverage: Coverage, service_now: float) -> float:
-        """Return the Unix time (service) until which a call of an earlier attempt may still show up.
+    def unsettled_until(self, coverage: Coverage) -> float:
+        """Return the Unix time (local) until which a call of an earlier attempt may still show up, at most ``settle_time`` from now.
 
         :param coverage: the attempt's first look.
-        :param service_now: the service's clock, Unix time.
         """
-        settle = self._order.settle_time
-        times = [record.created.timestamp() for _, record in coverage.records.values() if record.created is not None]
-        youngest = max(times, default=0.0) + settle
+        settle, now = self._order.settle_time, self._clock.local
+        # What one call began need not show at once: while a record is young, others of the same call may follow.
+        ages = [self._clock.age(record.created.timestamp()) for _, record in coverage.records.values() if record.created is not None]
+        youngest = now + settle - min(ages) if ages and min(ages) < settle else 0.0
         if self._found is None:
-            return service_now + settle if self._attempt.may_have_predecessor else youngest
+            return now + settle if self._attempt.may_have_predecessor else youngest
         if self._found.posted_at is None:
             return youngest
         appeared = digest_of(coverage.records) != self._found.digest
@@ -87,7 +94,7 @@ class Journal:
             self._found.needed,
             "records have appeared since" if appeared else "no record has appeared since",
         )
-        return max(youngest, self._found.posted_at + settle)
+        return max(youngest, min(self._found.posted_at, now) + settle)
 
     def correct_deadline(self, memory: Memory, coverage: Coverage) -> None:
         """Let the deadline count from the first copy of this Dag run, where no store has kept it (Airflow before 3.3).
@@ -101,9 +108,9 @@ class Journal:
         if self._store is not None or not self._order.durable or since is None or self._attempt.number == 1 or self._attempt.generation:
             return
         times = [record.created.timestamp() for _, record in coverage.records.values() if record.created is not None]
-        first = min((moment for moment in times if moment >= since), default=None)
+        first = min((time for time in times if time >= since), default=None)
         if first is not None:
-            memory.deadline = min(memory.deadline, first + self._order.timeout)
+            memory.deadline = min(memory.deadline, self._clock.local - self._clock.age(first) + self._order.timeout)
 
     def keep_deadline(self, memory: Memory) -> None:
         """Write the deadline down before anything else, so that it counts from the first attempt after a clear.
@@ -113,19 +120,21 @@ class Journal:
         if self._found is None or self._found.generation != self._attempt.generation:
             self._save(self._found or Intent(destination=self._destination), memory)
 
-    def record_intent(self, memory: Memory, coverage: Coverage, wanted: list[BackupStanding], *, posted_at: float) -> None:
+    def record_intent(self, memory: Memory, coverage: Coverage, wanted: list[BackupStanding]) -> None:
         """Write down that a replicate call is about to be sent.
 
         :param memory: the attempt's memory.
         :param coverage: the look that the call rests on.
         :param wanted: the backups that it asks for.
-        :param posted_at: the service's clock, Unix time.
         """
-        memory.began = memory.began if memory.began is not None else posted_at
+        now = self._clock.local
+        memory.began = memory.began if memory.began is not None else newest_record_time(coverage)
+        memory.first_sent_at = memory.first_sent_at if memory.first_sent_at is not None else now
         intent = Intent(
             destination=self._destination,
             began=memory.began,
-            posted_at=posted_at,
+            first_posted_at=memory.first_sent_at,
+            posted_at=now,
             needed=len(wanted),
             eligible=len(coverage.eligible),
             digest=digest_of(coverage.records),
@@ -135,7 +144,7 @@ class Journal:
     def _save(self, intent: Intent, memory: Memory) -> None:
         if self._store is None:
             return
-        intent = msgspec.structs.replace(intent, generation=self._attempt.generation, deadline=memory.deadline)
+        intent = msgspec.structs.replace(intent, generation=self._attempt.generation, deadline=memory.deadline, calls=memory.calls)
         with self._at(Step.RECORD_INTENT):
             self._store.save(msgspec.to_builtins(intent))
 

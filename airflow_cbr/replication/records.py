@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_cbr.exceptions import CbrReplicationFailedError
+from airflow_cbr.exceptions import CbrReplicationFailedError, CbrUnlistedRecordError
 from airflow_cbr.replication.coverage import Standing, failure_of, name_of, success_beside
 from airflow_cbr.replication.evidence import newest_logs, standing_by_log
 from airflow_cbr.replication.progress import Progress, measure
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.api.models import Backup, ReplicationRecord
 
-__all__ = ["RecordsGone", "RecordsSeen", "find_records", "gone_records"]
+__all__ = ["RecordsGone", "RecordsSeen", "find_records", "gone_records", "unlisted_error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,12 @@ class RecordsSeen:
 
     :param listed: backup and record by record id.
     :param unlisted: ids of the records that no backup of the vault lists.
+    :param is_without_records: whether there are backups, and none has so much as the field for records: not every cloud lists them.
     """
 
     listed: dict[str, tuple[Backup, ReplicationRecord]]
     unlisted: list[str]
+    is_without_records: bool = False
 
     @property
     def unfinished(self) -> list[ReplicationRecord]:
@@ -93,11 +95,32 @@ def find_records(backups: Iterable[Backup], record_ids: Iterable[str]) -> Record
     """
     wanted = dict.fromkeys(record_ids)
     listed: dict[str, tuple[Backup, ReplicationRecord]] = {}
+    is_without_records: bool | None = None
     for backup in backups:
+        is_without_records = is_without_records is not False and backup.replication_records is None
         for record in backup.replication_records or ():
             if record.id in wanted:
                 listed[record.id] = (backup, record)
-    return RecordsSeen(listed, [record_id for record_id in wanted if record_id not in listed])
+    unlisted = [record_id for record_id in wanted if record_id not in listed]
+    return RecordsSeen(listed, unlisted, is_without_records=is_without_records is True)
+
+
+def unlisted_error(vault_id: str, seen: RecordsSeen, unlisted: Sequence[str], *, after: float) -> CbrUnlistedRecordError:
+    """Return the error of records that the vault has never listed.
+
+    :param vault_id: the source vault.
+    :param seen: the newest look.
+    :param unlisted: the records.
+    :param after: seconds for which they were waited for.
+    """
+    return CbrUnlistedRecordError(
+        f"No backup of vault {vault_id} has listed {len(unlisted)} of the replication records within {after:g} s.",
+        problems=[f"record {record_id}: never listed" for record_id in unlisted],
+        advice="This cloud lists no replication records. Follow the copies with the replicate task, and verify them at the destination."
+        if seen.is_without_records
+        else "Check that vault_id, region and project_id are those of the vault in which the copies were started, and that these are ids "
+        "of records, not of backups. If they are right, see the vault's tasks in the console.",
+    )
 
 
 def gone_records(client: CbrClient, vault_id: str, vanished: Mapping[str, str]) -> RecordsGone:

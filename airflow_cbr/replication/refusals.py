@@ -10,11 +10,12 @@ if TYPE_CHECKING:
     from airflow_cbr.api.models import ReplicationRecord
     from airflow_cbr.exceptions import CbrApiError
 
-__all__ = ["declines_backup", "describe", "fails_for_good", "note_of", "says_nothing_left"]
+__all__ = ["declines_backup", "describe", "fails_for_good", "note_of", "note_of_log", "says_nothing_left"]
 
 _DECLINED: Final = frozenset(f"BackupService.{number}" for number in ("1001", "1002", "1003", "1004", "1013", "6122"))
 # The service's word for any copy that went wrong: it asks to call support, and says nothing that lasts.
 _IMPORT_FAILED: Final = "BackupService.1006"
+_BY_LOG: Final = "operation-log"
 _NOTHING_LEFT: Final = frozenset({"BackupService.0001", "BackupService.1009"})
 
 
@@ -52,11 +53,24 @@ def note_of(error: CbrApiError) -> str:
     return " ".join(part for part in (normalise_code(error.error_code or "no-code"), error.request_id) if part)
 
 
-def describe(note: str) -> str:
-    """Return a refusal in words.
+def note_of_log(log_id: str) -> str:
+    """Return, as an id alone, that the operation log calls a copy successful of which no record shows.
 
-    :param note: what :func:`note_of` made of it.
+    :param log_id: the row of the operation log.
     """
+    return f"{_BY_LOG} {log_id}"
+
+
+def describe(note: str) -> str:
+    """Return in words why a backup is not asked for again.
+
+    :param note: what :func:`note_of` or :func:`note_of_log` made of it.
+    """
+    if note.startswith(f"{_BY_LOG} "):
+        return (
+            f"the operation log says that its copy succeeded (row {note.removeprefix(_BY_LOG).strip()}), and no replication record shows "
+            "it; no other copy is asked for. Look for the replica in the destination vault"
+        )
     code, _, request_id = note.partition(" ")
     row = find(code, None)
     meaning = row.meaning if row is not None else "the service refuses it"

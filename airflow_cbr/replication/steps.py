@@ -1,11 +1,11 @@
-"""What a submission does next, and what comes of it: the steps it takes, the pause it asks for, the result it ends with."""
+"""What a submission does, and what comes of it: the steps it takes, the result it ends with."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Pause", "Result", "Step"]
+__all__ = ["Result", "Step"]
 
 
 class Step(StrEnum):
@@ -18,20 +18,6 @@ class Step(StrEnum):
     REPLICATE_BACKUP = "replicate a backup"
     PUBLISH = "publish the record ids"
     CONCLUDE = "conclude"
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """Nothing can be done now.
-
-    :param reason: why, for the log.
-    :param seconds: when to call :meth:`Submission.advance` again.
-    :param records: ids of the replication records that are waited for; empty when something else is.
-    """
-
-    reason: str
-    seconds: float
-    records: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from airflow_cbr.exceptions import CbrLimitError, CbrNothingToReplicateError, CbrReplicationFailedError
-from airflow_cbr.replication.coverage import BackupStanding, Coverage, Standing
+from airflow_cbr.replication.coverage import BackupStanding, Coverage, Standing, name_of, reason_of_kind
 from airflow_cbr.replication.progress import Progress, measure, timeout_error
 from airflow_cbr.replication.refusals import describe, fails_for_good
 
@@ -30,12 +30,16 @@ __all__ = [
     "counts_of",
     "failure",
     "has_begun",
+    "in_flight",
     "lacks_system_disk",
+    "line_of",
     "needed",
+    "newest_record_time",
     "progress_of",
     "record_ids_of",
     "running",
     "timed_out",
+    "uncovered",
     "unlisted",
 ]
 
@@ -44,7 +48,8 @@ Counts = dict[str, int]
 SKIPS_LIMIT = 2
 """A copy that the vault call skipped is asked for once more, singly; a second skip is the service's last word."""
 
-PROBLEMS = (Standing.FAILED, Standing.UNRECORDED, Standing.ELSEWHERE, Standing.LOST)
+MISSING = (Standing.UNRECORDED, Standing.ELSEWHERE, Standing.UNCLEAR, Standing.LOST)
+PROBLEMS = (Standing.FAILED, *MISSING)
 
 
 def needed(coverage: Coverage, memory: Memory) -> list[BackupStanding]:
@@ -55,20 +60,40 @@ def needed(coverage: Coverage, memory: Memory) -> list[BackupStanding]:
         for one in coverage.of(Standing.UNRECORDED, Standing.FAILED, Standing.IN_FLIGHT)
         if one.backup.id not in memory.given_up
         and skips[one.backup.id] < SKIPS_LIMIT
-        and (
-            one.standing is Standing.UNRECORDED
-            or (one.record is not None and (_is_worth_a_retry(one.record, memory) or one.record.id in memory.disowned))
-        )
+        and (memory.wanted is None or one.backup.id in memory.wanted)
+        and _is_to_be_asked_for(one, memory)
     ]
+
+
+def uncovered(coverage: Coverage) -> list[str]:
+    """Return the ids of the backups that an attempt's first look found without a copy, or that may still become eligible.
+
+    What is asked for later is among them: a record that is hidden from a later look must not make its backup look new.
+    """
+    return [
+        one.backup.id
+        for one in coverage.standings.values()
+        if one.standing is not Standing.SUCCEEDED
+        and (one.standing is not Standing.SKIPPED or (one.backup.status != "available" and reason_of_kind(one.backup) is None))
+    ]
+
+
+def _is_to_be_asked_for(one: BackupStanding, memory: Memory) -> bool:
+    if one.standing is Standing.UNRECORDED:
+        return True
+    if one.standing is Standing.FAILED:
+        return bool(one.failed) and all(_is_worth_a_retry(record, memory) for record in one.failed)
+    return one.record is not None and one.record.id in memory.disowned
 
 
 def asks_for_vault(coverage: Coverage, memory: Memory, wanted: list[BackupStanding]) -> bool:
     """Return whether what is needed is asked for with one call for the vault, and not singly.
 
     A server backup without a system disk is declined by the service each night (code 1004). It alone is no reason for the vault's call.
-    Nor is that call sent to a service that has been seen to copy again what it had copied, as none is documented to do.
+    Nor is that call sent to a service that has been seen to copy again what it had copied, as none is documented to do, or to one that
+    lists no records, whose call is documented to take all backups of the vault, where any has a replica.
     """
-    if memory.one_by_one or _copies_again(coverage):
+    if memory.one_by_one or _copies_again(coverage) or (not coverage.lists_records and coverage.of(Standing.SUCCEEDED, Standing.UNCLEAR)):
         return False
     return any(one.standing is not Standing.FAILED and not lacks_system_disk(one.backup) for one in wanted)
 
@@ -108,6 +133,11 @@ def unlisted(coverage: Coverage, memory: Memory) -> dict[str, str]:
     return {record_id: backup_id for record_id, backup_id in memory.followed.items() if record_id not in coverage.records}
 
 
+def in_flight(coverage: Coverage, memory: Memory) -> list[BackupStanding]:
+    """Return the backups whose copies have not ended."""
+    return [one for one in coverage.of(Standing.IN_FLIGHT) if one.record is None or one.record.id not in memory.disowned]
+
+
 def running(coverage: Coverage, memory: Memory) -> list[str]:
     """Return the ids of the records that have not ended."""
     in_flight = coverage.of(Standing.IN_FLIGHT)
@@ -128,15 +158,21 @@ def progress_of(coverage: Coverage, memory: Memory, *, now: datetime) -> Progres
 def has_begun(coverage: Coverage, *, since: float | None) -> bool:
     """Return whether a record was made since this Dag run's task sent its first call.
 
-    :param since: Unix time (service) before which no call of this Dag run's task was sent, or None when none was.
+    :param since: Unix time (service) after which every record of this Dag run's task was made, or None when it has sent nothing.
     """
     return since is not None and any(_made_since(record, since) for _, record in coverage.records.values())
+
+
+def newest_record_time(coverage: Coverage) -> float:
+    """Return the Unix time (service) of the newest record to the destination; 0 when no record says one."""
+    times = [record.created.timestamp() for _, record in coverage.records.values() if record.created is not None]
+    return max(times, default=0.0)
 
 
 def adoptable(coverage: Coverage, memory: Memory, *, since: float | None) -> dict[str, ReplicationRecord]:
     """Return the records, not followed yet, that this task takes for its own: all that run, all that were made since it began.
 
-    :param since: Unix time (service) before which no call of this Dag run's task was sent, or None when none was.
+    :param since: Unix time (service) after which every record of this Dag run's task was made, or None when it has sent nothing.
     """
     return {
         record_id: record
@@ -148,7 +184,7 @@ def adoptable(coverage: Coverage, memory: Memory, *, since: float | None) -> dic
 
 
 def _made_since(record: ReplicationRecord, since: float) -> bool:
-    return record.created is None or record.created.timestamp() >= since
+    return record.created is None or record.created.timestamp() > since
 
 
 def record_ids_of(coverage: Coverage, memory: Memory) -> list[str]:
@@ -174,7 +210,7 @@ def counts_of(coverage: Coverage, memory: Memory) -> Counts:
         "succeeded": sum(one.backup.id in backups for one in covered),
         "failed": len(coverage.of(Standing.FAILED)),
         "skipped": len(coverage.of(Standing.SKIPPED)),
-        "missing": len(coverage.of(Standing.UNRECORDED, Standing.ELSEWHERE, Standing.LOST)),
+        "missing": len(coverage.of(*MISSING)),
     }
 
 
@@ -228,6 +264,12 @@ def failure(coverage: Coverage, memory: Memory, order: Order) -> CbrReplicationF
 def timed_out(order: Order, still_running: list[str]) -> CbrReplicationTimeoutError:
     """Return the error of a task whose deadline has passed."""
     return timeout_error(order.vault_id, order.timeout, still_running)
+
+
+def line_of(being_made: list[BackupStanding]) -> str:
+    """Return which backups are still being made, the first five by name."""
+    names = ", ".join(name_of(one.backup) for one in being_made[:5])
+    return f"{len(being_made)} backups are still being made: {names}" if len(being_made) != 1 else f"1 backup is still being made: {names}"
 
 
 def _line(one: BackupStanding, memory: Memory, skips: int) -> str:

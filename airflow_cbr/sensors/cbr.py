@@ -6,21 +6,30 @@ import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_cbr.airflow_names import AirflowFailException, AirflowSensorTimeout, AirflowSkipException, BaseSensorOperator, conf
+from airflow_cbr.airflow_names import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+    BaseSensorOperator,
+    conf,
+)
 from airflow_cbr.api.endpoints import check_id
-from airflow_cbr.exceptions import CbrError
+from airflow_cbr.exceptions import CbrError, CbrReplicationFailedError, CbrUnlistedRecordError
 from airflow_cbr.hooks.attempt import attempt_of
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
-from airflow_cbr.operators.parameters import check_record_ids
+from airflow_cbr.operators.parameters import check_access, check_duration, check_record_ids, check_seconds, check_truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from airflow.sdk import Context, XComArg
     from airflow.sdk.execution_time.context import TaskStateStoreAccessor
+
+    from airflow_cbr.replication.records import RecordsSeen
 
 __all__ = ["CbrReplicationSensor"]
 
@@ -33,22 +42,31 @@ class CbrReplicationSensor(BaseSensorOperator):
     """Wait until replication records have ended, and fail if one did not end in a copy.
 
     One look asks for all records at once (``GET /v3/{project_id}/backups?vault_id=..&show_replication=true``).
-    A record that is not listed is waited for: the service shows it with a delay. A record that ends in ``fail`` fails the sensor after all
-    others have ended; so does one that the service skipped, unless an earlier copy is recorded.
+    A record that ends in ``fail`` fails the sensor after all others have ended; so does one that the service skipped, unless an earlier
+    copy is recorded. A record that was never listed is waited for, since the service shows it with a delay, for :attr:`LISTED_WITHIN`
+    seconds from the beginning of the wait; then the sensor fails, whatever the others do.
+
+    ``soft_fail=True`` skips the task when the time is over and when a copy did not end well. Everything else (refused credentials, a wrong
+    parameter or connection, a missing permission, a record that was never listed) fails it all the same: nobody would look for it in a
+    skipped task.
 
     :param vault_id: id of the source vault. (templated)
     :param replication_record_ids: the records to wait for: a list, or one id, for example ``replicate.output``. (templated)
     :param cbr_conn_id: id of the connection. Default: ``huaweicloud_cbr_default``. (templated)
     :param region: source region id. Default: the connection's. (templated)
     :param project_id: source project id. Default: the connection's, or looked up. (templated)
-    :param poke_interval: shortest time between two looks, in seconds. Default: 60.
+    :param poke_interval: shortest time between two looks, in seconds from 0.01 to 31,536,000 (365 days), or a ``timedelta``. Default: 60.
     :param timeout: seconds for the whole wait, counted from the first attempt after the last clear (before Airflow 3.3 from each attempt,
         except in the mode ``reschedule``); when it passes the task fails without a retry, and the copies go on. Default: ``[sensors]
         default_timeout``.
-    :param max_wait: longest time between two looks of a deferred wait. Default: 600 seconds.
+    :param max_wait: longest time between two looks of a deferred wait; bounds as for ``poke_interval``. Default: 600 seconds.
     :param deferrable: wait in the triggerer and not on a worker. Default: ``[operators] default_deferrable``.
     :raises CbrReplicationFailedError: when a record did not end in a copy.
+    :raises CbrUnlistedRecordError: when the vault has never listed a record.
     """
+
+    LISTED_WITHIN: ClassVar[float] = 900.0
+    """Seconds from the beginning of the wait after which a record that was never listed is none of the vault's."""
 
     template_fields: Sequence[str] = ("vault_id", "replication_record_ids", "cbr_conn_id", "region", "project_id")
     ui_color = "#d4e4f7"
@@ -64,6 +82,10 @@ class CbrReplicationSensor(BaseSensorOperator):
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
+        # Airflow makes timedeltas of these while the Dag is parsed, and does not name the one that is none.
+        for name, check in (("poke_interval", check_seconds), ("timeout", check_duration), ("max_wait", check_seconds)):
+            if kwargs.get(name) is not None:
+                kwargs[name] = check(kwargs[name], name)
         super().__init__(**kwargs)
         self.vault_id = vault_id
         self.replication_record_ids = replication_record_ids
@@ -72,6 +94,7 @@ class CbrReplicationSensor(BaseSensorOperator):
         self.project_id = project_id
         self.deferrable = deferrable
         self._reported: tuple[Any, ...] | None = None
+        self._named: list[str] | None = None
         self._backups: dict[str, str] = {}
         self._deadline: float | None = None
         self._store: TaskStateStoreAccessor | None = None
@@ -88,11 +111,22 @@ class CbrReplicationSensor(BaseSensorOperator):
 
         :param context: the task's context.
         """
-        self._begin(context)
-        if not self.deferrable:
-            return super().execute(context)
-        with self._failing_as_told():
-            return self._defer_until_done(context)
+        with self._failing_softly():
+            self._begin(context)
+            if not self.deferrable:
+                return super().execute(context)
+            with self._never_failing():
+                return self._defer_until_done(context)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after a deferral, or after Airflow gave it up.
+
+        :param next_method: the method to go on with.
+        :param next_kwargs: its arguments.
+        :param context: the task's context.
+        """
+        with self._failing_softly():
+            return super().resume_execution(next_method, next_kwargs, context)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> None:
         """Go on after a deferral.
@@ -101,11 +135,11 @@ class CbrReplicationSensor(BaseSensorOperator):
         :param event: the event of :class:`~airflow_cbr.triggers.cbr.CbrReplicationTrigger`.
         :raises AirflowSensorTimeout: when ``timeout`` has passed.
         """
-        from airflow_cbr.triggers.events import Wake, backups_of, deadline_of, refusal_of, wake_of
+        from airflow_cbr.triggers.events import Wake, backups_of, refusal_of, wake_of
 
-        with self._failing_as_told():
+        with self._failing_softly(), self._never_failing():
             try:
-                self._deadline = deadline_of(event, check_record_ids(self.replication_record_ids))
+                self._deadline = _deadline_of(event, check_record_ids(self.replication_record_ids))
                 self._backups = backups_of(event)
                 was_lost = wake_of(event) is Wake.LOST
                 if refusal := refusal_of(event):
@@ -124,24 +158,28 @@ class CbrReplicationSensor(BaseSensorOperator):
         """
         try:
             check_id(self.vault_id, "vault_id")
+            check_access(cbr_conn_id=self.cbr_conn_id, region=self.region, project_id=self.project_id)
+            check_truth(self.deferrable, "deferrable")
             record_ids = check_record_ids(self.replication_record_ids)
             if not record_ids:
                 self.log.info("No replication records to wait for")
                 return True
-            still_running = self._look(record_ids)
+            still_running, unlisted = self._look(record_ids)
         except CbrError as error:
             raise_for_airflow(error)
-        if still_running and self._deadline is not None and time.time() >= self._deadline:
+        is_done = not (still_running or unlisted)
+        if not is_done and self._deadline is not None and time.time() >= self._deadline:
             from airflow_cbr.replication.progress import timeout_error
 
-            raise AirflowSensorTimeout(str(timeout_error(self.vault_id, self.timeout, still_running)))
+            never = f" No backup of the vault has ever listed {', '.join(unlisted)}." if unlisted else ""
+            raise AirflowSensorTimeout(f"{timeout_error(self.vault_id, self.timeout, still_running)}{never}")
         self._keep()
-        return not still_running
+        return is_done
 
-    def _look(self, record_ids: list[str]) -> list[str]:
-        """Return the records that have not ended, as far as is known.
+    def _look(self, record_ids: list[str]) -> tuple[list[str], list[str]]:
+        """Return the records that have not ended, as far as is known, and those that were never listed.
 
-        :raises CbrReplicationFailedError: when all have ended, and not all in a copy.
+        :raises CbrReplicationFailedError: when all have ended, and not all in a copy; or when one has not been listed for too long.
         """
         from airflow_cbr.replication.records import find_records, gone_records
 
@@ -154,17 +192,43 @@ class CbrReplicationSensor(BaseSensorOperator):
             if error.permanent:
                 raise
             self.log.warning("Looking at vault %s failed, and is tried again: %s", self.vault_id, error)
-            return record_ids
+            return record_ids, []
         self._backups.update((record_id, backup.id) for record_id, (backup, _) in seen.listed.items())
         progress = seen.progress(client.server_time or datetime.now(UTC))
         if progress.change_key != self._reported:
             self.log.info("%s", progress.line)
             self._reported = progress.change_key
         unlisted = [record_id for record_id in seen.unlisted if record_id not in vanished]
-        still_running = [*(record.id for record in seen.unfinished), *unlisted, *(gone.running if gone else ())]
-        if not still_running and (failure := seen.failure(gone.problems if gone else ())):
+        if unlisted:
+            self._name_unlisted(seen, unlisted)
+        still_running = [*(record.id for record in seen.unfinished), *(gone.running if gone else ())]
+        if not still_running and not unlisted and (failure := seen.failure(gone.problems if gone else ())):
             raise failure
-        return still_running
+        return still_running, unlisted
+
+    def _name_unlisted(self, seen: RecordsSeen, unlisted: list[str]) -> None:
+        """Say which records the vault has not listed so far.
+
+        :raises CbrUnlistedRecordError: when that has lasted too long.
+        """
+        from airflow_cbr.replication.records import unlisted_error
+
+        if unlisted != self._named:
+            if seen.is_without_records:
+                self.log.warning("This cloud lists no replication records with its backups: copies cannot be followed by record ids there")
+            self.log.warning(
+                "No backup of vault %s has listed these replication records so far: %s. That fails %s s after the beginning of the wait",
+                self.vault_id,
+                ", ".join(unlisted),
+                f"{self.LISTED_WITHIN:g}",
+            )
+            self._named = unlisted
+        if (until := self._listed_until()) is not None and time.time() >= until:
+            raise unlisted_error(self.vault_id, seen, unlisted, after=self.LISTED_WITHIN)
+
+    def _listed_until(self) -> float | None:
+        """Return when a record that was never listed fails; None when nobody has said when the wait began."""
+        return None if self._deadline is None else self._deadline - self.timeout + self.LISTED_WITHIN
 
     def _defer_until_done(self, context: Context, *, unlisted_for: float = UNLISTED_FOR) -> None:
         """End, or wait in the triggerer until there is news."""
@@ -182,35 +246,52 @@ class CbrReplicationSensor(BaseSensorOperator):
         record_ids = check_record_ids(self.replication_record_ids)
         deadline = self._deadline if self._deadline is not None else time.time() + self.timeout
         longest = max(self.poke_interval, self.max_wait.total_seconds() if self.max_wait else MAX_POLL_INTERVAL)
+        wake_at = deadline
+        if any(record_id not in self._backups for record_id in record_ids) and (until := self._listed_until()) is not None:
+            # A second later, because the triggerer's clock may be a little behind; if that is over already, the last look has failed.
+            wake_at = min(deadline, until + 1.0 if time.time() < until else time.time() + longest)
         self.log.info("Deferring; these replication records run in CBR whatever becomes of this task: %s", ", ".join(record_ids))
         self.defer(
             trigger=CbrReplicationTrigger(
                 cbr_conn_id=self.cbr_conn_id,
                 region=self.hook.region,
                 project_id=self.hook.project_id,
-                vault_id=self.vault_id,
+                vault_id=check_id(self.vault_id, "vault_id"),
                 replication_record_ids=record_ids,
-                deadline=deadline,
+                deadline=wake_at,
                 poll_interval=self.poke_interval,
                 max_poll_interval=longest,
                 unlisted_for=unlisted_for,
                 follows_unseen=False,
                 backups=self._backups,
+                memory={"deadline": deadline},
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=max(deadline - time.time(), 0.0) + 2 * longest),
         )
 
     @contextmanager
-    def _failing_as_told(self) -> Iterator[None]:
-        """Turn failures into skips as ``BaseSensorOperator.execute`` does in the other modes."""
+    def _failing_softly(self) -> Iterator[None]:
+        """Skip for what ``soft_fail`` means here. Airflow's own also skips what nobody would look for, so it is off meanwhile."""
+        soft_fail, self.soft_fail = self.soft_fail, False
+        try:
+            yield
+        except (Exception, AirflowTaskTimeout) as error:
+            if not soft_fail or not _is_soft(error):
+                raise
+            self.log.warning("Skipped, because soft_fail is set to True: %s", error)
+            raise AirflowSkipException("Skipping due to soft_fail is set to True.") from error
+        finally:
+            self.soft_fail = soft_fail
+
+    @contextmanager
+    def _never_failing(self) -> Iterator[None]:
+        """Skip for every failure when ``never_fail`` is set, as ``BaseSensorOperator.execute`` does in the other modes."""
         try:
             yield
         except AirflowSkipException:
             raise
-        except Exception as error:
-            if self.soft_fail and isinstance(error, AirflowSensorTimeout | AirflowFailException):
-                raise AirflowSkipException("Skipping due to soft_fail is set to True.") from error
+        except (Exception, AirflowTaskTimeout) as error:
             if self.never_fail:
                 raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
             raise
@@ -234,3 +315,23 @@ class CbrReplicationSensor(BaseSensorOperator):
         if self._store is not None and state != self._kept:
             self._store.set(STATE_KEY, state)
             self._kept = state
+
+
+def _is_soft(error: BaseException) -> bool:
+    """Return whether a failure is that the time is over, or that a copy did not end well."""
+    if isinstance(error, AirflowSensorTimeout | AirflowTaskTimeout):
+        return True
+    reason = error.__cause__ if isinstance(error, AirflowFailException) else error
+    return isinstance(reason, CbrReplicationFailedError) and not isinstance(reason, CbrUnlistedRecordError)
+
+
+def _deadline_of(event: Any, record_ids: list[str]) -> float:
+    """Return the deadline of the whole wait; the trigger's own comes earlier while a record was never listed.
+
+    :raises CbrProtocolError: when the event cannot be read, carries no deadline, or does not speak of one of the records.
+    """
+    from airflow_cbr.triggers.events import deadline_of
+
+    own, memory = deadline_of(event, record_ids), event.get("memory")
+    deadline = memory.get("deadline") if isinstance(memory, dict) else None
+    return float(deadline) if isinstance(deadline, int | float) and not isinstance(deadline, bool) else own

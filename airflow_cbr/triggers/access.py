@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_cbr.airflow_names import AIRFLOW_VERSION, AirflowNotFoundException, BaseHook, mask_secret
 from airflow_cbr.exceptions import CbrConfigurationError, CbrError
-from airflow_cbr.hooks.connection import ConnectionFields
+from airflow_cbr.hooks.connection import ConnectionFields, check_connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,15 +31,17 @@ MASKS_IN_COROUTINES = AIRFLOW_VERSION >= (3, 3, 2)
 
 
 async def _resolve(conn_id: str) -> tuple[Connection, dict[str, Any]]:
-    """Return a connection and its parsed extra; the secrets of both are masked."""
+    """Return a connection, checked, and its parsed extra; the secrets of both are masked."""
     if MASKS_IN_COROUTINES:
         connection = await BaseHook.aget_connection(conn_id)
+        check_connection(connection)
         return connection, await connection.aextra_dejson()
     return await _in_a_thread(_resolve_blocking, conn_id)
 
 
 def _resolve_blocking(conn_id: str) -> tuple[Connection, dict[str, Any]]:
     connection = BaseHook.get_connection(conn_id)
+    check_connection(connection)
     return connection, connection.extra_dejson
 
 

@@ -191,8 +191,8 @@ def one_alone(kind: str) -> tuple[int, int]:
 
 def requests_deferred(played: Any) -> int:
     """Play a night whose waits for copies are triggers: each leg is the submission's, each wait the trigger's."""
+    from airflow_cbr.once.steps import Pause
     from airflow_cbr.replication.memory import Memory
-    from airflow_cbr.replication.steps import Pause
 
     played.number = 1
     submission = played.submission()

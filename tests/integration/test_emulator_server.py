@@ -195,6 +195,93 @@ def test_a_connection_is_kept(served: Plain) -> None:
     connection.close()
 
 
+def exchanged(url: str, *pieces: bytes) -> bytes:
+    """Send bytes as they are; return the first line of the answer, empty when the connection was closed upon what was still on its way."""
+    where = urlsplit(url)
+    with socket.create_connection((str(where.hostname), int(where.port or 0)), timeout=_LIMIT) as raw:
+        for piece in pieces:
+            try:
+                raw.sendall(piece)
+            except (BrokenPipeError, ConnectionResetError):
+                break
+        try:
+            with raw.makefile("rb") as answer:
+                return answer.readline().strip()
+        except ConnectionResetError:
+            return b""
+
+
+_HOST = b"Host: localhost\r\n"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "status"),
+    [
+        ([b"GET /_emulator/state HTTP/1.1\r\nHost: evil.example\r\n\r\n"], 403),
+        ([b"GET /_emulator/state HTTP/1.0\r\n\r\n"], 403),
+        ([b"GET /%5femulator/state HTTP/1.1\r\nHost: evil.example\r\n\r\n"], 403),
+        ([b"GET http://evil.example/_emulator/state HTTP/1.1\r\nHost: evil.example\r\n\r\n"], 404),
+        ([b"POST /_emulator/reset HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil.example\r\nContent-Length: 0\r\n\r\n"], 403),
+        ([b"GET /v3/\xff\xfe HTTP/1.1\r\n", _HOST, b"\r\n"], 400),
+        ([b"GET /v3/%ff%fe/backups/%00 HTTP/1.1\r\n", _HOST, b"\r\n"], 401),
+        ([b"GET /v3/projects HTTP/1.1\r\n", _HOST, b"Authorization: \xff\xfe\x80\r\nX-Auth-Token: \xe9\r\n\r\n"], 401),
+        ([b"GET /v3 HTTP/1.1\r\n", _HOST, b"X-Auth-Token: ", b"a" * 200_000, b"\r\n\r\n"], 400),
+        ([b"GET /v3/?", b"a=b&" * 50_000, b" HTTP/1.1\r\n", _HOST, b"\r\n"], 400),
+        ([b"POST /v3/auth/tokens HTTP/1.1\r\n", _HOST, b"Content-Length: ", b"9" * 5000, b"\r\n\r\n"], 400),
+        ([b"POST /v3/auth/tokens HTTP/1.1\r\n", _HOST, b"Content-Length: -1\r\n\r\n"], 400),
+        ([b"POST /v3/auth/tokens HTTP/1.1\r\n", _HOST, b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"], 400),
+        ([b"\x16\x03\x01\x02\x00"], 400),
+        ([b"TRACE /v3 HTTP/1.1\r\n", _HOST, b"\r\n"], 405),
+        (
+            [
+                b"POST /v3/auth/tokens HTTP/1.1\r\n",
+                _HOST,
+                b"Transfer-Encoding: chunked\r\n\r\n",
+                *[b"10000\r\n" + b" " * 65536 + b"\r\n"] * 40,
+                b"0\r\n\r\n",
+            ],
+            413,
+        ),
+        (
+            [b"POST /_emulator/world HTTP/1.1\r\n", _HOST, b"Content-Length: 8000000\r\n\r\n", *[b" " * 80_000] * 100],
+            413,
+        ),
+    ],
+)
+def test_whatever_bytes_come(served: Plain, pieces: list[bytes], status: int) -> None:
+    line = exchanged(served.url, *pieces)
+    head_too_long = status == 400 and len(b"".join(pieces)) > 64 * 1024
+    assert line.startswith(b"HTTP/1.1 %d " % status) or (line == b"" and head_too_long)
+    assert served.get("/backups")["count"] == 3
+
+
+def test_a_name_of_its_own_and_none_besides() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "airflow_cbr.cli", "emulator", "--port", "0", "--allow-host", "cbr", "--allow-host", "Emulator.Example"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        url = announced(process)
+        for name, status in (("cbr:18090", 200), ("emulator.example", 200), ("127.0.0.1", 200), ("evil.example", 403)):
+            assert requests.get(f"{url}/_emulator/clock", headers={"Host": name}, timeout=_LIMIT).status_code == status
+    finally:
+        process.terminate()
+        _, err = process.communicate(timeout=_LIMIT)
+    assert err == ""
+
+
+def test_an_error_that_nobody_foresaw_is_no_500(served: Plain, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise LookupError("unforeseen")
+
+    monkeypatch.setattr("airflow_cbr.emulator.service.Service.handle", broken)
+    answer = requests.get(f"{served.url}/v3", timeout=_LIMIT)
+    assert (answer.status_code, "LookupError" in answer.json()["error"]) == (400, True)
+    assert served.control.state()["vaults"]
+
+
 def test_ten_thousand_backups_page_by_page() -> None:
     world = default_world()
     world.vaults = [VaultPart(id=SOURCE_VAULT, project_id=SOURCE_PROJECT, size=1_000_000, generate=GeneratePart(count=10_000))]

@@ -151,6 +151,7 @@ def test_the_example_is_what_the_documentation_promises() -> None:
     replicate = dag.get_task("replicate")
     assert isinstance(replicate, CbrReplicateCheckpointOperator)
     assert (dag.max_active_runs, dag.catchup) == (1, False)
+    assert isinstance(replicate.timeout, int)
     assert replicate.timeout < timedelta(days=1).total_seconds(), "below the schedule's interval"
     assert all(task.retries == 3 and task.retry_exponential_backoff for task in dag.tasks)
     assert dag.get_task("verify").trigger_rule == "all_done"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_cbr.api import auth
 from airflow_cbr.api.auth import PasswordCredentials
@@ -16,12 +16,15 @@ from airflow_cbr.api.endpoints import Endpoints
 from airflow_cbr.emulator.clock import Clock
 from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.world import DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_PROJECT, SOURCE_VAULT, default_world
+from airflow_cbr.once.steps import Pause
 from airflow_cbr.replication.coverage import Destination
 from airflow_cbr.replication.memory import Memory
 from airflow_cbr.replication.order import Attempt, Order
-from airflow_cbr.replication.steps import Pause, Result, Step
 from airflow_cbr.replication.submit import Submission
 from tests.support.emulator import IN_PROCESS_URL, InProcessAdapter
+
+if TYPE_CHECKING:
+    from airflow_cbr.replication.steps import Result, Step
 
 DESTINATION = Destination("cn-shenzhen-1", DESTINATION_PROJECT, DESTINATION_VAULT)
 ENDPOINTS = Endpoints(cbr=IN_PROCESS_URL, iam=IN_PROCESS_URL)
@@ -95,6 +98,20 @@ class Night:
         """Return a client whose requests end in this night's emulator and whose sleeps pass virtual time."""
         return client_of(self.adapter, self._sleep, **options)
 
+    def destination_client(self) -> CbrClient:
+        """Return a client of the destination in the same emulator."""
+        credentials = PasswordCredentials("backup-bot", "emulator-password", "acme")
+        client = CbrClient(
+            credentials,
+            region=DESTINATION.region,
+            project_id=DESTINATION.project_id,
+            home_region="cn-north-4",
+            endpoints=ENDPOINTS,
+            sleep=self._sleep,
+        )
+        client._transport._session.mount(IN_PROCESS_URL, self.adapter)
+        return client
+
     def submission(self, *, memory: Memory | None = None, observe: Callable[[Step, str], None] | None = None) -> Submission:
         """Return a submission of the current attempt."""
 
@@ -109,6 +126,7 @@ class Night:
             attempt=Attempt(number=self.number, generation=self.generation, run_after=self.run_after),
             intents=self.intents,
             publish=lambda record_ids, counts: self.published.append((record_ids, counts)),
+            destination=self.destination_client,
             memory=memory,
             observe=watch,
             now=self.clock.now,

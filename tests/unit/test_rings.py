@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = REPOSITORY / "airflow_cbr"
 ADAPTERS = {"hooks", "operators", "sensors", "triggers", "links"}
-CORE = {"exceptions", "api", "replication", "verification", "checkpoints"}
+CORE = {"exceptions", "api", "once", "replication", "verification", "checkpoints"}
 
 #: Part of the package: the other parts it may import. All may import ``airflow_cbr`` itself, which holds the version only.
 RINGS: dict[str, set[str]] = {
@@ -31,15 +31,16 @@ RINGS: dict[str, set[str]] = {
     "get_provider_info": set(),
     "airflow_names": set(),
     "api": {"exceptions"},
-    "replication": {"exceptions", "api"},
+    "once": {"exceptions", "api"},
+    "replication": {"exceptions", "api", "once"},
     "verification": {"exceptions", "api", "replication"},
-    "checkpoints": {"exceptions", "api", "replication"},
+    "checkpoints": {"exceptions", "api", "once", "replication"},
     **{adapter: CORE | ADAPTERS | {"airflow_names", "get_provider_info"} for adapter in ADAPTERS},
     "emulator": set(),
     "demo": CORE | ADAPTERS | {"emulator"},
     "cli": {"demo", "emulator"},
 }
-WITHOUT_AIRFLOW = {"__init__", "exceptions", "get_provider_info", "api", "replication", "verification", "checkpoints", "emulator", "cli"}
+WITHOUT_AIRFLOW = CORE | {"__init__", "get_provider_info", "emulator", "cli"}
 #: What moved between the supported versions of Airflow, or comes with a provider that Airflow's constraints pin.
 MOVING = (
     "airflow.configuration",

@@ -326,3 +326,12 @@ def test_secrets_in_error_bodies_are_blacked_out() -> None:
 
 def test_passwords_in_addresses_are_blacked_out() -> None:
     assert clean("proxy http://me:hunter2@proxy.example.com refused") == "proxy http://***@proxy.example.com refused"
+
+
+@pytest.mark.parametrize(
+    ("iam", "message", "told"),
+    [(True, "Could not find project: eu-de.", True), (True, "no such page", False), (False, "Could not find project: eu-de.", False)],
+)
+def test_a_user_who_sees_a_sub_project_alone_is_told_to_name_it(iam: bool, message: str, told: bool) -> None:
+    told_error = error({"error": {"code": 404, "title": "Not Found", "message": message}}, 404, iam=iam)
+    assert ("Set project_id" in (told_error.advice or "")) is told

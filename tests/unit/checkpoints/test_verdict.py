@@ -11,7 +11,6 @@ from airflow_cbr.checkpoints.memory import CheckpointMemory
 from airflow_cbr.checkpoints.order import CheckpointOrder
 from airflow_cbr.checkpoints.verdict import Condition, Finding, failure, judge, summarise
 
-CREATED = 1_700_000_000.0
 RESOURCES = [VaultResource(id=f"r{number}", name=f"server-{number}") for number in (1, 2)]
 
 
@@ -21,7 +20,7 @@ def backup(number: int, status: str = "available") -> Backup:
 
 def found(*backups: Backup, status: str | None = "available", after: float = 3600, resources: Any = RESOURCES, **order: Any) -> Finding:
     checkpoint = Checkpoint(id="c", status=status, created_at="2023-11-14T22:13:20", vault=CheckpointVault(resources=resources))
-    return judge(checkpoint, backups, CheckpointOrder(vault_id="v", mark="m", **order), CheckpointMemory(deadline=0), CREATED + after, 0.0)
+    return judge(checkpoint, backups, CheckpointOrder(vault_id="v", mark="m", **order), CheckpointMemory(deadline=0), after)
 
 
 def test_all_backups_there() -> None:
@@ -73,7 +72,7 @@ def test_the_xcom_stays_small_however_much_was_skipped() -> None:
         id="c", status="available", created_at="2023-11-14T22:13:20", vault=CheckpointVault(resources=RESOURCES, skipped_resources=skipped)
     )
     order, memory = CheckpointOrder(vault_id="v", mark="m"), CheckpointMemory(deadline=0)
-    finding = judge(checkpoint, [backup(1), backup(2)], order, memory, CREATED + 3600, 0.0)
+    finding = judge(checkpoint, [backup(1), backup(2)], order, memory, 3600.0)
     assert finding.condition is Condition.INCOMPLETE
     summary = summarise(finding, order, memory)
     assert summary["skipped"] == 256

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
@@ -10,7 +10,7 @@ from airflow_cbr.emulator.clock import Clock
 from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.world import BACKUPS, SOURCE_VAULT, read_world
 from tests.support.emulated import Plain, code_of
-from tests.support.emulator import InProcessAdapter
+from tests.support.emulator import ControlError, InProcessAdapter
 
 if TYPE_CHECKING:
     from tests.support.emulator import ControlClient
@@ -196,3 +196,60 @@ def test_copies_meet_one_fault_each(cbr: Plain, control: ControlClient, adapter:
     adapter.clock.advance(10)
     assert sorted(cbr.statuses()) == ["fail", "success", "success"]
     assert cbr.records(BACKUPS[1])[0]["status"] == "fail"
+
+
+# --- answers that are out of order, and clocks that are off ---------------------------------------------------------------
+
+
+def ids(rows: list[dict[str, Any]]) -> list[str]:
+    return [row["id"] for row in rows]
+
+
+@pytest.mark.usefixtures("wrong_answers")
+def test_rows_in_reverse_order_and_twice(cbr: Plain, control: ControlClient) -> None:
+    before = ids(cbr.get("/backups")["backups"])
+    control.fault("rows_reversed", call="ListBackups")
+    assert ids(cbr.get("/backups")["backups"]) == before[::-1]
+    control.fault("rows_repeated", call="ListBackups", status="error")
+    rows = cbr.get("/backups")["backups"]
+    assert ids(rows) == before * 2
+    assert [row["status"] for row in rows] == ["available"] * 3 + ["error"] * 3
+    assert ids(cbr.get("/backups")["backups"]) == before
+
+
+@pytest.mark.usefixtures("wrong_answers")
+def test_records_that_flap_change_places_and_repeat(cbr: Plain, control: ControlClient, adapter: InProcessAdapter) -> None:
+    control.fault("copy_fails", backup_id=BACKUPS[0])
+    cbr.accepted()
+    adapter.clock.advance(10)
+    cbr.accepted()
+    before = cbr.records(BACKUPS[0])
+    assert len(before) == 2
+    for kind, expected in (("records_reversed", before[::-1]), ("records_repeated", before * 2), ("records_hidden", [])):
+        control.fault(kind, call="ShowBackup")
+        assert cbr.records(BACKUPS[0]) == expected
+    control.fault("records_repeated", call="ListBackups", status="success")
+    row = next(row for row in cbr.get("/backups", show_replication="true")["backups"] if row["id"] == BACKUPS[0])
+    assert [record["status"] for record in row["replication_records"][2:]] == ["success", "success"]
+    assert cbr.records(BACKUPS[0]) == before
+
+
+def test_a_date_that_is_off_or_absent(cbr: Plain, control: ControlClient) -> None:
+    def date() -> str | None:
+        return cbr.send("GET", "/backups").headers.get("Date")
+
+    right = parsedate_to_datetime(str(date()))
+    for seconds in (600, -86400, 1e10, -1e10):
+        control.fault("date_shifted", call="ListBackups", seconds=seconds)
+        assert (parsedate_to_datetime(str(date())) - right).total_seconds() == seconds
+    control.fault("date_absent", call="ListBackups")
+    assert date() is None
+    control.fault("date_other", call="ListBackups")
+    assert date() == "Mon, 01 Jan 1900 00:00:00 GMT"
+    assert parsedate_to_datetime(str(date())) == right
+
+
+@pytest.mark.parametrize("text", ["", "a\r\nX-Evil: 1", "\x00", "é", " a", "a" * 201])
+def test_a_date_that_no_header_can_hold(control: ControlClient, text: str) -> None:
+    with pytest.raises(ControlError, match="text"):
+        control.fault("date_other", text=text)

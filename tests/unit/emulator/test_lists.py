@@ -272,3 +272,11 @@ def test_a_user_sees_no_vaults_of_a_project_that_is_not_theirs(cbr: Plain, contr
     control.change_user("backup-bot", projects=[SOURCE_PROJECT])
     where = {"external_project_id": DESTINATION_PROJECT, "region_id": "cn-shenzhen-1"}
     assert code_of(cbr.send("GET", "/vaults/external", query=where)) == (403, "APIG.0302")
+
+
+@pytest.mark.parametrize("path", ["/backups", "/vaults", "/operation-logs"])
+@pytest.mark.parametrize("number", ["2147483648", "9" * 18, "9" * 19, "9" * 5000, "1e3", "-1", "\u0663", "0x1", "1_0", " 1", ""])
+def test_a_number_that_is_none_or_too_large(cbr: Plain, path: str, number: str) -> None:
+    for name in ("offset", "limit"):
+        assert code_of(cbr.send("GET", path, query={name: number})) == (400, "BackupService.9900")
+    assert cbr.get(path, offset=2147483647)["offset"] == 2147483647

@@ -18,7 +18,9 @@ from airflow_cbr.exceptions import (
     CbrReplicationFailedError,
     CbrReplicationTimeoutError,
 )
-from airflow_cbr.replication.steps import Pause, Step
+from airflow_cbr.once.steps import Pause
+from airflow_cbr.replication.steps import Step
+from airflow_cbr.replication.submit import BEING_MADE_LIMIT
 from tests.support.night import Night
 
 BACKUPS = ["7558e1a3-7046-4787-95cd-14b0ad0642a8", "6df2b54c-dd62-4059-a07c-1b8f24f2725d", "aa00034d-ef40-443d-ab7a-dc846d988cdf"]
@@ -579,3 +581,40 @@ class TestAttempts:
 def _die_after_the_call(step: object, moment: str) -> None:
     if str(step) == "replicate the vault" and moment == "after":
         raise RuntimeError("the worker died")
+
+
+def test_an_operation_log_that_may_not_be_read_ends_the_attempt_and_not_the_day() -> None:
+    night = Night()
+    night.control.fault("reset", call="CopyCheckpoint", when="after")
+    night.control.switch(record_delay=10_000)
+    night.control.fault("code", code="9900", call="ListOpLogs", count=None)
+    began = night.clock.now()
+    with pytest.raises(CbrError) as caught:
+        night.attempt()
+    assert caught.value.error_code == "BackupService.9900"
+    assert night.clock.now() - began < 3600
+    assert len(night.copies) == 3
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_a_backup_that_stays_in_the_making_does_not_hold_up_the_others(wait: bool) -> None:
+    night = Night(order={"wait_for_completion": wait})
+    slow = night.control.add_backup(SOURCE_VAULT, status="protecting")["id"]
+    with pytest.raises(CbrReplicationTimeoutError):
+        night.attempt()
+    copied = night.ledger["replications"]
+    assert sorted(one["backup_id"] for one in copied) == sorted(BACKUPS)
+    assert all(one["began"] - night.run_after < BEING_MADE_LIMIT + 60 for one in copied if "began" in one)
+    assert any("1 backup is still being made" in pause.reason and "2 h" in pause.reason for pause in night.pauses)
+    assert slow not in night.copies
+
+
+def test_a_copy_that_only_the_operation_log_shows_is_given_up_after_settle_time() -> None:
+    night = Night()
+    night.control.fault("reset", call="CopyCheckpoint", when="after")
+    night.control.switch(record_delay=10**7, copy_seconds=60)
+    began = night.clock.now()
+    with pytest.raises(CbrReplicationFailedError, match="the operation log says that its copy succeeded"):
+        night.attempt()
+    assert night.clock.now() - began < 1200
+    assert len(night.copies) == 3

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import structs
 
 from airflow_cbr.airflow_names import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
+from airflow_cbr.api.client import CbrClient
 from airflow_cbr.emulator.world import BACKUPS, SOURCE_PROJECT, SOURCE_VAULT
-from airflow_cbr.exceptions import CbrConfigurationError, CbrProtocolError
+from airflow_cbr.exceptions import (
+    CbrAuthenticationError,
+    CbrConfigurationError,
+    CbrParameterError,
+    CbrPermissionError,
+    CbrProtocolError,
+    CbrUnlistedRecordError,
+)
 from airflow_cbr.hooks.cbr import CbrHook
+from airflow_cbr.sensors.cbr import CbrReplicationSensor
 from tests.support.airflow_errors import TaskDeferred
 from tests.support.interpreter import run_python
-from tests.support.task_run import IDS, TaskRun, TaskState, waiting
+from tests.support.task_run import IDS, TaskRun, TaskState, set_connection, waiting
 from tests.support.triggerer import AirflowRescheduleException, Stage, requests_end_in
 
 if TYPE_CHECKING:
@@ -153,6 +164,171 @@ def test_a_failure_that_is_there_at_the_first_look_is_skipped_softly_too(mode: s
         "Skipping due to soft_fail is set to True.",
     )
     assert stage.deferrals == 0
+
+
+def change_the_password(stage: Stage) -> None:
+    stage.control.change_user("backup-bot", password="changed")
+    stage.control.end_tokens()
+
+
+def wrong_key(stage: Stage) -> dict[str, Any]:
+    change_the_password(stage)
+    return {}
+
+
+def missing_permission(stage: Stage) -> dict[str, Any]:
+    stage.control.change_user("backup-bot", denied_calls=["ListBackups"])
+    return {}
+
+
+def malformed_vault(_: Stage) -> dict[str, Any]:
+    return {"vault_id": "no-vault"}
+
+
+def rendered_to_none(_: Stage) -> dict[str, Any]:
+    return {"region": "None"}
+
+
+def no_records_given(_: Stage) -> dict[str, Any]:
+    return {"replication_record_ids": None}
+
+
+def foreign_connection(stage: Stage) -> dict[str, Any]:
+    stage.patch.setenv("AIRFLOW_CONN_FOREIGN", '{"conn_type": "aws", "login": "a", "password": "b", "extra": {"region": "cn-north-4"}}')
+    return {"cbr_conn_id": "foreign"}
+
+
+def unreadable_connection(stage: Stage) -> dict[str, Any]:
+    set_connection(stage.patch, "", conn_id="unreadable", verify="off")
+    return {"cbr_conn_id": "unreadable"}
+
+
+def unknown_project(_: Stage) -> dict[str, Any]:
+    return {"project_id": "f" * 32}
+
+
+NEVER_SOFT = {
+    wrong_key: CbrAuthenticationError,
+    missing_permission: CbrPermissionError,
+    malformed_vault: CbrParameterError,
+    rendered_to_none: CbrParameterError,
+    no_records_given: CbrParameterError,
+    foreign_connection: CbrConfigurationError,
+    unreadable_connection: CbrConfigurationError,
+    unknown_project: Exception,
+}
+
+
+@pytest.mark.parametrize("soft_fail", [True, False])
+@pytest.mark.parametrize("trouble", NEVER_SOFT)
+@pytest.mark.parametrize("mode", MODES)
+def test_what_nobody_would_look_for_in_a_skipped_task_fails_it(
+    mode: str, trouble: Callable[[Stage], dict[str, Any]], soft_fail: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Stage(monkeypatch)
+    copies_end_well(stage)
+    records = started(stage)
+    changes = trouble(stage)
+    run = sensing(changes.pop("replication_record_ids", records), mode, soft_fail=soft_fail, **changes)
+    with pytest.raises(AirflowFailException) as caught:
+        stage.play(run)
+    assert isinstance(caught.value.__cause__, NEVER_SOFT[trouble])
+    assert stage.deferrals == 0
+
+
+def test_a_key_that_is_refused_in_the_middle_of_a_deferred_wait_is_no_skip(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(monkeypatch)
+    copies_end_well(stage)
+    run = sensing(started(stage), "deferrable", soft_fail=True)
+    with pytest.raises(AirflowFailException) as caught:
+        stage.play(run, between=lambda: change_the_password(stage))
+    assert isinstance(caught.value.__cause__, CbrAuthenticationError)
+    assert stage.deferrals == 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_soft_fail_is_airflows_own_again_after_each_leg(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = sensing([], mode, soft_fail=True)
+    Stage(monkeypatch).play(run)
+    assert run.task.soft_fail is True
+
+
+UNKNOWN = "a1b2c3d4-0000-4000-8000-000000000001"
+
+
+@pytest.mark.parametrize("soft_fail", [True, False])
+@pytest.mark.parametrize("among_others", [True, False])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_record_that_was_never_listed_is_named_and_fails_after_a_stated_time(
+    mode: str, among_others: bool, soft_fail: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Stage(monkeypatch)
+    copies_take_too_long(stage)
+    records = started(stage) if among_others else []
+    run = sensing([*records, UNKNOWN], mode, soft_fail=soft_fail)
+    with pytest.raises(AirflowFailException) as caught:
+        stage.play(run)
+    error = caught.value.__cause__
+    assert isinstance(error, CbrUnlistedRecordError)
+    assert error.problems == [f"record {UNKNOWN}: never listed"]
+    assert "vault_id" in str(error)
+    assert CbrReplicationSensor.LISTED_WITHIN <= stage.passed < CbrReplicationSensor.LISTED_WITHIN + 125
+    (named, *_) = [line for line in run.lines if "has listed these replication records so far" in line]
+    assert UNKNOWN in named
+    assert not any(record in named for record in records)
+
+
+@pytest.mark.parametrize("store", [True, False])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_record_that_shows_late_keeps_the_timeout_of_the_whole_wait(mode: str, store: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(monkeypatch, {"record_delay": 600.0})
+    copies_take_too_long(stage)
+    run = sensing(started(stage), mode)
+    run.store = run.store if store else None
+    assert outcome_of(stage, run)[0] == "AirflowSensorTimeout"
+    assert 7199.9 <= stage.passed < 7330
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_timeout_names_what_was_never_listed(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(monkeypatch)
+    kind, text = outcome_of(stage, sensing([UNKNOWN], mode, timeout=600.0))
+    assert kind == "AirflowSensorTimeout"
+    assert f"No backup of the vault has ever listed {UNKNOWN}" in text
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_cloud_that_lists_no_records_is_told_in_one_sentence(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(monkeypatch)
+    copies_end_well(stage)
+    records = started(stage)
+    list_backups = CbrClient.list_backups
+
+    def without_records(self: CbrClient, **filters: Any) -> Any:
+        return (structs.replace(backup, replication_records=None) for backup in list_backups(self, **filters))
+
+    monkeypatch.setattr(CbrClient, "list_backups", without_records)
+    run = sensing(records, mode)
+    kind, text = outcome_of(stage, run)
+    assert kind == "AirflowFailException"
+    assert "This cloud lists no replication records." in text
+    assert any("This cloud lists no replication records" in line for line in run.lines[:3]), "at the first look"
+
+
+@pytest.mark.parametrize("parameter", ["poke_interval", "timeout", "max_wait"])
+@pytest.mark.parametrize(
+    "value",
+    [True, -1, float("nan"), float("inf"), 10**400, 10**5000, 1e15, 1e12, "30", [60]],
+    ids=lambda value: repr(value)[:9] if not isinstance(value, int) or value < 10 else "huge",
+)
+def test_what_cannot_be_waited_for_is_refused_by_name_when_the_dag_is_read(parameter: str, value: Any) -> None:
+    with pytest.raises(CbrParameterError, match=f"^{parameter}: must be a number of seconds"):
+        waiting([], **{parameter: value})
+
+
+def test_a_timedelta_is_taken_as_airflows_sensors_take_it() -> None:
+    task = waiting([], poke_interval=timedelta(minutes=2), timeout=timedelta(hours=2), max_wait=timedelta(minutes=5)).task
+    assert (task.poke_interval, task.timeout, task.max_wait) == (120.0, 7200.0, timedelta(minutes=5))
 
 
 @pytest.mark.parametrize("mode", MODES)

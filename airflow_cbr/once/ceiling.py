@@ -1,0 +1,102 @@
+"""The ceiling: how often anything may be asked for in a Dag run, whatever the logic above it believes.
+
+It counts calls and knows nothing of why they are made, so that no mistake in reading an answer, and no answer, can make a task pay
+without end. What the service refuses in so many words (too many requests, a resource is busy), or what certainly was not sent, has started
+nothing; it has a limit of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
+
+import msgspec
+
+from airflow_cbr.exceptions import CbrBusyError, CbrCallLimitError, CbrError, CbrThrottledError, CbrTransportError
+
+__all__ = ["CALLS_PER_ITEM", "REFUSALS", "CallCeiling", "CallCounts", "calls_per_task"]
+
+CALLS_PER_ITEM: Final = 8
+"""Calls in a Dag run that may have started something for one backup, or one checkpoint: attempts whose copy fails again need as many."""
+
+REFUSALS: Final = 500
+"""Calls in a Dag run that the service may refuse, beyond :func:`calls_per_task`: a vault that is busy for a day is asked that often."""
+
+Answer = TypeVar("Answer")
+
+
+class CallCounts(msgspec.Struct, kw_only=True):
+    """The calls of a task in a Dag run.
+
+    :param made: all calls that may have started something.
+    :param refused: calls that the service refused without starting anything.
+    :param by_item: calls that may have started something, by what they asked for.
+    """
+
+    made: int = 0
+    refused: int = 0
+    by_item: dict[str, int] = {}
+
+
+def calls_per_task(items: int) -> int:
+    """Return how many calls that may have started something a task may make in a Dag run.
+
+    :param items: how many things it may have to ask for.
+    """
+    return 3 * items + CALLS_PER_ITEM
+
+
+class CallCeiling:
+    """Lets calls through until one of its limits is reached.
+
+    :param counts: the calls made so far; changed in place.
+    :param what: what is asked for, in the singular, for the message.
+    """
+
+    def __init__(self, counts: CallCounts, what: str) -> None:
+        self._counts = counts
+        self._what = what
+
+    def count(self, items: Sequence[str], *, of: int) -> None:
+        """Count a call that is about to be sent, or refuse it.
+
+        :param items: what it asks for.
+        :param of: how many things the task may have to ask for in all.
+        :raises CbrCallLimitError: a limit is reached; nothing must be sent.
+        """
+        counts = self._counts
+        limit = calls_per_task(of)
+        if counts.made >= limit:
+            raise self._reached(f"{counts.made} calls for {of} {self._what}s", f"{limit} calls")
+        if counts.refused >= limit + REFUSALS:
+            raise self._reached(f"{counts.refused} calls that the service refused", f"{limit + REFUSALS} refused calls")
+        for item in items:
+            if counts.by_item.get(item, 0) >= CALLS_PER_ITEM:
+                raise self._reached(f"{counts.by_item[item]} calls for {self._what} {item}", f"{CALLS_PER_ITEM} calls for each")
+        counts.made += 1
+        for item in items:
+            counts.by_item[item] = counts.by_item.get(item, 0) + 1
+
+    def send(self, items: Sequence[str], call: Callable[[], Answer]) -> Answer:
+        """Send a call that was counted, and take it off again where it has started nothing.
+
+        :param items: what it asks for, as it was counted.
+        :param call: sends it.
+        """
+        try:
+            return call()
+        except CbrError as error:
+            if isinstance(error, CbrThrottledError | CbrBusyError) or (isinstance(error, CbrTransportError) and not error.sent):
+                counts = self._counts
+                counts.made -= 1
+                counts.refused += 1
+                for item in items:
+                    counts.by_item[item] -= 1
+            raise
+
+    def _reached(self, done: str, limit: str) -> CbrCallLimitError:
+        return CbrCallLimitError(
+            f"This task has made {done} in this Dag run, and its limit is {limit}. Nothing more was sent.",
+            advice="Look at the vault's tasks in the CBR console: the service takes calls and does not show what came of them. Report it "
+            "with this log, and trigger a new Dag run when the vault is in order.",
+        )

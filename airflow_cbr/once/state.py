@@ -1,0 +1,48 @@
+"""What an attempt knows: it goes through a deferral inside the trigger's arguments and event. Ids and numbers only."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, Self
+
+import msgspec
+
+from airflow_cbr.once.ceiling import CallCounts
+
+__all__ = ["AttemptState", "IntentStore"]
+
+
+class IntentStore(Protocol):
+    """Where an intent outlives the process; Airflow's task state store, for example."""
+
+    def load(self) -> Any:
+        """Return what was saved last, or None."""
+
+    def save(self, intent: dict[str, Any]) -> None:
+        """Keep the intent; it must be safe when this returns."""
+
+
+class AttemptState(msgspec.Struct, kw_only=True):
+    """What every attempt knows.
+
+    :param deadline: Unix time, by this machine's clock, at which the task gives up.
+    :param troubles: how many looks in a row have failed.
+    :param refusals: how many calls in a row the service has refused for now.
+    :param calls: the calls of this Dag run's task, for their ceiling.
+    """
+
+    deadline: float
+    troubles: int = 0
+    refusals: int = 0
+    calls: CallCounts = msgspec.field(default_factory=CallCounts)
+
+    def dump(self) -> dict[str, Any]:
+        """Return the state as plain JSON values."""
+        return dict(msgspec.to_builtins(self))
+
+    @classmethod
+    def load(cls, dumped: Any) -> Self:
+        """Return the state that :meth:`dump` wrote.
+
+        :raises ValueError: when it is not one (a deferred task of another version, a foreign event).
+        """
+        return msgspec.convert(dumped, cls)

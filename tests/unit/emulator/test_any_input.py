@@ -1,0 +1,340 @@
+"""Whatever anybody sends: no answer of 500, a world that still answers, and a refused change that changes nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import msgspec
+import pytest
+import requests
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from airflow_cbr.emulator.app import ROUTES
+from airflow_cbr.emulator.changes import BackupChange, RecordChange, VaultChange
+from airflow_cbr.emulator.clock import Clock
+from airflow_cbr.emulator.control import ClockChange, Control, TokensEnd
+from airflow_cbr.emulator.faults import CallFault, CopyFault
+from airflow_cbr.emulator.service import Emulator
+from airflow_cbr.emulator.switches import Switches
+from airflow_cbr.emulator.world import (
+    BACKUPS,
+    DESTINATION_PROJECT,
+    DESTINATION_VAULT,
+    SOURCE_PROJECT,
+    SOURCE_VAULT,
+    BackupPart,
+    GeneratePart,
+    UserPart,
+    VaultPart,
+    World,
+    default_world,
+)
+from tests.support.emulated import TO_DESTINATION, Plain, token_body
+from tests.support.emulator import InProcessAdapter
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+BOUNDED = settings(derandomize=True, max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+NUMBERS = [
+    *(0, 1, -1, 5, 2**31, 2**63, 2**64, -(2**63) - 1, 10**30, 10**300, 0.5, -0.0, 5e-324, 1e18, 1e308, -1e308),
+    *(-62135596800, 253402300799, 253402300800, float("nan"), float("inf"), -float("inf")),
+]
+WORDS = [
+    *(
+        "",
+        "x",
+        "\x00",
+        "\r\n",
+        "é",
+        "龥",
+        "\U0001f600",
+        "%s{0}",
+        "a" * 300,
+        "null",
+        "1e400",
+        "nan",
+        "inf",
+        "9" * 5000,
+        "-5",
+        "true",
+        "__class__",
+    ),
+    *("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "2026-01-01", "available", "fail", "server", "replication", "1009"),
+    *(SOURCE_VAULT, DESTINATION_VAULT, BACKUPS[0], SOURCE_PROJECT, DESTINATION_PROJECT, "backup-bot", "cn-north-4", "emulator-password"),
+]
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.sampled_from(NUMBERS), st.sampled_from(WORDS), st.text(max_size=8), st.integers(), st.floats()
+)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=6), inner, max_size=3)), max_leaves=6
+)
+
+
+def like(*models: type[BaseModel]) -> st.SearchStrategy[dict[str, Any]]:
+    """Objects with some of the keys of models, and any values."""
+    keys = sorted({name for model in models for name in model.model_fields})
+    return st.dictionaries(st.sampled_from([*keys, "row", "colour"]), VALUES, max_size=4)
+
+
+def kinds() -> list[type[BaseModel]]:
+    return [*CallFault.__args__, *CopyFault.__args__]
+
+
+def words_of(models: list[type[BaseModel]]) -> list[str]:
+    return [word for model in models for word in model.model_fields["kind"].annotation.__args__]  # type: ignore[union-attr]
+
+
+def nearly(content: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """A body that is right but for one value somewhere."""
+    places: list[tuple[Any, ...]] = []
+
+    def walk(value: Any, path: tuple[Any, ...]) -> None:
+        places.append(path)
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+            walk(inner, (*path, key))
+
+    walk(content, ())
+
+    def changed(place: tuple[Any, ...], value: Any) -> Any:
+        copy = json.loads(json.dumps(content))
+        if not place:
+            return value
+        holder = copy
+        for key in place[:-1]:
+            holder = holder[key]
+        holder[place[-1]] = value
+        return copy
+
+    return st.builds(changed, st.sampled_from(places), VALUES)
+
+
+FAULT = st.builds(lambda kind, rest: rest | {"kind": kind}, st.sampled_from(words_of(kinds())), like(*kinds()))
+WORLD = default_world().model_dump(mode="json")
+VAULT = {"project_id": SOURCE_PROJECT}
+BODIES: dict[tuple[str, str], st.SearchStrategy[Any]] = {
+    ("POST", "/world"): st.one_of(like(World), nearly(WORLD)),
+    ("POST", "/reset"): VALUES,
+    ("POST", "/clock"): like(ClockChange),
+    ("POST", "/faults"): st.one_of(FAULT, st.lists(FAULT, max_size=3), VALUES),
+    ("PATCH", "/switches"): like(Switches),
+    ("POST", "/tokens/revoke"): like(TokensEnd),
+    ("PATCH", "/users/{}"): like(UserPart),
+    ("POST", "/vaults"): st.builds(
+        lambda rest, backups, generate: VAULT | rest | backups | generate,
+        like(VaultPart),
+        st.builds(lambda backups: {"backups": backups} if backups else {}, st.lists(like(BackupPart), max_size=2)),
+        st.builds(lambda part: {"generate": part} if part else {}, like(GeneratePart)),
+    ),
+    ("PATCH", "/vaults/{}"): like(VaultChange),
+    ("POST", "/vaults/{}/backups"): like(BackupPart),
+    ("PATCH", "/backups/{}"): like(BackupChange),
+    ("PATCH", "/records/{}"): like(RecordChange),
+    ("DELETE", "/vaults/{}"): st.none(),
+    ("DELETE", "/backups/{}"): st.none(),
+    ("DELETE", "/records/{}"): st.none(),
+    ("DELETE", "/faults/{}"): st.none(),
+    ("DELETE", "/faults"): st.none(),
+}
+NAMES = st.one_of(
+    st.sampled_from([SOURCE_VAULT, DESTINATION_VAULT, *BACKUPS, "backup-bot", "1"]), st.sampled_from(WORDS), st.text(max_size=8)
+)
+CHANGES = st.sampled_from(sorted(BODIES)).flatmap(lambda route: st.tuples(st.just(route), NAMES, BODIES[route]))
+
+
+ADAPTER = InProcessAdapter(Emulator(default_world(), Clock(speed=0)))
+"""One application for all examples: to make it takes longer than an example."""
+
+
+def served() -> Plain:
+    """An emulator of the default world, in virtual time, with a copy on its way."""
+    emulator = ADAPTER.emulator
+    emulator.clock = ADAPTER.clock = Clock(speed=0, start=1.8e9)
+    emulator.replace(default_world().model_copy(update={"seed": 1}))
+    cbr = Plain.in_process(ADAPTER)
+    cbr.accepted()
+    return cbr
+
+
+def send(cbr: Plain, method: str, path: str, content: Any = None, **options: Any) -> requests.Response | None:
+    """Send a request; None where a fault that is in force took the answer."""
+    body = None if method in ("GET", "DELETE") else json.dumps(content).encode()
+    try:
+        return cbr.session.request(method, cbr.url + path, data=body, timeout=5, **options)
+    except requests.exceptions.RequestException:
+        return None
+
+
+def told() -> bytes:
+    """All that can be told of a world by its control calls."""
+    control = Control(ADAPTER.emulator)
+    vaults = [vault["id"] for vault in control.state()["vaults"]]
+    service = ADAPTER.emulator.service
+    users = {name: [user.password, user.access_key, sorted(user.denied_calls)] for name, user in service.iam.users.items()}
+    rows = [backup.row for backup in service.store.backups.values()] + [vault.row for vault in service.store.vaults.values()]
+    return msgspec.json.encode(
+        [control.state(), [control.state(vault) for vault in vaults], control.ledger(), users, rows, sorted(service.iam.tokens)]
+    )
+
+
+def still_answers(cbr: Plain) -> None:
+    """Look at everything, and let a year pass."""
+    cbr.session.delete(f"{cbr.url}/_emulator/faults", timeout=5)
+    emulator = ADAPTER.emulator
+    if emulator.clock.now() < 7e9:
+        emulator.clock.advance(86400 * 365)
+    for path in ("/_emulator/state", "/_emulator/ledger", "/_emulator/clock", "/v3"):
+        answer = send(cbr, "GET", path)
+        assert answer is not None
+        assert answer.status_code == 200, answer.text
+    for vault_id in list(emulator.service.store.vaults)[:3]:
+        assert cbr.control.state(vault_id)["backups"] is not None
+    users = list(emulator.service.iam.users.values())
+    project_id = next(iter(emulator.service.store.projects))
+    body = token_body({"project": {"id": project_id}}, name=users[0].name, password=users[0].password, account=emulator.service.iam.account)
+    token = send(cbr, "POST", "/v3/auth/tokens", body)
+    assert token is not None
+    assert token.status_code < 500
+    headers = {"X-Auth-Token": token.headers.get("X-Subject-Token", "")}
+    for path in ("/backups?show_replication=true&used_percent=50", "/backups?sort=protected_at,name:asc", "/vaults", "/operation-logs"):
+        answer = send(cbr, "GET", f"/v3/{project_id}{path}", headers=headers)
+        assert answer is not None
+        assert answer.status_code < 500, answer.text
+    reset = send(cbr, "POST", "/_emulator/reset", {})
+    assert reset is not None
+    assert reset.status_code == 200, reset.text
+
+
+@BOUNDED
+@given(st.lists(CHANGES, min_size=1, max_size=5))
+@pytest.mark.usefixtures("wrong_answers")
+def test_no_series_of_control_calls_bricks_it(changes: list[tuple[tuple[str, str], str, Any]]) -> None:
+    cbr = served()
+    for (method, path), name, content in changes:
+        before = told()
+        answer = send(cbr, method, f"/_emulator{path.format(quote(name, safe=''))}", content)
+        assert answer is not None
+        assert answer.status_code in (200, 400, 404, 405), answer.text
+        if answer.status_code != 200:
+            assert told() == before
+    still_answers(cbr)
+
+
+REQUESTS: dict[str, dict[str, Any]] = {
+    "CopyCheckpoint": {"replicate": {"vault_id": SOURCE_VAULT, "auto_trigger": False, "enable_acceleration": True} | TO_DESTINATION},
+    "CopyBackup": {"replicate": TO_DESTINATION | {"name": "n", "description": "d"}},
+    "CreateCheckpoint": {
+        "checkpoint": {
+            "vault_id": SOURCE_VAULT,
+            "parameters": {"name": "n", "resources": ["r"], "resource_details": [{"id": "i", "type": "t", "extra_info": {}}]},
+        }
+    },
+    "KeystoneCreateUserTokenByPassword": token_body({"project": {"name": "cn-north-4", "domain": {"name": "acme"}}}),
+}
+IDS = st.one_of(
+    st.sampled_from([SOURCE_VAULT, BACKUPS[0], SOURCE_PROJECT, DESTINATION_PROJECT, "0" * 32]), st.sampled_from(WORDS), st.text(max_size=6)
+)
+QUERY_NAMES = [
+    *("offset", "limit", "marker", "sort", "show_replication", "vault_id", "status", "image_type", "incremental", "start_time", "end_time"),
+    *(
+        "used_percent",
+        "own_type",
+        "member_status",
+        "dec",
+        "operation_type",
+        "id",
+        "resource_ids",
+        "protect_type",
+        "object_type",
+        "objcet_type",
+    ),
+    *("region_id", "external_project_id", "cloud_type", "per_page", "page", "nocatalog", "name", "enterprise_project_id", ""),
+]
+QUERY = st.lists(st.tuples(st.sampled_from(QUERY_NAMES), st.sampled_from([*WORDS, *map(str, NUMBERS)])), max_size=4)
+HEADER_NAMES = [
+    "X-Auth-Token",
+    "Authorization",
+    "X-Sdk-Date",
+    "X-Project-Id",
+    "X-Subject-Token",
+    "X-Security-Token",
+    "Content-Type",
+    "Accept",
+    "X-Sdk-Content-Sha256",
+]
+HEADER_VALUES = st.one_of(
+    st.binary(max_size=20).map(lambda raw: b"x" + raw.replace(b"\r", b"").replace(b"\n", b"")),
+    st.sampled_from(
+        [
+            b"a" * 30000,
+            b"\xe9\xff",
+            b"99999999T999999Z",
+            b"20260101T000000Z",
+            b"SDK-HMAC-SHA256 Access=EMULATORACCESSKEY001, SignedHeaders=host;x-sdk-date, Signature=" + b"a" * 64,
+            b"SDK-HMAC-SHA256 Access=\xe9, SignedHeaders=;;, Signature=" + b"0" * 64,
+            b"SDK-HMAC-SHA256 Access=EMULATORACCESSKEY001, SignedHeaders=host;x-sdk-date;\xff, Signature=" + b"0" * 64,
+            b"UNSIGNED-PAYLOAD",
+        ]
+    ),
+)
+
+
+def call_bodies(name: str) -> st.SearchStrategy[Any]:
+    return st.one_of(nearly(REQUESTS[name]), VALUES) if name in REQUESTS else VALUES
+
+
+CALLS = st.sampled_from(ROUTES).flatmap(lambda route: st.tuples(st.just(route), call_bodies(route[0])))
+
+
+@settings(BOUNDED, max_examples=120)
+@given(
+    CALLS,
+    st.lists(IDS, min_size=3, max_size=3),
+    QUERY,
+    st.dictionaries(st.sampled_from(HEADER_NAMES), HEADER_VALUES, max_size=3),
+    st.one_of(st.none(), st.binary(max_size=40)),
+)
+def test_no_call_is_answered_with_500(
+    call: tuple[tuple[str, str, str], Any], ids: list[str], query: list[tuple[str, str]], headers: dict[str, str | bytes], raw: bytes | None
+) -> None:
+    (_, method, path), content = call
+    cbr = served()
+    token = cbr.token(SOURCE_PROJECT)
+    quoted = [quote(one, safe="") for one in ids]
+    filled = path
+    for name, value in zip(
+        ("project_id", "backup_id", "vault_id"), [SOURCE_PROJECT if len(ids[0]) % 2 else quoted[0], *quoted[1:]], strict=True
+    ):
+        filled = filled.replace(f"{{{name}}}", value)
+    for other in ("checkpoint_id", "operation_log_id"):
+        filled = filled.replace(f"{{{other}}}", quoted[2])
+    body = raw if raw is not None else json.dumps(content).encode()
+    answer = cbr.session.request(
+        method,
+        cbr.url + filled,
+        params=query,
+        headers={"X-Auth-Token": token, **headers},
+        data=body if method == "POST" else None,
+        timeout=5,
+    )
+    assert answer.status_code < 500, answer.text
+    still_answers(cbr)
+
+
+@BOUNDED
+@given(st.lists(FAULT, min_size=1, max_size=4), st.sampled_from(sorted(REQUESTS)), st.data())
+@pytest.mark.usefixtures("wrong_answers")
+def test_no_fault_leaves_it_at_a_loss(faults: list[dict[str, Any]], name: str, data: st.DataObject) -> None:
+    """An error of the emulator's own would come out of the adapter; what a fault answers is the fault's business."""
+    cbr = served()
+    token = cbr.token(SOURCE_PROJECT)
+    narrow = {"call", "path", "method", "nth", "chance", "vault_id"}
+    for fault in faults:
+        send(cbr, "POST", "/_emulator/faults", {key: value for key, value in fault.items() if key not in narrow})
+    path = next(path for call, _, path in ROUTES if call == name).format(project_id=SOURCE_PROJECT, backup_id=BACKUPS[0])
+    send(cbr, "POST", path, data.draw(call_bodies(name)), headers={"X-Auth-Token": token})
+    still_answers(cbr)
