@@ -1,11 +1,13 @@
-"""What a submission does, and what comes of it: the steps it takes, the result it ends with."""
+"""What a submission does next, and what comes of it: the steps it takes, the pause it asks for, the result it ends with."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Result", "Step"]
+from airflow_cbr.once.steps import Pause
+
+__all__ = ["Pause", "Result", "Step"]
 
 
 class Step(StrEnum):
