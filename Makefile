@@ -5,9 +5,15 @@ PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 STAMP := .venv/.installed
 INSTALLED_FROM := pyproject.toml tools/make-venv.sh tools/build-requirements.txt
+# The lines of Airflow other than the one in .venv, by what test-full does with them.
+NEWEST := $(shell sed -n 's/^apache-airflow==//p' constraints.txt)
+line-of = $(filter-out $(NEWEST),$(shell sed -n 's/^\([0-9][^ ]*\) .* $(1)$$/\1/p' tools/airflow-lines.txt))
+LINES_demo := $(call line-of,demo)
+LINES_tests := $(call line-of,tests)
+OTHER_LINES := $(LINES_demo) $(LINES_tests)
 WORKERS := 2
 
-.PHONY: demo test test-full lint docs bench constraints clean
+.PHONY: demo test test-full lint docs bench constraints constraints-check clean
 
 demo: $(STAMP)
 	$(PY) -m airflow_cbr.cli demo
@@ -15,11 +21,18 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(PYTEST) -n $(WORKERS) --dist loadgroup -m "not full"
 
-# The newest Airflow with everything, then the older lines; a line is pinned, what comes with it is not.
-test-full: $(STAMP) .venv-airflow-3.2/.installed .venv-airflow-3.1/.installed
+# The newest Airflow with everything, then the other lines, each with the packages of the day of its release.
+test-full: $(STAMP) $(OTHER_LINES:%=.venv-airflow-%/.installed)
 	$(PYTEST) -n $(WORKERS) --dist loadgroup
-	.venv-airflow-3.2/bin/python -m pytest -n $(WORKERS) --dist loadgroup
-	.venv-airflow-3.1/bin/python -m pytest -n $(WORKERS) --dist loadgroup
+	set -e; for line in $(LINES_demo); do \
+	  .venv-airflow-$$line/bin/python -m pytest tests/unit/test_rings.py tests/unit/test_provider_info.py; \
+	  .venv-airflow-$$line/bin/python -m airflow_cbr.cli demo; \
+	done
+	set -e; for line in $(LINES_tests); do .venv-airflow-$$line/bin/python -m pytest -n $(WORKERS) --dist loadgroup; done
+
+# Shows that the package resolves under Airflow's own constraints, on each line.
+constraints-check:
+	sh tools/constraints-check.sh
 
 lint: $(STAMP)
 	$(PY) -m ruff check .
@@ -37,15 +50,12 @@ bench: $(STAMP)
 $(STAMP): $(INSTALLED_FROM) constraints.txt
 	sh tools/make-venv.sh .venv test,docs -c constraints.txt
 
-.venv-airflow-3.2/.installed: $(INSTALLED_FROM)
-	sh tools/make-venv.sh .venv-airflow-3.2 test "apache-airflow==3.2.2" "fastapi<0.137" # a newer one breaks this Airflow's Dag processor
+.venv-airflow-%/.installed: $(INSTALLED_FROM) tools/airflow-lines.txt tools/make-line-venv.sh
+	sh tools/make-line-venv.sh $*
 
-.venv-airflow-3.1/.installed: $(INSTALLED_FROM)
-	sh tools/make-venv.sh .venv-airflow-3.1 test "apache-airflow==3.1.8"
-
-# Renews the pins from what the index offers today; needs uv.
+# Renews the pins from what the index offers today.
 constraints:
-	uv pip compile --quiet --universal --upgrade --strip-extras --no-annotate --no-header --no-emit-package airflow-cbr \
+	"$$(sh tools/find-uv.sh)" pip compile --quiet --universal --upgrade --strip-extras --no-annotate --no-header --no-emit-package airflow-cbr \
 	  --python-version 3.11 --extra test --extra docs pyproject.toml tools/build-requirements.txt -o constraints.txt
 
 clean:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseHook, mask_secret
-
+from airflow_cbr.airflow_names import BaseHook, mask_secret
 from airflow_cbr.exceptions import CbrError
 from airflow_cbr.hooks.connection import ConnectionFields
 

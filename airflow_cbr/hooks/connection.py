@@ -17,8 +17,7 @@ from airflow_cbr.exceptions import CbrConfigurationError, CbrParameterError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow.providers.common.compat.sdk import Connection
-
+    from airflow_cbr.airflow_names import Connection
     from airflow_cbr.api.client import CbrClient
 
 __all__ = ["ConnectionFields", "check_connection"]

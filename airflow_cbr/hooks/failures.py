@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow_cbr.airflow_names import AirflowFailException
 
 if TYPE_CHECKING:
     from airflow_cbr.exceptions import CbrError

@@ -7,8 +7,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator, conf
-
+from airflow_cbr.airflow_names import BaseOperator, conf
 from airflow_cbr.api.endpoints import check_id
 from airflow_cbr.api.parameters import texts_of
 from airflow_cbr.checkpoints.order import CheckpointOrder, OnSkipped, check_prefix, mark_of

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseOperator
-
+from airflow_cbr.airflow_names import AirflowNotFoundException, BaseOperator
 from airflow_cbr.api.endpoints import check_id
 from airflow_cbr.exceptions import CbrConfigurationError, CbrError
 from airflow_cbr.hooks.cbr import CbrHook

@@ -6,8 +6,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator, conf
-
+from airflow_cbr.airflow_names import BaseOperator, conf
 from airflow_cbr.api.endpoints import check_id
 from airflow_cbr.exceptions import CbrError
 from airflow_cbr.hooks.attempt import attempt_of, intents_of

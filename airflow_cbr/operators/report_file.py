@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import conf
+from airflow_cbr.airflow_names import conf
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator, conf
-
+from airflow_cbr.airflow_names import AirflowSkipException, BaseOperator, conf
 from airflow_cbr.api.endpoints import check_id
 from airflow_cbr.exceptions import CbrError, CbrParameterError
 from airflow_cbr.hooks.cbr import CbrHook

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import (
+from airflow_cbr.airflow_names import (
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
@@ -16,7 +16,6 @@ from airflow.providers.common.compat.sdk import (
     BaseSensorOperator,
     conf,
 )
-
 from airflow_cbr.api.endpoints import check_id
 from airflow_cbr.exceptions import CbrError, CbrReplicationFailedError, CbrUnlistedRecordError
 from airflow_cbr.hooks.attempt import attempt_of

@@ -1,22 +1,56 @@
-"""How a wait in the triggerer gets at the service: everything of Airflow is awaited on the event loop, nothing in a thread."""
+"""How a wait in the triggerer gets at the service, without ever blocking the event loop that all triggers share.
+
+Airflow masks the secrets of a connection while it resolves it: it tells its supervisor, and waits for the answer. The answer is read by
+the event loop. A call from a coroutine that waits for it in the loop's own thread therefore waits for itself, or raises when another
+request to the supervisor is under way. Airflow 3.3.2 and newer can do all of it from a coroutine; on older ones it is done in a thread,
+for ``BaseHook.aget_connection`` masks in the loop's thread there.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, mask_secret
-
+from airflow_cbr.airflow_names import AIRFLOW_VERSION, AirflowNotFoundException, BaseHook, mask_secret
 from airflow_cbr.exceptions import CbrConfigurationError, CbrError
 from airflow_cbr.hooks.connection import ConnectionFields, check_connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_cbr.airflow_names import Connection
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.replication.watch import Opened
 
 __all__ = ["ConnectionAccess"]
+
+Result = TypeVar("Result")
+
+#: Whether this Airflow masks secrets from a coroutine everywhere: ``aget_connection``, ``aextra_dejson`` and ``amask_secret``.
+MASKS_IN_COROUTINES = AIRFLOW_VERSION >= (3, 3, 2)
+
+
+async def _resolve(conn_id: str) -> tuple[Connection, dict[str, Any]]:
+    """Return a connection, checked, and its parsed extra; the secrets of both are masked."""
+    if MASKS_IN_COROUTINES:
+        connection = await BaseHook.aget_connection(conn_id)
+        check_connection(connection)
+        return connection, await connection.aextra_dejson()
+    return await _in_a_thread(_resolve_blocking, conn_id)
+
+
+def _resolve_blocking(conn_id: str) -> tuple[Connection, dict[str, Any]]:
+    connection = BaseHook.get_connection(conn_id)
+    check_connection(connection)
+    return connection, connection.extra_dejson
+
+
+async def _in_a_thread(function: Callable[[str], Result], argument: str) -> Result:
+    from asgiref.sync import sync_to_async
+
+    # asgiref and not asyncio: Airflow 3.1 finds its way from the thread back to the loop by what asgiref leaves there. Not "sensitive",
+    # which would be one thread for the whole triggerer, so that one slow secrets backend would hold up every other connection.
+    return await sync_to_async(function, thread_sensitive=False)(argument)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +72,11 @@ class ConnectionAccess:
         :raises CbrConfigurationError: when there is no such connection, or it cannot be used; not a permanent one when the reason is
             Airflow's or a secrets backend's.
         """
-        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
-
         from airflow_cbr.replication.watch import Opened
 
         try:
-            connection = await get_async_connection(self.conn_id)
-            check_connection(connection)
-            fields = ConnectionFields.of(connection, await get_async_extra_dejson(connection))
+            connection, extra = await _resolve(self.conn_id)
+            fields = ConnectionFields.of(connection, extra)
         except CbrError:
             raise
         except AirflowNotFoundException as error:
@@ -66,15 +97,13 @@ class ConnectionAccess:
         return Opened(account, credentials, (self.region, self.project_id), make_client)
 
     async def hide(self, secret: str) -> None:
-        """Mask a secret in the logs.
-
-        Airflow's supervisor, which writes the triggers' logs, is told from a coroutine since 3.3; before that only this process is.
+        """Mask a secret in the logs of this process and of Airflow's supervisor, which writes the triggers' logs.
 
         :param secret: the secret.
         """
-        from airflow.sdk import log
+        if MASKS_IN_COROUTINES:
+            from airflow.sdk.log import amask_secret
 
-        if hasattr(log, "amask_secret"):
-            await log.amask_secret(secret)
+            await amask_secret(secret)
         else:
-            mask_secret(secret)
+            await _in_a_thread(mask_secret, secret)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_cbr.airflow_names import AirflowFailException
 from airflow_cbr.checkpoints.steps import CheckpointStep
 from airflow_cbr.emulator.world import SOURCE_PROJECT, SOURCE_VAULT, default_world
 from airflow_cbr.exceptions import CbrCheckpointFailedError, CbrCheckpointIncompleteError, CbrCheckpointTimeoutError, CbrParameterError

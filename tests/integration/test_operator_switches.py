@@ -6,8 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_cbr.airflow_names import AirflowFailException
 from airflow_cbr.emulator.switches import Switches
 from airflow_cbr.emulator.world import BACKUPS, DESTINATION_PROJECT, SOURCE_VAULT
 from airflow_cbr.exceptions import CbrReplicationFailedError

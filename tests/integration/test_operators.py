@@ -7,8 +7,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_cbr.airflow_names import AirflowFailException
 from airflow_cbr.emulator.world import BACKUPS, DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_PROJECT, SOURCE_VAULT
 from airflow_cbr.exceptions import CbrNothingToReplicateError, CbrReplicationFailedError, CbrReplicationTimeoutError
 from airflow_cbr.hooks.cbr import CbrHook

@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
+from airflow_cbr.airflow_names import AirflowFailException
 from airflow_cbr.emulator.switches import Switches
 from airflow_cbr.emulator.world import (
     BACKUPS,
@@ -22,6 +22,7 @@ from airflow_cbr.emulator.world import (
 from airflow_cbr.exceptions import CbrNotFoundError, CbrParameterError, CbrPreflightError
 from airflow_cbr.operators.cbr import CbrPreflightOperator, CbrReplicateCheckpointOperator
 from airflow_cbr.replication.steps import Step
+from tests.support.airflow_errors import TaskDeferred
 from tests.support.task_run import CONN_ID, IDS, PASSWORD, SECRET_KEY, TaskRun, replicating, set_connection, set_password_connection
 
 if TYPE_CHECKING:

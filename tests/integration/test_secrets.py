@@ -11,13 +11,13 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, TaskDeferred
 
 from airflow_cbr.emulator.service import Service
 from airflow_cbr.emulator.world import BACKUPS
 from airflow_cbr.exceptions import CbrError
 from airflow_cbr.hooks import cbr as hook_module
 from airflow_cbr.hooks.cbr import CbrHook
+from tests.support.airflow_errors import AirflowException, TaskDeferred
 from tests.support.task_run import (
     PASSWORD,
     SECRET_KEY,

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
-from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSensorTimeout
 
+from airflow_cbr.airflow_names import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 from airflow_cbr.emulator.world import BACKUPS
 from airflow_cbr.exceptions import CbrAuthenticationError, CbrPermissionError, CbrReplicationFailedError
 from airflow_cbr.hooks.cbr import CbrHook
+from tests.support.airflow_errors import AirflowRescheduleException
 from tests.support.task_run import IDS, replicating, set_connection, waiting
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import jsonschema
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSkipException
 
+from airflow_cbr.airflow_names import AirflowSkipException
 from airflow_cbr.emulator.clock import Clock
 from airflow_cbr.emulator.world import DESTINATION_VAULT, SOURCE_PROJECT, SOURCE_VAULT
 from airflow_cbr.exceptions import CbrPermissionError, CbrVerificationError

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, conf
 
+from airflow_cbr.airflow_names import AirflowFailException, AirflowSkipException, conf
 from airflow_cbr.emulator.world import BACKUPS, DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_VAULT, default_world
 from airflow_cbr.exceptions import CbrParameterError, CbrVerificationError
 from airflow_cbr.verification.document import report_schema

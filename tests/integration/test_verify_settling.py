@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_cbr.airflow_names import AirflowFailException
 from airflow_cbr.emulator.world import BACKUPS, DESTINATION_VAULT, SOURCE_VAULT
 from airflow_cbr.exceptions import CbrProtocolError, CbrVerificationError
 from tests.support.task_run import TaskRun, replicating, verifying

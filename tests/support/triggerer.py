@@ -13,8 +13,6 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
-from airflow.sdk.bases.sensor import AirflowRescheduleException  # type: ignore[attr-defined]
 
 from airflow_cbr.api import auth
 from airflow_cbr.api.client import CbrClient
@@ -26,6 +24,7 @@ from airflow_cbr.emulator.world import default_world
 from airflow_cbr.replication import watch
 from airflow_cbr.replication.submit import Submission
 from airflow_cbr.triggers import cbr as triggers
+from tests.support.airflow_errors import AirflowRescheduleException, TaskDeferred
 from tests.support.emulator import IN_PROCESS_URL, InProcessAdapter
 from tests.support.task_run import set_password_connection
 from tests.support.virtual_time import START, InlineLooks, VirtualLoop, run

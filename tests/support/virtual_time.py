@@ -68,6 +68,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._note_done)
         return future
 
+    async def shutdown_default_executor(self, *arguments: Any) -> None:
+        # It waits for a thread that waits for the threads.
+        self.at_work += 1
+        try:
+            await super().shutdown_default_executor(*arguments)
+        finally:
+            self.at_work -= 1
+
     def _note_done(self, _: object) -> None:
         self.at_work -= 1
 

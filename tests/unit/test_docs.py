@@ -170,7 +170,7 @@ def test_every_parameter_is_explained(place: int) -> None:
 
 
 def test_the_sensors_inherited_parameters_exist() -> None:
-    from airflow.providers.common.compat.sdk import BaseSensorOperator
+    from airflow_cbr.airflow_names import BaseSensorOperator
 
     rows = rows_below(section("docs/operators.md", "## CbrReplicationSensor"), "| Inherited | Here |")
     assert rows
@@ -265,8 +265,7 @@ def test_a_python_example_runs(block: Block, tmp_path: Path) -> None:
 
 
 def test_the_example_of_a_callback_tells_errors_apart(capsys: pytest.CaptureFixture[str]) -> None:
-    from airflow.providers.common.compat.sdk import AirflowFailException
-
+    from airflow_cbr.airflow_names import AirflowFailException
     from airflow_cbr.exceptions import CbrReplicationTimeoutError, CbrUnavailableError
     from airflow_cbr.hooks.failures import raise_for_airflow
 

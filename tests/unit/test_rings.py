@@ -29,17 +29,26 @@ RINGS: dict[str, set[str]] = {
     "__init__": set(),
     "exceptions": set(),
     "get_provider_info": set(),
+    "airflow_names": set(),
     "api": {"exceptions"},
     "once": {"exceptions", "api"},
     "replication": {"exceptions", "api", "once"},
     "verification": {"exceptions", "api", "replication"},
     "checkpoints": {"exceptions", "api", "once", "replication"},
-    **{adapter: CORE | ADAPTERS | {"get_provider_info"} for adapter in ADAPTERS},
+    **{adapter: CORE | ADAPTERS | {"airflow_names", "get_provider_info"} for adapter in ADAPTERS},
     "emulator": set(),
     "demo": CORE | ADAPTERS | {"emulator"},
     "cli": {"demo", "emulator"},
 }
 WITHOUT_AIRFLOW = CORE | {"__init__", "get_provider_info", "emulator", "cli"}
+#: What moved between the supported versions of Airflow, or comes with a provider that Airflow's constraints pin.
+MOVING = (
+    "airflow.configuration",
+    "airflow.exceptions",
+    "airflow.sdk.configuration",
+    "airflow.sdk.exceptions",
+    "airflow.providers",
+)
 LARGEST_MODULE = 20_000
 #: Modules that are one concept and larger all the same, and why.
 LARGE_ON_PURPOSE = {"airflow_cbr/api/client.py": "one method per call, with every documented filter as a parameter of its own"}
@@ -85,6 +94,27 @@ def test_imports_point_inward(path: Path) -> None:
 @pytest.mark.parametrize("path", [path for path in MODULES if part_of(path) in WITHOUT_AIRFLOW], ids=name_of)
 def test_the_inner_rings_and_the_emulator_do_not_import_airflow(path: Path) -> None:
     assert [name for name in imports_of(path) if name.split(".")[0] == "airflow"] == []
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if part_of(path) != "airflow_names"], ids=name_of)
+def test_what_moves_in_airflow_is_taken_from_airflow_names(path: Path) -> None:
+    assert [name for name in imports_of(path) if name.startswith(MOVING)] == []
+
+
+def test_airflow_names_has_its_names_from_airflow_itself() -> None:
+    imported = list(imports_of(PACKAGE / "airflow_names.py"))
+
+    assert "airflow.sdk.BaseOperator" in imported
+    assert [name for name in imported if name.startswith("airflow.providers")] == []
+
+
+def test_importing_every_module_warns_of_nothing() -> None:
+    run_python(
+        "-c",
+        # Airflow's own modules come first: what they warn of while they load is not this package's.
+        "import importlib, warnings\nimport airflow.sdk.execution_time.xcom, airflow.triggers.base\nwarnings.simplefilter('error')\n"
+        f"for name in {[*modules_of(*sorted(RINGS.keys() - {'__init__'}))]!r}: importlib.import_module(name)",
+    )
 
 
 @pytest.mark.parametrize(
@@ -134,7 +164,8 @@ def test_what_is_imported_is_declared() -> None:
     missing = {name for name in imported - optional if not declared & {found.lower() for found in distributions.get(name, [])}}
 
     assert missing == set()
-    assert {"apache-airflow", "apache-airflow-providers-common-compat"} <= declared
+    assert "apache-airflow" in declared
+    assert [name for name in declared if "providers" in name] == [], "Airflow's constraints pin providers to the day of its release"
 
 
 def test_run_time_dependencies_have_lower_bounds_only() -> None:

@@ -11,7 +11,6 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +28,7 @@ from airflow_cbr.operators.parameters import (
 )
 from airflow_cbr.replication.memory import Memory
 from airflow_cbr.replication.steps import Pause
+from tests.support.airflow_errors import TaskDeferred
 from tests.support.task_run import checkpointing, replicating
 
 if TYPE_CHECKING:

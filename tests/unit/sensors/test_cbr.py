@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 from msgspec import structs
 
+from airflow_cbr.airflow_names import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 from airflow_cbr.api.client import CbrClient
 from airflow_cbr.emulator.world import BACKUPS, SOURCE_PROJECT, SOURCE_VAULT
 from airflow_cbr.exceptions import (
@@ -22,6 +22,7 @@ from airflow_cbr.exceptions import (
 )
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.sensors.cbr import CbrReplicationSensor
+from tests.support.airflow_errors import TaskDeferred
 from tests.support.interpreter import run_python
 from tests.support.task_run import IDS, TaskRun, TaskState, set_connection, waiting
 from tests.support.triggerer import AirflowRescheduleException, Stage, requests_end_in

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
+from airflow_cbr.airflow_names import AirflowNotFoundException
 from airflow_cbr.emulator.world import SOURCE_PROJECT
 from airflow_cbr.exceptions import CbrConfigurationError
+from airflow_cbr.triggers import access as access_module
 from airflow_cbr.triggers.access import ConnectionAccess
 from tests.support.task_run import set_connection, set_password_connection
 
@@ -78,30 +80,93 @@ def test_a_failure_of_airflow_or_a_secrets_backend_passes_and_is_not_quoted(
     async def broken(conn_id: str) -> Any:
         raise error
 
-    monkeypatch.setattr("airflow.providers.common.compat.connection.get_async_connection", broken)
+    monkeypatch.setattr("airflow_cbr.triggers.access._resolve", broken)
     with pytest.raises(CbrConfigurationError) as caught:
         asyncio.run(access().open())
     assert caught.value.permanent is permanent
     assert SECRET not in str(caught.value)
 
 
-def test_a_secret_is_masked_from_the_coroutine_where_airflow_can(monkeypatch: pytest.MonkeyPatch) -> None:
-    import airflow.sdk.log as sdk_log
+class Supervisor:
+    """The supervisor as a trigger sees it: told in a way that blocks or in one that does not, and from which thread.
 
-    masked = []
+    A call that blocks, in the thread of the event loop, never returns in a real triggerer, or raises; Airflow hides the latter.
+    """
 
-    async def amask_secret(secret: str) -> None:
-        masked.append(secret)
+    def __init__(self) -> None:
+        self.told: set[Any] = set()
+        self.blocked_the_loop: list[Any] = []
+        self.loop_thread = threading.get_ident()
 
-    monkeypatch.setattr(sdk_log, "amask_secret", amask_secret, raising=False)
-    monkeypatch.setattr("airflow_cbr.triggers.access.mask_secret", lambda secret: pytest.fail("that would block the loop"))
-    asyncio.run(access().hide(SECRET))
-    assert masked == [SECRET]
+    def _note(self, message: Any) -> None:
+        value = getattr(message, "value", None)
+        self.told.update(value.values() if isinstance(value, dict) else [value])
+
+    def send(self, message: Any) -> None:
+        if threading.get_ident() == self.loop_thread:
+            self.blocked_the_loop.append(message)
+        self._note(message)
+
+    async def asend(self, message: Any) -> None:
+        self._note(message)
 
 
-def test_before_that_it_is_masked_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    masked: list[str] = []
-    monkeypatch.setattr("airflow.sdk.log", SimpleNamespace())
-    monkeypatch.setattr("airflow_cbr.triggers.access.mask_secret", masked.append)
-    asyncio.run(access().hide(SECRET))
-    assert masked == [SECRET]
+@pytest.fixture
+def supervisor(monkeypatch: pytest.MonkeyPatch) -> Supervisor:
+    from airflow.sdk.execution_time import task_runner
+
+    supervisor = Supervisor()
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", supervisor, raising=False)
+    return supervisor
+
+
+#: What this Airflow can do, and what every Airflow can do.
+WAYS = [False, True] if access_module.MASKS_IN_COROUTINES else [False]
+
+
+@pytest.mark.parametrize("in_coroutines", WAYS)
+def test_the_supervisor_is_told_every_secret_and_the_loop_is_never_blocked(
+    in_coroutines: bool, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access_module, "MASKS_IN_COROUTINES", in_coroutines)
+    set_connection(monkeypatch, URL, conn_id="cbr", login="AK1", password="the-secret-key", security_token="the-security-token")
+
+    async def wait() -> None:
+        await access().open()
+        await access().hide(SECRET)
+
+    asyncio.run(wait())
+    assert {"the-secret-key", "the-security-token", SECRET} <= supervisor.told
+    assert supervisor.blocked_the_loop == []
+
+
+def test_the_thread_finds_its_way_back_to_the_loop() -> None:
+    """Airflow 3.1 asks its supervisor on the loop that waits for the thread; in a loop of the thread's own its sockets do not work."""
+    from asgiref.sync import async_to_sync
+
+    async def which(_: str) -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
+    async def wait() -> None:
+        assert await access_module._in_a_thread(lambda text: async_to_sync(which)(text), "") is asyncio.get_running_loop()
+
+    asyncio.run(wait())
+
+
+def test_a_connection_that_takes_long_does_not_hold_up_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access_module, "MASKS_IN_COROUTINES", False)
+    other_is_open = threading.Event()
+
+    def resolve(conn_id: str) -> Any:
+        if conn_id == "slow":
+            assert other_is_open.wait(30), "the slow connection was waited for"
+        else:
+            other_is_open.set()
+        return SimpleNamespace(conn_id=conn_id), {}
+
+    monkeypatch.setattr(access_module, "_resolve_blocking", resolve)
+
+    async def both() -> None:
+        await asyncio.gather(access_module._resolve("slow"), access_module._resolve("fast"))
+
+    asyncio.run(both())

@@ -6,8 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_cbr.airflow_names import AirflowFailException
 from airflow_cbr.emulator.world import BACKUPS, SOURCE_VAULT
 from airflow_cbr.exceptions import CbrAuthenticationError
 from airflow_cbr.links.cbr import CbrVaultLink

@@ -1,0 +1,55 @@
+"""The names of Airflow that this package builds on; the one place that knows which Airflow keeps them where.
+
+Airflow 3.2 moved the exceptions and the configuration of tasks into the Task SDK, and warns about the old places since. Everything else is
+where it is in all supported versions. The names come from Airflow itself and not from ``apache-airflow-providers-common-compat``: Airflow's
+constraints pin that provider to the day of the Airflow release, so a site could not install what needs a newer one.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from airflow import __version__
+from airflow.sdk import BaseHook, BaseOperator, BaseOperatorLink, BaseSensorOperator, Connection
+from airflow.sdk.execution_time.xcom import XCom
+from airflow.sdk.log import mask_secret
+
+__all__ = [
+    "AIRFLOW_VERSION",
+    "AirflowFailException",
+    "AirflowNotFoundException",
+    "AirflowSensorTimeout",
+    "AirflowSkipException",
+    "AirflowTaskTimeout",
+    "BaseHook",
+    "BaseOperator",
+    "BaseOperatorLink",
+    "BaseSensorOperator",
+    "Connection",
+    "XCom",
+    "conf",
+    "mask_secret",
+]
+
+#: The installed Airflow, as three numbers; a pre-release counts as what it leads to.
+AIRFLOW_VERSION = tuple(int(number) for number in re.findall(r"\d+", __version__)[:3])
+
+if TYPE_CHECKING or AIRFLOW_VERSION >= (3, 2):
+    from airflow.sdk.configuration import conf
+    from airflow.sdk.exceptions import (
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowSensorTimeout,
+        AirflowSkipException,
+        AirflowTaskTimeout,
+    )
+else:
+    from airflow.configuration import conf
+    from airflow.exceptions import (
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowSensorTimeout,
+        AirflowSkipException,
+        AirflowTaskTimeout,
+    )

@@ -1,0 +1,62 @@
+"""One table says which Airflow is supported and with the packages of which day; everything else that names a version agrees with it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+LINES = [
+    line.split() for line in (REPOSITORY / "tools/airflow-lines.txt").read_text().splitlines() if line.strip() and not line.startswith("#")
+]
+FLOOR = LINES[0][0]
+
+
+def make_plan(*arguments: str) -> str:
+    """Return what make would do, without doing it."""
+    command = ["make", "-C", str(REPOSITORY), "--dry-run", "--always-make", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_each_line_has_a_day_a_python_and_something_to_run() -> None:
+    for version, packages, python, runs in LINES:
+        assert re.fullmatch(r"3\.\d+\.\d+(b\d+)?", version)
+        assert packages == "today" or date.fromisoformat(packages).year >= 2025
+        assert re.fullmatch(r"3\.1[1-9]", python)
+        assert runs in {"tests", "demo"}
+
+
+@pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md"])
+def test_the_pages_name_the_lowest_line(page: str) -> None:
+    assert re.findall(r"Needs Apache Airflow (\S+) or newer", (REPOSITORY / page).read_text()) == [FLOOR]
+
+
+def test_the_package_asks_for_the_lowest_line() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+
+    assert [name for name in project["dependencies"] if name.startswith("apache-airflow")] == [f"apache-airflow>={FLOOR}"]
+
+
+def test_make_runs_every_line_with_the_packages_of_its_day() -> None:
+    plan = make_plan("test-full")
+    (newest,) = re.findall(r"^apache-airflow==(.+)$", (REPOSITORY / "constraints.txt").read_text(), re.MULTILINE)
+    others = [version for version, *_ in LINES if version != newest]
+
+    assert newest in {version for version, *_ in LINES}
+    assert re.findall(r"make-line-venv\.sh (\S+)", plan) == others
+    assert re.findall(r"for line in (.*?);", plan) == [
+        " ".join(version for version, *_, runs in LINES if runs == kind and version != newest) for kind in ("demo", "tests")
+    ]
+
+
+def test_no_line_is_mended_by_a_bound_of_its_own() -> None:
+    """The day's packages are the whole truth of a line; a bound that only make knows would hide what a site runs into."""
+    script = (REPOSITORY / "tools/make-line-venv.sh").read_text()
+
+    assert re.findall(r"make-venv\.sh .*", script)[-1] == 'make-venv.sh "$directory" test "apache-airflow==$version"'
+    assert re.search(r"[a-z]<[\d]|!=\d", (REPOSITORY / "Makefile").read_text()) is None
