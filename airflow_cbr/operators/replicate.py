@@ -236,7 +236,7 @@ class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
         :raises CbrPreflightError: something stands in the way.
         """
         from airflow_cbr.once.clock import CLOCK_MARGIN
-        from airflow_cbr.replication.journal import has_sent
+        from airflow_cbr.replication.intents import has_sent
         from airflow_cbr.replication.verdict import has_begun
 
         attempt = attempt_of(context)

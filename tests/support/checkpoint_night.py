@@ -14,8 +14,8 @@ from airflow_cbr.checkpoints.order import CheckpointOrder, mark_of
 from airflow_cbr.emulator.clock import Clock
 from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.world import SOURCE_VAULT, default_world
+from airflow_cbr.once.attempt import Attempt
 from airflow_cbr.once.steps import Pause
-from airflow_cbr.replication.order import Attempt
 from tests.support.emulated import Plain
 from tests.support.emulator import IN_PROCESS_URL, InProcessAdapter
 from tests.support.night import Intents, client_of

@@ -16,10 +16,11 @@ from airflow_cbr.api.endpoints import Endpoints
 from airflow_cbr.emulator.clock import Clock
 from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.world import DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_PROJECT, SOURCE_VAULT, default_world
+from airflow_cbr.once.attempt import Attempt
 from airflow_cbr.once.steps import Pause
 from airflow_cbr.replication.coverage import Destination
 from airflow_cbr.replication.memory import Memory
-from airflow_cbr.replication.order import Attempt, Order
+from airflow_cbr.replication.order import Order
 from airflow_cbr.replication.submit import Submission
 from tests.support.emulator import IN_PROCESS_URL, InProcessAdapter
 
