@@ -16,19 +16,22 @@ import contextvars
 import random
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
 from airflow_cbr.api.models import Backup, ReplicationRecord
 from airflow_cbr.exceptions import CbrAuthenticationError, CbrNotFoundError, CbrThrottledError
+from airflow_cbr.replication.lanes import Lanes
 from airflow_cbr.replication.pace import Login, Pace
 from airflow_cbr.replication.records import RecordsSeen, find_records
 from airflow_cbr.replication.schedule import BLIND_GAP, Schedule
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from airflow_cbr.api.client import CbrClient
+    from airflow_cbr.replication.lanes import Lane
     from airflow_cbr.replication.progress import Progress
 
 __all__ = ["FIRST_LOOK_AFTER", "Access", "Opened", "Sight", "Waiter", "join"]
@@ -45,7 +48,7 @@ _SPREAD: Final = 2.0
 _BATCH: Final = 100
 """So many waiters are told before the event loop's other tasks get their turn."""
 
-_threads = ThreadPoolExecutor(4, thread_name_prefix="cbr-watch")
+_lanes = Lanes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +59,14 @@ class Opened:
     :param credentials: differs with any part of the credentials, and tells none of them.
     :param project: what credentials may be good for, or not.
     :param make_client: makes a client out of plain credentials, in the thread that looks; is given what takes derived secrets.
+    :param endpoint: where the client asks; looks at one endpoint do not wait for those at another. Default: one for the account.
     """
 
     account: Hashable
     credentials: Hashable
     project: Hashable
     make_client: Callable[[Callable[[str], None]], CbrClient]
+    endpoint: Hashable = None
 
 
 class Access(Protocol):
@@ -158,6 +163,7 @@ class Watch:
         self._login = Login()
         self._opened: Opened | None = None
         self._client: CbrClient | None = None
+        self._lane: Lane | None = None
         self._secrets: list[str] = []
         self._waiters: dict[Waiter, None] = {}
         self._joined = asyncio.Event()
@@ -207,6 +213,7 @@ class Watch:
             if not isinstance(error, Exception):
                 raise
         finally:
+            self._leave_lane()
             if self._asking is None:
                 self._close()
             else:
@@ -253,7 +260,9 @@ class Watch:
         await self._tell({waiter: sight for waiter, (sight, _) in answers.items()})
 
     async def _ask_in_thread(self, waiters: list[Waiter], opened: Opened) -> dict[Waiter, tuple[Sight, float]]:
-        self._asking = asking = _threads.submit(self._ask, waiters, opened, asyncio.get_running_loop().time)
+        if self._lane is None:
+            self._lane = _lanes.take((opened.account, opened.endpoint))
+        self._asking = asking = self._lane.submit(self._ask, waiters, opened, asyncio.get_running_loop().time)
         answers = await asyncio.wrap_future(asking)
         self._asking = None
         return answers
@@ -266,6 +275,7 @@ class Watch:
             persists = self._login.persists(self._opened.project)
             # A rotated key: the next look resolves the connection again.
             self._opened = None
+            self._leave_lane()
             self._close()
         else:
             # What is no error of the service is a mistake of this package, and persists.
@@ -286,6 +296,11 @@ class Watch:
             waiter.tell(sight)
             if number % _BATCH == 0:
                 await asyncio.sleep(0)
+
+    def _leave_lane(self) -> None:
+        lane, self._lane = self._lane, None
+        if lane is not None:
+            _lanes.give_back(lane)
 
     def _close(self) -> None:
         client, self._client = self._client, None

@@ -58,7 +58,7 @@ def triggerer(loop: VirtualLoop, adapter: InProcessAdapter, looks: Any = None) -
     """Let triggers wait in a virtual loop; their connection leads to the emulator."""
     with pytest.MonkeyPatch.context() as patch, requests_end_in(adapter):
         set_password_connection(patch, IN_PROCESS_URL)
-        patch.setattr(watch, "_threads", looks or InlineLooks())
+        patch.setattr(watch, "_lanes", looks or InlineLooks())
         patch.setattr(triggers, "time", SimpleNamespace(time=loop.unix_time))
         yield patch
 
@@ -109,7 +109,7 @@ class Stage:
             defaults = function.__kwdefaults__
             assert defaults is not None
             self.patch.setitem(defaults, name, stand_in)
-        self.patch.setattr(watch, "_threads", InlineLooks())
+        self.patch.setattr(watch, "_lanes", InlineLooks())
         set_password_connection(self.patch, IN_PROCESS_URL)
 
     def _now(self) -> float:

@@ -40,7 +40,7 @@ HOUR = 3600.0
 
 @pytest.fixture(autouse=True)
 def _looks_take_no_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(watch, "_threads", InlineLooks())
+    monkeypatch.setattr(watch, "_lanes", InlineLooks())
     yield
     assert registered() == 0, "nobody waits any more, and no watch is left"
 
@@ -183,7 +183,7 @@ def test_each_wait_is_asked_for_at_its_own_pace_and_a_new_one_does_not_wait_for_
 def test_one_that_joins_during_a_look_is_looked_for_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene(service: Service) -> float:
         (vault,) = service.vaults
-        monkeypatch.setattr(watch, "_threads", SlowLooks(service.loop, lambda: 2.0))
+        monkeypatch.setattr(watch, "_lanes", SlowLooks(service.loop, lambda: 2.0))
         with service.wait(vault, longest=600.0, shortest=600.0):
             await asyncio.sleep(FIRST_LOOK_AFTER + 2)
             joined = service.loop.time()
@@ -233,7 +233,7 @@ def test_the_last_one_to_leave_stops_the_watch_and_closes_its_client() -> None:
 def test_a_cancelled_wait_leaves_at_once_and_the_look_in_flight_keeps_its_client_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene(service: Service) -> None:
         slow = SlowLooks(service.loop, lambda: 300.0)
-        monkeypatch.setattr(watch, "_threads", slow)
+        monkeypatch.setattr(watch, "_lanes", slow)
         (vault,) = service.vaults
         waiting = asyncio.create_task(end(service, vault))
         await asyncio.sleep(FIRST_LOOK_AFTER + 3)
@@ -267,7 +267,7 @@ def test_an_abandoned_look_does_not_read_the_pages_that_are_left(monkeypatch: py
             return send(*arguments, **options)
 
         with ThreadPoolExecutor(1) as threads:
-            monkeypatch.setattr(watch, "_threads", ThreadedLooks(service.loop, threads))
+            monkeypatch.setattr(watch, "_lanes", ThreadedLooks(service.loop, threads))
             with service.wait(vault) as waiter:
                 await waiter.next()
                 before = service.looks()
@@ -483,7 +483,7 @@ def test_refused_credentials_are_not_tried_for_every_vault(
         clock = service.emulator.clock
         monkeypatch.setattr(auth, "datetime", SimpleNamespace(now=lambda zone: datetime.fromtimestamp(clock.now(), zone)))
         with ThreadPoolExecutor(4) as threads:
-            monkeypatch.setattr(watch, "_threads", ThreadedLooks(service.loop, threads))
+            monkeypatch.setattr(watch, "_lanes", ThreadedLooks(service.loop, threads))
             waits = [asyncio.create_task(first(service, vault, lambda sight: sight.refused)) for vault in service.vaults]
             await asyncio.sleep(300)
             assert service.looks() > 3 * len(service.vaults)
@@ -927,7 +927,7 @@ def test_a_thousand_waits_start_wake_and_are_cancelled_at_random(seed: int, monk
 
     async def scene(service: Service) -> None:
         slow = SlowLooks(service.loop, lambda: chance.choice([0.0, 0.1, 3.0, 40.0]))
-        monkeypatch.setattr(watch, "_threads", slow)
+        monkeypatch.setattr(watch, "_lanes", slow)
         for _ in range(10):
             fault: dict[str, Any] = chance.choice(
                 [{"kind": "reset"}, {"kind": "throttle"}, {"kind": "status", "status": 500}, {"kind": "truncated"}]
@@ -980,7 +980,7 @@ def test_real_threads_serve_many_vaults(monkeypatch: pytest.MonkeyPatch) -> None
     async def scene(service: Service) -> None:
         before = threading.active_count()
         with ThreadPoolExecutor(4) as threads:
-            monkeypatch.setattr(watch, "_threads", ThreadedLooks(service.loop, threads))
+            monkeypatch.setattr(watch, "_lanes", ThreadedLooks(service.loop, threads))
             ended = await asyncio.gather(*(end(service, vault) for vault in service.vaults for _ in range(20)))
             assert threading.active_count() <= before + 4
         assert max(ended) < HOUR + 60
