@@ -378,7 +378,7 @@ class Submission:
             self._log.info("%s", progress.line)
             self._reported = progress.change_key
         unfinished = [coverage.records[record_id][1] for record_id in running if record_id in coverage.records]
-        return Pause(progress.line, self._schedule.gap(unfinished, now), tuple(running))
+        return Pause(progress.line, self._schedule.gap(unfinished, now, at=self._now()), tuple(running))
 
     # --- clocks and steps ---------------------------------------------------------------------------------------------
 
