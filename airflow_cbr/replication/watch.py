@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from airflow_cbr.api.models import Backup, ReplicationRecord
 from airflow_cbr.exceptions import CbrAuthenticationError, CbrNotFoundError, CbrThrottledError
 from airflow_cbr.replication.lanes import Lanes
-from airflow_cbr.replication.pace import Login, Pace
+from airflow_cbr.replication.pace import Pace
 from airflow_cbr.replication.records import RecordsSeen, find_records
 from airflow_cbr.replication.schedule import BLIND_GAP, Schedule
 
@@ -116,7 +116,7 @@ class Waiter:
     __slots__ = ("_news", "_told", "_wake", "answer_from", "backups", "due", "ended", "record_ids", "schedule")
 
     def __init__(self, record_ids: Sequence[str], *, shortest: float, longest: float, backups: Mapping[str, str] | None = None) -> None:
-        self.record_ids = tuple(record_ids)
+        self.record_ids = tuple(dict.fromkeys(record_id.lower() for record_id in record_ids))
         self.schedule = Schedule(shortest, longest)
         self.backups = dict(backups or {})
         self.ended: dict[str, tuple[Backup, ReplicationRecord]] = {}
@@ -160,15 +160,15 @@ class Watch:
         self._access = access
         self._here = here
         self._pace = Pace()
-        self._login = Login()
         self._opened: Opened | None = None
         self._client: CbrClient | None = None
         self._lane: Lane | None = None
+        self._login: Hashable = None
         self._secrets: list[str] = []
         self._waiters: dict[Waiter, None] = {}
         self._joined = asyncio.Event()
         self._last_look = float("-inf")
-        self._refusals = 0
+        self._refusals = self._failures = 0
         self._failures = 0
         self._pages = 1
         self._shows_records = True
@@ -244,8 +244,10 @@ class Watch:
         try:
             if self._opened is None:
                 self._opened = await self._access.open()
+                if (login := (self._opened.credentials, self._opened.project)) != self._login:
+                    # What others were refused says nothing of these.
+                    self._login, self._refusals = login, 0
                 self._pace = self._here.paces.setdefault(self._opened.account, self._pace)
-                self._login = self._here.logins.setdefault(self._opened.credentials, Login())
                 if self._pace.wait(loop.time()) > 0:
                     return
             answers = await self._ask_in_thread(waiters, self._opened)
@@ -262,7 +264,7 @@ class Watch:
     async def _ask_in_thread(self, waiters: list[Waiter], opened: Opened) -> dict[Waiter, tuple[Sight, float]]:
         if self._lane is None:
             self._lane = _lanes.take((opened.account, opened.endpoint))
-        self._asking = asking = self._lane.submit(self._ask, waiters, opened, asyncio.get_running_loop().time)
+        self._asking = asking = self._lane.submit(self._ask, waiters, opened, asyncio.get_running_loop().time())
         answers = await asyncio.wrap_future(asking)
         self._asking = None
         return answers
@@ -271,8 +273,10 @@ class Watch:
         self._asking = None
         now = asyncio.get_running_loop().time()
         self._failures += 1
-        if isinstance(error, CbrAuthenticationError) and self._opened is not None:
-            persists = self._login.persists(self._opened.project)
+        if isinstance(error, CbrAuthenticationError):
+            # What was not sent, because others were refused, shows nothing new. But where the machine has met it often enough, it persists.
+            self._refusals += not error.is_local
+            persists = max(self._refusals, error.refusals) >= REFUSALS_LIMIT
             # A rotated key: the next look resolves the connection again.
             self._opened = None
             self._leave_lane()
@@ -309,20 +313,13 @@ class Watch:
 
     # --- in a worker thread -------------------------------------------------------------------------------------------
 
-    def _ask(self, waiters: list[Waiter], opened: Opened, clock: Callable[[], float]) -> dict[Waiter, tuple[Sight, float]]:
+    def _ask(self, waiters: list[Waiter], opened: Opened, at: float) -> dict[Waiter, tuple[Sight, float]]:
         """Look at the vault, and work out for each waiter what concerns it and when to look again. Touches nothing of Airflow."""
-        asked_at = clock()
-        self._login.check(asked_at)
         if self._client is None:
             # Here and not on the event loop: the first client of a process loads the HTTP libraries.
             self._client = opened.make_client(self._secrets.append)
         client = self._client
-        try:
-            seen = self._few(client, waiters) or self._all(client, waiters)
-        except CbrAuthenticationError as error:
-            self._login.refused(error, project=opened.project, asked_at=asked_at, now=clock())
-            raise
-        self._login.accepted(project=opened.project, asked_at=asked_at)
+        seen = self._few(client, waiters) or self._all(client, waiters)
         now = client.server_time or datetime.now(UTC)
         answers: dict[Waiter, tuple[Sight, float]] = {}
         for waiter in waiters:
@@ -334,7 +331,7 @@ class Watch:
             listed |= waiter.ended
             own = RecordsSeen(listed, [record_id for record_id in waiter.record_ids if record_id not in listed])
             unlisted = {record_id: waiter.backups.get(record_id) for record_id in own.unlisted}
-            gap = waiter.schedule.gap(own.unfinished, now, is_complete=not unlisted)
+            gap = waiter.schedule.gap(own.unfinished, now, is_complete=not unlisted, at=at)
             answers[waiter] = Sight(own.progress(now), own.are_final, unlisted), gap
         return answers
 
@@ -382,11 +379,10 @@ def _open_ids(waiters: list[Waiter]) -> Iterator[str]:
 
 @dataclass(slots=True)
 class _Loop:
-    """What the watches of one event loop share: the register, and what concerns an account or a login."""
+    """What the watches of one event loop share: the register, and what concerns an account."""
 
     watches: dict[Hashable, Watch] = field(default_factory=dict)
     paces: dict[Hashable, Pace] = field(default_factory=dict)
-    logins: dict[Hashable, Login] = field(default_factory=dict)
 
 
 _loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = weakref.WeakKeyDictionary()
@@ -405,6 +401,8 @@ def join(waiter: Waiter, *, connection: Hashable, region: str, project_id: str, 
     :return: the waiter.
     """
     here = _loops.setdefault(asyncio.get_running_loop(), _Loop())
+    # An id in capitals is the same id, and the service writes it in small letters.
+    project_id, vault_id = project_id.lower(), vault_id.lower()
     key = (connection, region, project_id, vault_id)
     watch = here.watches.get(key)
     if watch is None:

@@ -189,7 +189,7 @@ class CbrReplicationSensor(BaseSensorOperator):
                 cbr_conn_id=self.cbr_conn_id,
                 region=self.hook.region,
                 project_id=self.hook.project_id,
-                vault_id=self.vault_id,
+                vault_id=check_id(self.vault_id, "vault_id"),
                 replication_record_ids=record_ids,
                 deadline=deadline,
                 poll_interval=self.poke_interval,

@@ -16,7 +16,7 @@ import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.sdk.bases.sensor import AirflowRescheduleException  # type: ignore[attr-defined]
 
-from airflow_cbr.api import auth
+from airflow_cbr.api.brake import Brake
 from airflow_cbr.api.client import CbrClient
 from airflow_cbr.api.transport import Transport
 from airflow_cbr.checkpoints.creation import Creation
@@ -27,6 +27,7 @@ from airflow_cbr.replication import watch
 from airflow_cbr.replication.submit import Submission
 from airflow_cbr.triggers import cbr as triggers
 from tests.support.emulator import IN_PROCESS_URL, InProcessAdapter
+from tests.support.machine import new_machine
 from tests.support.task_run import set_password_connection
 from tests.support.virtual_time import START, InlineLooks, VirtualLoop, run
 
@@ -53,6 +54,13 @@ def requests_end_in(adapter: InProcessAdapter) -> Iterator[None]:
         yield
 
 
+def keep_time(patch: pytest.MonkeyPatch, time: Callable[[], float]) -> None:
+    """Let refused logins be held for virtual time."""
+    defaults = Brake.__init__.__kwdefaults__
+    assert defaults is not None
+    patch.setitem(defaults, "clock", time)
+
+
 @contextmanager
 def triggerer(loop: VirtualLoop, adapter: InProcessAdapter, looks: Any = None) -> Iterator[pytest.MonkeyPatch]:
     """Let triggers wait in a virtual loop; their connection leads to the emulator."""
@@ -60,6 +68,7 @@ def triggerer(loop: VirtualLoop, adapter: InProcessAdapter, looks: Any = None) -
         set_password_connection(patch, IN_PROCESS_URL)
         patch.setattr(watch, "_lanes", looks or InlineLooks())
         patch.setattr(triggers, "time", SimpleNamespace(time=loop.unix_time))
+        keep_time(patch, loop.unix_time)
         yield patch
 
 
@@ -89,7 +98,7 @@ class Stage:
     switches: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        auth._TOKENS.clear()
+        new_machine()
         self.passed = 0.0
         self._loop: VirtualLoop | None = None
         self.adapter = InProcessAdapter(Emulator(default_world(), Clock(real=self._now, start=START)))
@@ -101,6 +110,7 @@ class Stage:
             self.patch.setattr(f"airflow_cbr.{module}.time", clock)
         self.patch.setattr("airflow.sdk.bases.sensor.time", clock)
         self.patch.setattr("airflow.sdk.bases.sensor.timezone", SimpleNamespace(utcnow=lambda: datetime.fromtimestamp(self.time(), UTC)))
+        keep_time(self.patch, self.time)
         for function, name, stand_in in (
             (Submission.__init__, "now", self.time),
             (Creation.__init__, "now", self.time),
