@@ -89,7 +89,8 @@ class Caller:
             url = f"{self._base}/{quote(authenticator.project_id(), safe='')}{path}"
         call = Call(name, method, url, body=body, repeatable=body is None)
         try:
-            return self._transport.send(call, read, auth=auth, secrets=authenticator.secrets)
+            with authenticator.use():
+                return self._transport.send(call, read, auth=auth, secrets=authenticator.secrets)
         except CbrAuthenticationError as error:
             if decide(error) is not Decision.REAUTHENTICATE or not (call.repeatable or error.http_status == 401):
                 raise

@@ -84,6 +84,8 @@ class CbrClient:
             region=self.region,
             project_id=None if project_id is None else check_id(project_id, "project_id"),
             on_secret=on_secret,
+            place=f"{endpoints.cloud} {endpoints.cbr or ''} {endpoints.iam or ''}",
+            patience=retry_budget,
         )
         self._calls = Caller(self._transport, self._authenticator, base_url)
 

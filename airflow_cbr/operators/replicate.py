@@ -320,7 +320,7 @@ class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
                 cbr_conn_id=self.cbr_conn_id,
                 region=self.hook.region,
                 project_id=self.hook.project_id,
-                vault_id=self.vault_id,
+                vault_id=check_id(self.vault_id, "vault_id"),
                 replication_record_ids=list(pause.records),
                 deadline=memory.deadline,
                 poll_interval=poll_interval,

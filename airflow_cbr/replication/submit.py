@@ -361,7 +361,7 @@ class Submission(Machine[Result]):
 
     def _pause_for_unlisted(self, in_flight: list[BackupStanding]) -> Pause:
         records = [one.record for one in in_flight if one.record is not None]
-        gap = self._schedule.gap(records, moment(self._clock.service), is_complete=len(records) == len(in_flight))
+        gap = self._schedule.gap(records, moment(self._clock.service), is_complete=len(records) == len(in_flight), at=self._clock.local)
         return self._pause(f"{len(in_flight)} copies run, by the operation log and the destination's list", gap)
 
     def _pause_for_accepted(self) -> Pause | None:
@@ -376,7 +376,7 @@ class Submission(Machine[Result]):
         progress = verdict.progress_of(coverage, self.memory, now=now)
         self._report(progress.change_key, progress.line)
         unfinished = [coverage.records[record_id][1] for record_id in running if record_id in coverage.records]
-        return Pause(progress.line, self._schedule.gap(unfinished, now), tuple(running))
+        return Pause(progress.line, self._schedule.gap(unfinished, now, at=self._clock.local), tuple(running))
 
     # --- clocks and steps
 
