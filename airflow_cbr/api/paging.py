@@ -75,10 +75,11 @@ def walk(
         # What stands before the first known row was yielded long ago, or is new.
         first = known.index(True) if overlaps else 0
         fresh = {row.id: row for row, is_known in zip(rows[first:], known[first:], strict=True) if not is_known}
-        if on_repeat is not None:
-            for row in rows:
-                if fresh.get(row.id) is not row:
-                    on_repeat(row)
+        if on_repeat is not None and len(fresh) < len(rows):
+            # Mostly the one row by which the page overlaps the one before.
+            is_overlap_alone = overlaps and len(fresh) == len(rows) - 1
+            for row in (rows[first],) if is_overlap_alone else [row for row in rows if fresh.get(row.id) is not row]:
+                on_repeat(row)
         at_last_row = not fresh and len(rows) == 1
         if fresh:
             idle = 0

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CLOCK_MARGIN",
+    "LARGEST_GB",
     "Comparison",
     "RecordCase",
     "ReplicaCase",
     "is_plausible_size",
-    "system_disk_of",
     "where_it_leads",
     "wrongs_of_record",
     "wrongs_of_replica",
@@ -38,7 +38,8 @@ __all__ = [
 CLOCK_MARGIN: Final = timedelta(minutes=5)
 """So far the clocks of two regions may lie apart."""
 
-_LARGEST_GB: Final = 10**9
+LARGEST_GB: Final = 10**9
+"""An exabyte; no resource is larger."""
 _STAYS: Final = (None, "error", "deleting", "waiting_delete")
 """A replica in one of these will not become available; any other word, also one that nobody documented, may pass."""
 
@@ -100,7 +101,7 @@ def is_plausible_size(size: float | None) -> bool:
 
     :param size: GB, or None when it is not said.
     """
-    return size is not None and 0 < size <= _LARGEST_GB
+    return size is not None and 0 < size <= LARGEST_GB
 
 
 def _both_say_the_same(ours: object, theirs: object) -> bool:
@@ -163,11 +164,7 @@ def _counted_from_a_time(ours: tuple[datetime | None, float | None], theirs: str
 # --- the table ----------------------------------------------------------------------------------------------------------------
 
 
-def system_disk_of(backup: Backup) -> bool | None:
-    """Return whether a server's backup contains the system disk, or None when that is not said.
-
-    :param backup: a backup of either side.
-    """
+def _system_disk_of(backup: Backup) -> bool | None:
     return None if backup.extend_info is None else backup.extend_info.contain_system_disk
 
 
@@ -342,7 +339,7 @@ _REPLICA: Final = (
     Comparison(
         Fault.REPLICA_DISKS,
         lambda case: case.row.has_system_disk,
-        lambda case: system_disk_of(case.replica),
+        lambda case: _system_disk_of(case.replica),
         _not_contrary,
         "its contain_system_disk is {theirs}, the source's {ours}",
     ),

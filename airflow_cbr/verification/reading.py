@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from airflow_cbr.api.models import ReplicationExtra
+from airflow_cbr.api.models import ReplicationExtra, parse_time
 from airflow_cbr.replication.coverage import Standing, failure_of, reason_not_eligible, stand
 from airflow_cbr.replication.verdict import lacks_system_disk
 from airflow_cbr.verification.claims import BackupRow, Claims, Verdict
-from airflow_cbr.verification.comparisons import RecordCase, system_disk_of, where_it_leads, wrongs_of_record
+from airflow_cbr.verification.comparisons import RecordCase, where_it_leads, wrongs_of_record
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.levels import Scope, Source
 
@@ -63,8 +64,8 @@ def _compare_repeated(rows: list[BackupRow], repeated: Sequence[BackupRow]) -> N
     again: dict[str, list[BackupRow]] = {}
     for row in repeated:
         again.setdefault(row.id, []).append(row)
-    for position, first in enumerate(rows) if again else ():
-        both = [first, *(other for other in again.get(first.id, ()) if other != first)]
+    for position, first in [(position, row) for position, row in enumerate(rows) if row.id in again] if again else ():
+        both = [first, *(other for other in again[first.id] if other != first)]
         if len(both) == 1:
             continue
         # Whichever came first: what is said of the others must not hang on it.
@@ -93,7 +94,9 @@ class Reader:
         self._names_skipped = assignment.scope is not Scope.RECORDS
         self._no_record: Final = f"it has no replication record to {assignment.destination}"
         self._texts: dict[str, str] = {}
-        self._right: tuple[str | None, ...] = ()
+        self._right_backup: tuple[str | None, ...] = ()
+        self._right_record: tuple[str | None, ...] = ()
+        self._right_vault_beside: str | None = None
         self._checkpoint: str | None = None
         self._checkpoint_there: str | None = None
 
@@ -102,8 +105,7 @@ class Reader:
 
         :param backup: the backup.
         """
-        row = self.plain_row(backup)
-        return self.judged_row(backup) if row is None else row
+        return self.plain_row(backup) or self.judged_row(backup)
 
     def row_by_records(self, backup: Backup, wanted: Sequence[ReplicationRecord]) -> BackupRow:
         """Return the row of a backup whose records were asked about; the best of these decides.
@@ -146,48 +148,66 @@ class Reader:
         if records is None or len(records) != 1:
             return None
         record = records[0]
-        right, replica_id = self._right, record.destination_backup_id
+        replica_id, right_backup = record.destination_backup_id, self._right_backup
+        # Written out, as a call for each row costs more than all the comparisons.
         if (
-            record.status == "success"
-            and replica_id
-            and replica_id != backup.id
-            and record.source_backup_id == backup.id
-            and record.source_checkpoint_id == backup.checkpoint_id
-            and _decisive(backup, record) == right
+            not replica_id
+            or replica_id == backup.id
+            or record.source_backup_id != backup.id
+            or record.source_checkpoint_id != backup.checkpoint_id
+            or (backup.provider_id, backup.resource_type, backup.vault_id, backup.project_id, backup.status, backup.image_type)
+            != right_backup
+            or (
+                record.status,
+                record.destination_vault_id,
+                record.destination_project_id,
+                record.destination_region,
+                record.vault_id,
+                record.source_project_id,
+                record.source_region,
+            )
+            != self._right_record
         ):
-            there = record.destination_checkpoint_id
-            if there != self._checkpoint_there:
-                self._checkpoint_there = there
-            return self._row(backup, right, record.id, replica_id, record.created_at, self._checkpoint_there)
-        return None
+            return None
+        extra = record.extra_info
+        beside = extra.destination_vault_id if isinstance(extra, ReplicationExtra) else record.extra.destination_vault_id
+        if beside != self._right_vault_beside:
+            return None
+        there = record.destination_checkpoint_id
+        if there != self._checkpoint_there:
+            self._checkpoint_there = there
+        return self._row(backup, right_backup, record.id, replica_id, self._checkpoint_there, record.created_at)
+
+    def _learn(self, backup: Backup, record: ReplicationRecord) -> None:
+        """Take what decided here for what is right in the rows that follow."""
+        self._right_backup, self._right_record = _decisive_of_backup(backup), _decisive_of_record(record)
+        self._right_vault_beside = record.extra.destination_vault_id
 
     def _row(
         self,
         backup: Backup,
-        decisive: tuple[str | None, ...] | None = None,
+        alike: tuple[str | None, ...] | None = None,
         record_id: str | None = None,
         replica_id: str | None = None,
-        begun_at: str | None = None,
         checkpoint_there: str | None = None,
+        begun_at: str | None = None,
     ) -> BackupRow:
         # The rows of a checkpoint stand next to each other; one text for all of them is enough, as it is for a resource and a kind.
         if backup.checkpoint_id != self._checkpoint:
             self._checkpoint = backup.checkpoint_id
-        resource_id, share = backup.resource_id, self._texts.setdefault
-        if decisive:
-            provider_id, resource_type = decisive[:2]
-        else:
-            provider_id, resource_type = (share(text, text) if text else text for text in (backup.provider_id, backup.resource_type))
+        resource_id, extend_info, share = backup.resource_id, backup.extend_info, self._texts.setdefault
+        if alike is None:
+            alike = tuple(share(text, text) if text else text for text in (backup.provider_id, backup.resource_type))
         return BackupRow(
             backup.id,
             backup.name,
             share(resource_id, resource_id) if resource_id else None,
             self._checkpoint,
             backup.resource_size,
-            backup.created,
-            provider_id,
-            resource_type,
-            system_disk_of(backup),
+            parse_time(backup.created_at),
+            alike[0],
+            alike[1],
+            None if extend_info is None else extend_info.contain_system_disk,
             self._judges_all,
             True,
             record_id,
@@ -234,7 +254,7 @@ class Reader:
             self._claim(row, backup, record)
             is_plain = row.verdict is None and len(records) == 1 and self._destination.holds(record)
             if is_plain and row.is_eligible and reason_not_eligible(backup) is None:
-                self._right = _decisive(backup, record)
+                self._learn(backup, record)
 
     def _claim(self, row: BackupRow, backup: Backup, record: ReplicationRecord) -> None:
         row.begun_at, row.replica_checkpoint_id = record.created_at, record.destination_checkpoint_id
@@ -247,26 +267,11 @@ class Reader:
             row.settle(Verdict.FAILED, f"record {record.id} names its source backup as the replica", Fault.REPLICA_IS_SOURCE)
 
 
-def _decisive(backup: Backup, record: ReplicationRecord) -> tuple[str | None, ...]:
-    """Return what decides about a single successful record, apart from what differs from backup to backup."""
-    extra = record.extra_info
-    if not isinstance(extra, ReplicationExtra):
-        extra = record.extra
-    return (
-        backup.provider_id,
-        backup.resource_type,
-        record.destination_vault_id,
-        record.destination_project_id,
-        record.destination_region,
-        extra.destination_vault_id,
-        record.vault_id,
-        record.source_project_id,
-        record.source_region,
-        backup.vault_id,
-        backup.project_id,
-        backup.status,
-        backup.image_type,
-    )
+# What decides about a backup with a single record, apart from what differs from one backup to the next. The kind comes first.
+_decisive_of_backup: Final = attrgetter("provider_id", "resource_type", "vault_id", "project_id", "status", "image_type")
+_decisive_of_record: Final = attrgetter(
+    "status", "destination_vault_id", "destination_project_id", "destination_region", "vault_id", "source_project_id", "source_region"
+)
 
 
 def _order(record: ReplicationRecord) -> tuple[datetime, str, bytes]:

@@ -75,21 +75,22 @@ def ask_destination(claims: Claims, client: CbrClient, assignment: Assignment, *
 
 def _claimed_replicas(rows: Sequence[BackupRow]) -> dict[str, BackupRow]:
     """Return the rows to be judged by the replica that each claims. Rows that claim the same one are settled, and not among them."""
-    claiming = [(row.replica_id, row) for row in rows if row.replica_id is not None]
-    claimed = dict(claiming)
-    if len(claimed) < len(claiming):
+    claimed = {row.replica_id: row for row in rows if row.replica_id is not None}
+    if len(claimed) < sum(row.replica_id is not None for row in rows):
         rivals: dict[str, list[BackupRow]] = {}
-        for replica_id, row in claiming:
-            rivals.setdefault(replica_id, []).append(row)
+        for row in rows:
+            if row.replica_id is not None:
+                rivals.setdefault(row.replica_id, []).append(row)
         for replica_id, sharing in rivals.items():
             for row in sharing if len(sharing) > 1 else ():
                 rival = min((other for other in sharing if other is not row), key=lambda other: other.id)
                 if row.verdict is None:
                     row.settle(Verdict.FAILED, f"replica {replica_id} is claimed for {rival.subject} too", Fault.REPLICA_SHARED)
-    for row in rows:
-        if (claiming_row := claimed.get(row.id)) is not None and claiming_row.verdict is None:
-            reason = f"record {claiming_row.record_id} names {row.subject} as the replica, a backup of the source vault"
-            claiming_row.settle(Verdict.FAILED, reason, Fault.REPLICA_IS_SOURCE)
+    for row in [row for row in rows if row.id in claimed]:
+        claiming = claimed[row.id]
+        if claiming.verdict is None:
+            reason = f"record {claiming.record_id} names {row.subject} as the replica, a backup of the source vault"
+            claiming.settle(Verdict.FAILED, reason, Fault.REPLICA_IS_SOURCE)
     return {replica_id: row for replica_id, row in claimed.items() if row.verdict is None}
 
 

@@ -28,7 +28,8 @@ def next_night_gb(claims: Claims) -> float | None:
     :param claims: the source vault's backups.
     :return: GB, or None when a size is not said, or none that a resource can have.
     """
-    sizes = [max(_plausible(row.size) for row in claims.perhaps_newest(resource_id)) for resource_id in claims.newest]
+    perhaps = [{row.size for row in claims.perhaps_newest(resource_id)} for resource_id in claims.newest]
+    sizes = [max(map(_plausible, sizes)) for sizes in perhaps]
     return None if math.inf in sizes else float(sum(sizes))
 
 

@@ -124,6 +124,9 @@ def full_source(*records: ReplicationRecord, **fields: Any) -> Backup:
     return source(*records, **said | fields)
 
 
+GOOD_REPLICA: Final = replica(extend_info=BackupExtendInfo(contain_system_disk=True), expired_at="2027-01-01T00:00:00")
+
+
 @st.composite
 def backups(draw: st.DrawFn) -> Backup:
     """Return a source backup that is nearly always nearly right."""
@@ -168,7 +171,7 @@ def test_what_records_were_asked_about_teaches_nothing_that_only_they_may_leave_
 @given(
     mutated(full_source(full_record()), BACKUP_FIELDS),
     mutated(full_record(), RECORD_FIELDS),
-    mutated(replica(extend_info=BackupExtendInfo(contain_system_disk=True), expired_at="2027-01-01T00:00:00"), REPLICA_FIELDS),
+    mutated(GOOD_REPLICA, REPLICA_FIELDS),
     st.sampled_from([None, DAY, 30 * DAY]),
 )
 @settings(max_examples=300, deadline=None)
@@ -180,6 +183,7 @@ def test_a_replica_that_is_right_at_a_glance_is_right_line_by_line(
     row = Reader(Assignment(HERE, THERE), PLACE).judged_row(msgspec.structs.replace(backup, replication_records=[its_record]))
     wrong = wrongs_of_replica(ReplicaCase(row, its_replica, THERE, NOW, retention))
     check = ReplicaCheck(THERE, NOW, retention)
+    check.judge(Reader(Assignment(HERE, THERE), PLACE).judged_row(full_source(full_record())), GOOD_REPLICA)
     if check.is_plainly_right(row, its_replica):
         assert wrong == []
     row.verdict, row.faults = None, ()
@@ -189,10 +193,12 @@ def test_a_replica_that_is_right_at_a_glance_is_right_line_by_line(
     assert (row.verdict == "verified") is (wrong == []), "the same once more is the same"
 
 
-def test_a_good_replica_is_right_at_a_glance() -> None:
+def test_a_replica_like_a_good_one_is_right_at_a_glance() -> None:
     row = Reader(Assignment(HERE, THERE), PLACE).judged_row(full_source(full_record()))
-    good = replica(extend_info=BackupExtendInfo(contain_system_disk=True), expired_at="2027-01-01T00:00:00")
-    assert ReplicaCheck(THERE, NOW).is_plainly_right(row, good)
+    check = ReplicaCheck(THERE, NOW)
+    assert not check.is_plainly_right(row, GOOD_REPLICA), "it has seen none yet"
+    check.judge(row, GOOD_REPLICA)
+    assert check.is_plainly_right(row, GOOD_REPLICA)
 
 
 # --- order ------------------------------------------------------------------------------------------------------------------
