@@ -18,7 +18,7 @@ from airflow_cbr.verification.reading import Reader
 from tests.support.sides import HERE, NOW, SERVERS, THERE, Side, judged, record, replica, source, vault
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from airflow_cbr.verification.report import Report
 
@@ -57,30 +57,28 @@ TEXTS: Final[Sequence[str]] = (
     "b1",
     "night",
 )
-SIZES: Final = st.sampled_from([0, -1, 39, 40.0, 10**30, float("nan"), float("inf"), float("-inf"), 1e-9, None])
 
 
-def values(field: str, now: Any) -> st.SearchStrategy[Any]:
+def others(field: str, now: Any) -> list[Any]:
     """Return what a field may be instead: nothing, odd, in capitals, or as it is."""
     if field == "resource_size":
-        return SIZES
+        return [0, -1, 39, 40.0, 10**30, float("nan"), float("inf"), float("-inf"), 1e-9, None]
     if field == "extend_info":
-        return st.sampled_from([None, BackupExtendInfo(), *(BackupExtendInfo(contain_system_disk=one) for one in (True, False))])
+        return [None, BackupExtendInfo(), *(BackupExtendInfo(contain_system_disk=one) for one in (True, False))]
     if field == "extra_info":
         extras = [ReplicationExtra(), ReplicationExtra(destination_vault_id=OTHER), ReplicationExtra(destination_vault_id=THERE.vault_id)]
-        texts = [msgspec.json.encode(one).decode() for one in extras] + ["", "{", "[]"]
-        return st.sampled_from([None, *extras, *texts])
+        return [None, *extras, *(msgspec.json.encode(one).decode() for one in extras), "", "{", "[]"]
     if field.endswith("_at"):
-        return st.sampled_from([None, *TIMES])
+        return [None, *TIMES]
     as_it_is = [now, str(now).upper(), f" {now}"] if isinstance(now, str) else []
-    return st.sampled_from([None, *as_it_is, *TEXTS])
+    return [None, *as_it_is, *TEXTS]
 
 
 @st.composite
 def mutated(draw: st.DrawFn, row: Any, fields: Sequence[str], most: int = 2) -> Any:
     """Return the row with up to so many fields that are something else."""
     chosen = draw(st.lists(st.sampled_from(fields), max_size=most, unique=True))
-    return msgspec.structs.replace(row, **{field: draw(values(field, getattr(row, field))) for field in chosen})
+    return msgspec.structs.replace(row, **{field: draw(st.sampled_from(others(field, getattr(row, field)))) for field in chosen})
 
 
 RECORD_FIELDS: Final = [field for field in ReplicationRecord.__struct_fields__ if field != "id"]
@@ -152,6 +150,22 @@ def test_a_plain_backup_is_read_as_it_is_line_by_line(rows: list[Backup], by_rec
             assert reader.row_by_standing(backup) == Reader(assignment, PLACE).judged_row(backup)
 
 
+def each_changed(row: Any, fields: Sequence[str]) -> Iterator[Any]:
+    """Yield the row with each single field as everything that it may be instead."""
+    for field in fields:
+        for value in others(field, getattr(row, field)):
+            yield msgspec.structs.replace(row, **{field: value})
+
+
+def test_a_backup_of_which_one_field_is_odd_is_read_as_it_is_line_by_line() -> None:
+    assignment, good = Assignment(HERE, THERE, scope=Scope.ALL), full_source(full_record())
+    odd = [full_source(one) for one in each_changed(full_record(), RECORD_FIELDS)]
+    for backup in [*odd, *each_changed(good, BACKUP_FIELDS)]:
+        reader = Reader(assignment, PLACE)
+        reader.row_by_standing(good)
+        assert reader.row_by_standing(backup) == Reader(assignment, PLACE).judged_row(backup), backup
+
+
 def test_what_is_plain_is_learnt_from_a_good_row_and_used_for_the_next() -> None:
     reader = Reader(Assignment(HERE, THERE, scope=Scope.ALL), PLACE)
     first, second = full_source(full_record()), full_source(full_record("r2", source_backup_id="b2"), id="b2")
@@ -180,7 +194,20 @@ def test_what_records_were_asked_about_teaches_nothing_that_only_they_may_leave_
 def test_a_replica_that_is_right_at_a_glance_is_right_line_by_line(
     backup: Backup, its_record: ReplicationRecord, its_replica: Backup, retention: float | None
 ) -> None:
-    row = Reader(Assignment(HERE, THERE), PLACE).judged_row(msgspec.structs.replace(backup, replication_records=[its_record]))
+    judge_at_a_glance_and_line_by_line(msgspec.structs.replace(backup, replication_records=[its_record]), its_replica, retention)
+
+
+@pytest.mark.parametrize("retention", [None, DAY])
+def test_a_replica_of_which_one_field_is_odd_is_judged_alike_at_a_glance(retention: float | None) -> None:
+    backup = full_source(full_record())
+    for one in each_changed(GOOD_REPLICA, REPLICA_FIELDS):
+        judge_at_a_glance_and_line_by_line(backup, one, retention)
+    for one in each_changed(backup, BACKUP_FIELDS):
+        judge_at_a_glance_and_line_by_line(one, GOOD_REPLICA, retention)
+
+
+def judge_at_a_glance_and_line_by_line(backup: Backup, its_replica: Backup, retention: float | None) -> None:
+    row = Reader(Assignment(HERE, THERE), PLACE).judged_row(backup)
     wrong = wrongs_of_replica(ReplicaCase(row, its_replica, THERE, NOW, retention))
     check = ReplicaCheck(THERE, NOW, retention)
     check.judge(Reader(Assignment(HERE, THERE), PLACE).judged_row(full_source(full_record())), GOOD_REPLICA)

@@ -226,6 +226,14 @@ def test_a_checkpoint_is_complete_when_all_its_backups_have_a_replica(sibling: B
     assert "db (b2)" in entry(outcome).reason
 
 
+@pytest.mark.parametrize("swap", [False, True])
+def test_what_stays_wrong_with_a_checkpoint_decides_whatever_else_may_settle(swap: bool) -> None:
+    siblings = [source(record("r2", destination_backup_id="not there yet"), id="b2"), source(record("r3", status="fail"), id="b3")]
+    outcome = judged(Side([source(record()), *(siblings[::-1] if swap else siblings)]), Side([replica()]), "r1")
+    assert entry(outcome).faults == (Fault.CHECKPOINT_INCOMPLETE,)
+    assert outcome.settling == []
+
+
 @pytest.mark.parametrize("sibling", [source(id="b2", status="error"), source(id="b2", checkpoint_id="another night")])
 def test_a_backup_that_cannot_be_copied_or_is_of_another_checkpoint_is_not_missed(sibling: Backup) -> None:
     assert judged(Side([source(record()), sibling]), Side([replica()]), "r1").counts["verified"] == 1
