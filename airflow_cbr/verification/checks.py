@@ -93,12 +93,12 @@ class ReplicaCheck:
             made is not None
             and created is not None
             and made >= created
-            and (replica.expired_at is None or (self._retention is None and self._expires_later(replica.expired_at)))
+            and (replica.expired_at is None or self._is_kept(created, replica.expired_at))
         )
 
-    def _expires_later(self, expired_at: str) -> bool:
-        expiry = parse_time(expired_at)
-        return expiry is not None and expiry > self._now
+    def _is_kept(self, made: datetime, expired_at: str) -> bool:
+        expiry, retention = parse_time(expired_at), self._retention
+        return expiry is not None and expiry > self._now and (retention is None or (expiry - made).total_seconds() >= retention)
 
     def _case(self, row: BackupRow, replica: Backup) -> ReplicaCase:
         return ReplicaCase(row, replica, self._destination, self._now, self._retention)
