@@ -239,6 +239,9 @@ class Reader:
         elif standing is Standing.ELSEWHERE:
             row.record_id = record.id
             row.settle(Verdict.FAILED, one.reason, Fault.ELSEWHERE)
+        elif standing is Standing.UNCLEAR:
+            row.record_id = record.id
+            row.settle(Verdict.MISSING, f"{self._no_record}; {one.reason}", Fault.NO_RECORD)
         else:
             self._claim_or_refuse(row, backup, record)
         return row

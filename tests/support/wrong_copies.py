@@ -100,7 +100,7 @@ record_says("The record leads to another region (vault ids alone)", destination_
 record_says("The record says that it is of another checkpoint", row={"source_checkpoint_id": ANOTHER})
 record_says("The record says that it comes from another vault", row={"vault_id": ANOTHER})
 record_says("The record says that it comes from another project", row={"source_project_id": DESTINATION_PROJECT})
-record_says("The record says that it comes from another region", row={"source_region": "southchina"})
+record_says("The record says that it comes from another region", row={"source_region": "cn-south-1"})
 record_says("The record leads to another region (record ids)", destination_region="cn-east-3")
 record_says("The record leads to another project (record ids)", destination_project_id=SOURCE_PROJECT)
 record_says("The record leads to another vault in its extra_info", row={"extra_info": {"destination_vault_id": ANOTHER}})
