@@ -7,6 +7,7 @@ Whatever a service, a gateway or a proxy sends, what comes out is a model, a :cl
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -175,13 +176,15 @@ def decode(answer: Answer, model: type[Model], *, call: str) -> Model:
         return decode_json(answer.body, model)
     except UNREADABLE as error:
         what = clean(str(error), answer.secrets) if isinstance(error, msgspec.MsgspecError) else "the body is not readable text"
-        kind = answer.quoted("Content-Type") or "no content type"
-        raise CbrProtocolError(
-            f"{call}: the answer cannot be read ({what}; {kind}, {len(answer.body)} bytes).",
-            request_id=answer.request_id,
-            http_status=answer.status,
-            advice="If it lasts, see whether a proxy stands between this machine and the service, and whether the endpoint is right.",
-        ) from None
+        # The frames below hold the body, which may repeat a secret.
+        traceback.clear_frames(error.__traceback__)
+    kind = answer.quoted("Content-Type") or "no content type"
+    raise CbrProtocolError(
+        f"{call}: the answer cannot be read ({what}; {kind}, {len(answer.body)} bytes).",
+        request_id=answer.request_id,
+        http_status=answer.status,
+        advice="If it lasts, see whether a proxy stands between this machine and the service, and whether the endpoint is right.",
+    )
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ import copy
 import hashlib
 import hmac
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +22,7 @@ import msgspec
 from requests.auth import AuthBase
 
 from airflow_cbr.api import answers
+from airflow_cbr.api.credentials import VISIBLE, AkSkCredentials, Credentials, PasswordCredentials
 from airflow_cbr.api.endpoints import is_id
 from airflow_cbr.api.models import parse_time
 from airflow_cbr.api.secret import Secret
@@ -36,72 +36,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AkSkCredentials", "Authenticator", "Credentials", "PasswordCredentials", "make_authenticator"]
 
-_VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
 _LONGEST_MARGIN: Final = 600.0
 _MARGIN_SHARE: Final = 0.1
 _SHOWN_PROJECTS: Final = 5
-
-
-@dataclass(frozen=True, init=False)
-class AkSkCredentials:
-    """An access key pair, permanent or temporary.
-
-    :param access_key: the AK.
-    :param secret_key: the SK; kept as a :class:`~airflow_cbr.api.secret.Secret`.
-    :param security_token: comes with temporary keys; is sent and signed, and kept in the same way. Default: none.
-    :raises CbrConfigurationError: a part is empty, or has a space or a line end in it.
-    """
-
-    access_key: str
-    secret_key: Secret
-    security_token: Secret | None
-
-    def __init__(self, access_key: str, secret_key: str | Secret, security_token: str | Secret | None = None) -> None:
-        # Under the same names, so that no plain text stays in this frame.
-        secret_key = Secret.of(secret_key)
-        security_token = None if security_token is None else Secret.of(security_token)
-        object.__setattr__(self, "access_key", access_key)
-        object.__setattr__(self, "secret_key", secret_key)
-        object.__setattr__(self, "security_token", security_token)
-        parts = {"access key (login)": Secret.of(access_key), "secret key (password)": secret_key}
-        if security_token is not None:
-            parts["security_token"] = security_token
-        for name, value in parts.items():
-            if not value:
-                raise CbrConfigurationError(f"There is no {name}.")
-            if not _VISIBLE.fullmatch(value.reveal()):
-                raise CbrConfigurationError(f"The {name} has a space, a line end or another sign that no key has.")
-
-
-@dataclass(frozen=True, init=False)
-class PasswordCredentials:
-    """An IAM user; a HUAWEI ID cannot do this.
-
-    :param user_name: name of the IAM user.
-    :param password: its password; kept as a :class:`~airflow_cbr.api.secret.Secret`.
-    :param domain_name: name of the account that the user belongs to.
-    :raises CbrConfigurationError: a part is empty.
-    """
-
-    user_name: str
-    password: Secret
-    domain_name: str
-
-    def __init__(self, user_name: str, password: str | Secret, domain_name: str) -> None:
-        password = Secret.of(password)
-        object.__setattr__(self, "user_name", user_name)
-        object.__setattr__(self, "password", password)
-        object.__setattr__(self, "domain_name", domain_name)
-        for name, value in {
-            "IAM user name (login)": user_name,
-            "IAM password (password)": password,
-            "domain_name": domain_name,
-        }.items():
-            if not value:
-                raise CbrConfigurationError(f"There is no {name}.")
-
-
-Credentials = AkSkCredentials | PasswordCredentials
 
 
 class Authenticator(Protocol):
@@ -429,7 +366,7 @@ def _login_body(who: PasswordCredentials, project: dict[str, Any]) -> Secret:
 
 def _read_token(answer: answers.Answer, call: str, asked_at: float) -> _Token:
     value = Secret(answer.headers.get("X-Subject-Token") or "")
-    if not _VISIBLE.fullmatch(value.reveal()):
+    if not VISIBLE.fullmatch(value.reveal()):
         raise CbrProtocolError(
             f"{call}: the answer has no usable X-Subject-Token header.", request_id=answer.request_id, http_status=answer.status
         )

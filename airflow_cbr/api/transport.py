@@ -207,12 +207,17 @@ class Transport:
                 timeout=exchange.allotted if exchange.is_over else None,
                 secrets=secrets,
             )
+            failures.forget_locals(error)
         except BaseException as error:
             # Also what a signal raises while the answer is awaited, as Airflow's own timeout does.
             failures.forget_locals(error)
             raise
-        # Out here the error has no context, which would keep the libraries' frames with all that was sent.
-        raise failure
+        # Out here the error has no context, which would lead to all that the libraries say of the request; and in no circle, which would
+        # keep their connections open for a while.
+        try:
+            raise failure
+        finally:
+            del failure
 
     def _answer(self, call: Call, exchange: Exchange, auth: AuthBase | None, secrets: Iterable[Secret]) -> Answer:
         session = self._session

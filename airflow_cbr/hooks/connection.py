@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_cbr.api.endpoints import Endpoints, check_cloud, check_id, check_region
+from airflow_cbr.api.secret import Secret
 from airflow_cbr.exceptions import CbrConfigurationError, CbrParameterError
 
 if TYPE_CHECKING:
@@ -40,11 +41,11 @@ class ConnectionFields:
     conn_id: str
     auth_type: str
     login: str = field(repr=False)
-    password: str = field(repr=False)
+    password: Secret
     domain_name: str | None
     region: str | None
     project_id: str | None
-    security_token: str | None = field(repr=False)
+    security_token: Secret | None
     endpoints: Endpoints
     verify: bool | str
 
@@ -56,8 +57,10 @@ class ConnectionFields:
         :param extra: its parsed extra. Default: ``connection.extra_dejson``, which may talk to Airflow's supervisor.
         :raises CbrConfigurationError: when a field is missing or cannot be right; the message names it.
         """
-        conn_id = connection.conn_id
-        fields = dict(connection.extra_dejson if extra is None else extra)
+        conn_id, login, password = connection.conn_id, connection.login, Secret(connection.password or "")
+        fields = _blind(connection.extra_dejson if extra is None else extra)
+        # What holds them in the clear must not stay in a frame that an error leaves behind.
+        del connection, extra
 
         def text(name: str) -> str | None:
             value = fields.get(name)
@@ -65,10 +68,12 @@ class ConnectionFields:
                 raise CbrConfigurationError(f"Connection {conn_id}: extra {name} must be text, not {type(value).__name__}.")
             return value.strip() or None if value is not None else None
 
+        if not isinstance(fields["security_token"], Secret | None):
+            text("security_token")
         auth_type = text("auth_type") or "aksk"
         if auth_type not in ("aksk", "password"):
             raise CbrConfigurationError(f"Connection {conn_id}: extra auth_type must be aksk or password, not {auth_type!r}.")
-        if not connection.login or not connection.password:
+        if not login or not password:
             names = "login (access key) and password (secret key)" if auth_type == "aksk" else "login (IAM user name) and password"
             raise CbrConfigurationError(f"Connection {conn_id}: {names} are both required.", advice="Fill them in in the connection form.")
         domain_name = text("domain_name")
@@ -86,12 +91,12 @@ class ConnectionFields:
         return cls(
             conn_id=conn_id,
             auth_type=auth_type,
-            login=connection.login,
-            password=connection.password,
+            login=login,
+            password=password,
             domain_name=domain_name,
             region=region,
             project_id=project_id,
-            security_token=text("security_token"),
+            security_token=fields["security_token"],
             endpoints=endpoints,
             verify=_verify(conn_id, fields.get("verify")),
         )
@@ -142,6 +147,14 @@ class ConnectionFields:
             )
         except CbrConfigurationError as error:
             raise CbrConfigurationError(f"Connection {self.conn_id}: {error.message}", advice=error.advice) from error
+
+
+def _blind(extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an extra, with the security token as a secret, or None."""
+    fields = dict(extra)
+    token = fields.pop("security_token", None)
+    fields["security_token"] = (Secret(token.strip()) if token.strip() else None) if isinstance(token, str) else token
+    return fields
 
 
 def _verify(conn_id: str, value: Any) -> bool | str:
