@@ -49,8 +49,8 @@ class CbrClient:
     :param home_region: the region that an endpoint without ``{region}`` belongs to. Default: ``region``.
     :param endpoints: addresses of CBR and IAM. Default: those of ``myhuaweicloud.com``.
     :param verify: True to check certificates, False not to, or the path of a file with authorities. Default: True.
-    :param connect_timeout: seconds for making a connection. Default: 10.
-    :param read_timeout: seconds without a byte of the answer. Default: 60.
+    :param connect_timeout: seconds for making a connection, from the name to TLS. Default: 10.
+    :param read_timeout: seconds without a byte of the answer; the whole answer may take five times as long. Default: 60.
     :param retry_budget: seconds within which another attempt may begin; 0 for a single attempt. Default: 180.
     :param sleep: waits between attempts. Default: :func:`time.sleep`.
     :param on_secret: called with each new token before it is used, in the thread of the call, so that logs can be masked. Default: none.

@@ -148,6 +148,12 @@ class _Answer(http.client.HTTPResponse):
         super().__init__(sock, *args, **options)
         self.fp = io.BufferedReader(_Meter(self.fp.detach(), sock, _EXCHANGE.get()))
 
+    def begin(self) -> None:
+        super().begin()
+        # What cannot be read as a header urllib3 would write into the log, as it is and with a traceback.
+        self.msg.defects.clear()
+        self.msg.set_payload("")
+
 
 class _Meter(io.RawIOBase):
     """Reads from a socket as long as the exchange has time: a timeout of the socket alone begins anew with each byte."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 import threading
@@ -129,10 +130,7 @@ class Proxy:
             upward = self._pass(service, head, upward)
             if upward == 0:
                 return
-            back = threading.Thread(target=self._pump, args=(service, connection, downward, True), daemon=True)
-            back.start()
-            self._pump(connection, service, upward, False)
-            back.join(10)
+            self._pump(connection, service, upward, downward)
 
     def _pass(self, to: socket.socket, part: bytes, left: int | None, *, down: bool = False) -> int | None:
         part = part if left is None else part[:left]
@@ -140,10 +138,17 @@ class Proxy:
         to.sendall(part)
         return None if left is None else left - len(part)
 
-    def _pump(self, source: socket.socket, sink: socket.socket, left: int | None, down: bool) -> None:
+    def _pump(self, client: socket.socket, service: socket.socket, upward: int | None, downward: int | None) -> None:
+        # In one thread: two must not use a TLS socket at the same time.
         with contextlib.suppress(OSError):
-            while left != 0 and (part := source.recv(65536)):
-                left = self._pass(sink, part, left, down=down)
-        for end in (source, sink):
+            while upward != 0 and downward != 0:
+                has_more = isinstance(client, ssl.SSLSocket) and client.pending()
+                ready = [client] if has_more else select.select([client, service], [], [], 10)[0]
+                parts = {source: source.recv(65536) for source in ready}
+                if not ready or b"" in parts.values():
+                    break
+                upward = self._pass(service, parts.get(client, b""), upward)
+                downward = self._pass(client, parts.get(service, b""), downward, down=True)
+        for end in (client, service):
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(end, socket.SHUT_RDWR)

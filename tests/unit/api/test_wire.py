@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import itertools
 import socket
@@ -29,7 +30,7 @@ from airflow_cbr.exceptions import (
 )
 from tests.unit.api.certificates import make_certificate
 from tests.unit.api.proxies import ESTABLISHED, Counting, Proxy, listening
-from tests.unit.api.service import BACKUP, DESTINATION, RESET, VAULT, Reply, Request, Service, replication, reply
+from tests.unit.api.service import BACKUP, DESTINATION, RESET, VAULT, Reply, Request, Service, raw, replication, reply
 
 if TYPE_CHECKING:
     from airflow_cbr.api.client import CbrClient
@@ -354,6 +355,14 @@ def test_what_counts_is_the_size_after_decompression(service: Service, make_clie
     service.answers(Reply(200, gzip.compress(b" " * (8 << 20)), {"Content-Encoding": "gzip"}))
     with pytest.raises(CbrProtocolError, match=r"larger than 1 MiB"):
         show(make_client(retry_budget=0))
+
+
+def test_what_is_no_header_does_not_get_into_the_log(service: Service, make_client: MakeClient, caplog: pytest.LogCaptureFixture) -> None:
+    service.answers(raw(b"HTTP/1.1 200 OK\r\nno header\x1b[2J\r\nContent-Length: 900\r\n\r\n" + SHOWN.body))
+    with contextlib.suppress(CbrError):
+        show(make_client(retry_budget=0))
+    assert len(service.requests) == 1
+    assert [record for record in caplog.records if "no header" in record.getMessage()] == []
 
 
 # --- a bound from outside ---------------------------------------------------------------------------------------------
