@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from airflow_cbr.api.decoding import decode_json
 from airflow_cbr.api.models import Backup, OperationLog, ReplicationRecord
 from airflow_cbr.api.texts import LONGEST_FIELD, LONGEST_MESSAGE, clean, one_line
 from airflow_cbr.exceptions import CbrProtocolError
+from airflow_cbr.replication.announce import Announcer
 from airflow_cbr.replication.coverage import failure_of, name_of
 from tests.unit.api.service import BACKUP, RECORD, Service, reply
 
@@ -214,6 +216,13 @@ def test_what_a_failed_record_and_a_backup_are_called_is_harmless(one: str, othe
     assert is_harmless(failure_of(record), LONGEST_FIELD)
     assert is_harmless(name_of(msgspec.convert({"id": one, "name": other}, Backup)), 2 * LONGEST_FIELD)
     assert name_of(msgspec.convert({"id": BACKUP, "name": "n" * 10_000}, Backup)).endswith(f"({BACKUP})")
+
+
+def test_a_record_without_an_id_is_not_handed_on() -> None:
+    published: list[list[str]] = []
+    announcer = Announcer(lambda ids, counts: published.append(ids), at=lambda step: contextlib.nullcontext())
+    ids, _ = announcer.tell(["r1", RECORD, f"{RECORD}\n", "../../x"], {})
+    assert published == [ids] == [[RECORD]]
 
 
 def test_a_header_that_is_quoted_is_harmless() -> None:
