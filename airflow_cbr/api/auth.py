@@ -6,6 +6,7 @@ once. The cache's keys hold everything that a token depends on, and of the passw
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import hmac
@@ -23,12 +24,15 @@ import msgspec
 from requests.auth import AuthBase
 
 from airflow_cbr.api import answers
+from airflow_cbr.api.brake import LONGEST_PATIENCE, Brake
 from airflow_cbr.api.models import parse_time
 from airflow_cbr.api.signing import authorization, format_sdk_date
 from airflow_cbr.api.transport import Call, Transport
 from airflow_cbr.exceptions import CbrConfigurationError, CbrError, CbrProtocolError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from requests import PreparedRequest
 
 __all__ = ["AkSkCredentials", "Authenticator", "Credentials", "PasswordCredentials", "make_authenticator"]
@@ -106,6 +110,9 @@ class Authenticator(Protocol):
     def renew(self, refused: AuthBase) -> AuthBase | None:
         """Return something better than what the service has just refused, or None when there is nothing better."""
 
+    def use(self) -> AbstractContextManager[None]:
+        """Guard a call that is authenticated: a secret that was refused is not tried again for a while."""
+
 
 def make_authenticator(
     credentials: Credentials,
@@ -115,6 +122,8 @@ def make_authenticator(
     region: str,
     project_id: str | None,
     on_secret: Callable[[str], None] | None,
+    place: str = "",
+    patience: float = LONGEST_PATIENCE,
 ) -> Authenticator:
     """Return the authenticator for a kind of credentials.
 
@@ -124,12 +133,30 @@ def make_authenticator(
     :param region: region id, which is also the name of the region's default project.
     :param project_id: the project to work in, or None to look it up.
     :param on_secret: called with each new token before it is used, or None.
+    :param place: the cloud or the endpoints that know the credentials; refusals are counted by it. Default: one for all.
+    :param patience: seconds to wait while others try the same login. Default: 180.
     :raises CbrConfigurationError: the credentials are of an unknown kind.
     """
     if isinstance(credentials, AkSkCredentials):
-        return _KeyAuthenticator(credentials, transport, iam_url, region, project_id)
+        brake = Brake(
+            place=place,
+            login=f"key {credentials.access_key}",
+            who=f"access key {credentials.access_key[:4]}***",
+            secret=lambda: f"{credentials.secret_key}\0{credentials.security_token or ''}",
+            patience=patience,
+        )
+        return _KeyAuthenticator(credentials, transport, iam_url, region, project_id, brake)
     if isinstance(credentials, PasswordCredentials):
-        return _TokenAuthenticator(credentials, transport, iam_url, region, project_id, on_secret)
+        brake = Brake(
+            place=place,
+            login=f"user {credentials.domain_name}\0{credentials.user_name}",
+            who=f"IAM user {credentials.user_name} of {credentials.domain_name}",
+            secret=lambda: credentials.password,
+            # IAM may refuse a password for one project alone.
+            scope=f"{region} {project_id or ''}",
+            patience=patience,
+        )
+        return _TokenAuthenticator(credentials, transport, iam_url, region, project_id, on_secret, brake)
     raise CbrConfigurationError(f"Credentials of an unknown kind: {type(credentials).__name__}.")
 
 
@@ -238,8 +265,10 @@ class _KeyAuthenticator:
         iam_url: Callable[[], str],
         region: str,
         project_id: str | None,
+        brake: Brake,
     ) -> None:
         self._credentials = credentials
+        self._brake = brake
         self._transport = transport
         self._iam_url = iam_url
         self._region = region
@@ -263,14 +292,18 @@ class _KeyAuthenticator:
         # The same key would be refused again, and the sixth refusal locks it for five minutes.
         return None
 
+    def use(self) -> AbstractContextManager[None]:
+        return self._brake.use()
+
     def _look_up(self, iam_url: str) -> str:
         call = Call("KeystoneListProjects", "GET", f"{iam_url}/v3/projects?name={quote(self._region, safe='')}", iam=True)
-        found = self._transport.send(
-            call,
-            lambda answer: answers.decode(answer, answers.ProjectsAnswer, call=call.name),
-            auth=_SignedAuth(self._credentials, None),
-            secrets=self.secrets,
-        ).projects
+        with self.use():
+            found = self._transport.send(
+                call,
+                lambda answer: answers.decode(answer, answers.ProjectsAnswer, call=call.name),
+                auth=_SignedAuth(self._credentials, None),
+                secrets=self.secrets,
+            ).projects
         if len(found) != 1:
             names = ", ".join(sorted(answers.clean(project.id) for project in found)) or "none"
             raise CbrConfigurationError(
@@ -317,8 +350,10 @@ class _TokenAuthenticator:
         region: str,
         project_id: str | None,
         on_secret: Callable[[str], None] | None,
+        brake: Brake,
     ) -> None:
         self._credentials = credentials
+        self._brake = brake
         self._transport = transport
         self._iam_url = iam_url
         self._region = region
@@ -349,6 +384,10 @@ class _TokenAuthenticator:
         dead = refused.token.value if isinstance(refused, _TokenAuth) else None
         # Another thread may have renewed it already; then its token is the better one.
         return self._use(lambda token: token.is_fresh() and token.value != dead)
+
+    def use(self) -> AbstractContextManager[None]:
+        # A token that is refused says nothing of the password; that is shown to IAM alone, where it is guarded.
+        return contextlib.nullcontext()
 
     def _current(self) -> _TokenAuth:
         auth = self._auth
@@ -387,7 +426,8 @@ class _TokenAuthenticator:
             iam=True,
         )
         asked_at = time.monotonic()
-        return self._transport.send(call, lambda answer: _read_token(answer, call.name, asked_at), auth=None, secrets=(who.password,))
+        with self._brake.attempt():
+            return self._transport.send(call, lambda answer: _read_token(answer, call.name, asked_at), auth=None, secrets=(who.password,))
 
 
 def _read_token(answer: answers.Answer, call: str, asked_at: float) -> _Token:

@@ -84,6 +84,8 @@ class CbrClient:
             region=self.region,
             project_id=None if project_id is None else check_id(project_id, "project_id"),
             on_secret=on_secret,
+            place=f"{endpoints.cloud} {endpoints.cbr or ''} {endpoints.iam or ''}",
+            patience=retry_budget,
         )
         self._calls = Caller(self._transport, self._authenticator, base_url)
 
@@ -217,6 +219,7 @@ class CbrClient:
         end_time: datetime | None = None,
         enterprise_project_id: str | None = None,
         sort: str | None = None,
+        on_repeat: Callable[[Backup], object] | None = None,
     ) -> Iterator[Backup]:
         """Yield backups, page by page, newest first (ListBackups).
 
@@ -244,6 +247,7 @@ class CbrClient:
         :param enterprise_project_id: an id, ``0`` for the default one, or ``all_granted_eps``.
         :param sort: keys with directions, for example ``created_at:asc``. Sorting by a key that changes while the list is read
             (``updated_at``, ``status``) can hide rows. Default: the service's, newest first.
+        :param on_repeat: is told of every row that comes again and is not yielded. Default: nobody is told.
         """
         filters: dict[str, Filter] = {
             "show_replication": show_replication or None,
@@ -272,7 +276,7 @@ class CbrClient:
             page = decode(answer, answers.BackupsAnswer, call="ListBackups")
             return page.backups or (), page.count
 
-        return self._calls.list("ListBackups", "/backups", filters, page_size, read)
+        return self._calls.list("ListBackups", "/backups", filters, page_size, read, on_repeat)
 
     def show_backup(self, backup_id: str) -> Backup:
         """Return one backup, with its replication records (ShowBackup).

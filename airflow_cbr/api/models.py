@@ -33,6 +33,7 @@ __all__ = [
 
 IN_FLIGHT: Final = frozenset({"waiting_replicate", "replicating"})
 FINAL: Final = frozenset({"success", "fail", "skip"})
+_LENGTH: Final = len("2025-03-25T06:32:07.951164")
 
 
 def parse_time(text: str | None) -> datetime | None:
@@ -46,6 +47,12 @@ def parse_time(text: str | None) -> datetime | None:
     """
     if not text:
         return None
+    if len(text) == _LENGTH:
+        # Nearly all are written like the first. This takes half of the time, and a long list has tens of thousands of times.
+        try:
+            return datetime.fromisoformat(text + "+00:00")
+        except ValueError:
+            pass  # It has a zone, or is no time.
     try:
         moment = datetime.fromisoformat(text)
         # Not replace(), which takes ten times as long, and a long list has tens of thousands of times.
