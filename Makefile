@@ -22,7 +22,7 @@ run-demo = set -e; for line in $(1); do \
 done
 run-tests = set -e; for line in $(1); do .venv-airflow-$$line/bin/python -m pytest -n $(WORKERS) --dist loadgroup; done
 
-.PHONY: demo test test-full $(ONE_LINE_demo) $(ONE_LINE_tests) lint docs bench constraints constraints-check clean
+.PHONY: demo test test-full $(ONE_LINE_demo) $(ONE_LINE_tests) lint docs bench schema constraints constraints-check clean
 
 demo: $(STAMP)
 	$(PY) -m airflow_cbr.cli demo
@@ -59,6 +59,10 @@ bench: $(STAMP)
 	@missed=; for file in tests/benchmarks/bench_*.py; do \
 	  $(PY) -m "tests.benchmarks.$$(basename "$$file" .py)" || missed="$$missed $$file"; \
 	done; if [ -n "$$missed" ]; then echo "Targets missed in:$$missed" >&2; exit 1; fi
+
+# Writes the published schema of the verification report anew, after its types have changed.
+schema: $(STAMP)
+	$(PY) tools/report_schema.py
 
 $(STAMP): $(INSTALLED_FROM) constraints.txt
 	sh tools/make-venv.sh .venv test,docs -c constraints.txt
