@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from airflow_cbr.api import models
 from airflow_cbr.api.models import Backup, OperationLog, Replication, ReplicationRecord, Vault, parse_time
+from tests.unit.api.service import BACKUP, RECORD
 
 
 def read(model: type[Any], content: object) -> Any:
@@ -105,11 +106,18 @@ def test_creation_times() -> None:
 
 
 def test_references_of_both_replicate_calls() -> None:
-    many = read(Replication, {"backups": [{"backup_id": "b", "replication_record_id": "r"}], "provider_id": "p"})
-    one = read(Replication, {"backup_id": "b", "replication_record_id": "r"})
-    assert [(pair.backup_id, pair.replication_record_id) for pair in many.references] == [("b", "r")]
+    many = read(Replication, {"backups": [{"backup_id": BACKUP, "replication_record_id": RECORD}], "provider_id": "p"})
+    one = read(Replication, {"backup_id": BACKUP, "replication_record_id": RECORD})
+    assert [(pair.backup_id, pair.replication_record_id) for pair in many.references] == [(BACKUP, RECORD)]
     assert one.references == many.references
     assert Replication(backups=[]).references == []
+
+
+@pytest.mark.parametrize("bad", ["", "b", "../../x", f"{RECORD}\n", f" {RECORD}", "$(id)", RECORD[:-1], "\u0661" * 32])
+def test_what_is_no_id_is_no_reference(bad: str) -> None:
+    for pair in ({"backup_id": bad, "replication_record_id": RECORD}, {"backup_id": BACKUP, "replication_record_id": bad}):
+        assert read(Replication, {"backups": [pair]}).references == []
+        assert len(read(Replication, {"backups": [pair]}).pairs) == 1
 
 
 @pytest.mark.parametrize("as_text", [False, True])
