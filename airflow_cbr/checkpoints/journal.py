@@ -76,7 +76,7 @@ class CheckpointJournal:
         intent = CheckpointIntent.read(self._store.load()) if self._store is not None else None
         if intent is not None and (intent.vault_id, intent.mark) == (self._order.vault_id, self._order.mark):
             self._intent = intent
-            self.is_found = True
+            self.is_found = not intent.has_gap
         if memory is not None:
             return memory
         memory = CheckpointMemory(deadline=self._clock.local + self._order.timeout, put_aside=list(self._intent.put_aside))
@@ -109,14 +109,16 @@ class CheckpointJournal:
         :param memory: the attempt's memory.
         """
         if self._intent.generation != self._attempt.generation:
-            self._save(CheckpointStep.RECORD_INTENT, memory)
+            # Should this attempt die, the next one must not take the note for the word that nothing was sent.
+            has_gap = not self.is_found and self._attempt.may_have_predecessor
+            self._save(CheckpointStep.RECORD_INTENT, memory, has_gap=has_gap)
 
     def record_intent(self, memory: CheckpointMemory) -> None:
         """Write down that the call is about to be sent.
 
         :param memory: the attempt's memory.
         """
-        self._save(CheckpointStep.RECORD_INTENT, memory, posted_at=self._clock.local, checkpoint_id=None)
+        self._save(CheckpointStep.RECORD_INTENT, memory, posted_at=self._clock.local, checkpoint_id=None, has_gap=False)
 
     def keep_checkpoint(self, memory: CheckpointMemory) -> None:
         """Write down which checkpoint this task answers for.
@@ -124,7 +126,7 @@ class CheckpointJournal:
         :param memory: the attempt's memory, which knows it.
         """
         if self._intent.checkpoint_id != memory.checkpoint_id:
-            self._save(CheckpointStep.KEEP, memory, checkpoint_id=memory.checkpoint_id)
+            self._save(CheckpointStep.KEEP, memory, checkpoint_id=memory.checkpoint_id, has_gap=False)
 
     def put_aside(self, memory: CheckpointMemory, checkpoint_id: str) -> None:
         """Write down that a checkpoint is not to be taken for the task's result.

@@ -23,6 +23,7 @@ class CheckpointIntent(msgspec.Struct, frozen=True, kw_only=True):
     :param checkpoint_id: the checkpoint that came of it; None as long as that is not known.
     :param put_aside: checkpoints of this task that lack resources and are not to be taken for its result, after a clear.
     :param calls: the calls of this task in this Dag run, for their ceiling.
+    :param has_gap: whether there was nothing to read although earlier attempts may have sent something: the store was emptied by a clear.
     """
 
     vault_id: str
@@ -33,6 +34,7 @@ class CheckpointIntent(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint_id: str | None = None
     put_aside: list[str] = []
     calls: CallCounts | None = None
+    has_gap: bool = False
 
     @classmethod
     def read(cls, stored: Any) -> CheckpointIntent | None:

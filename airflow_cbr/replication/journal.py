@@ -70,10 +70,15 @@ class Journal:
             if intent.generation == self._attempt.generation:
                 # A deadline further away than the task's whole timeout was written by a clock that was wrong.
                 memory.deadline = min(intent.deadline, memory.deadline)
-        elif self._attempt.may_have_predecessor and self._order.durable and self._attempt.run_after is not None:
+        if self._may_have_lost_notes and self._order.durable and self._attempt.run_after is not None:
             memory.first_sent_at = self._attempt.run_after
             memory.began = self._attempt.run_after - CLOCK_MARGIN.total_seconds()
         return memory
+
+    @property
+    def _may_have_lost_notes(self) -> bool:
+        """Return whether earlier attempts may have sent something that nothing tells of."""
+        return self._attempt.may_have_predecessor and (self._found is None or self._found.has_gap)
 
     def unsettled_until(self, coverage: Coverage) -> float:
         """Return the Unix time (local) until which a call of an earlier attempt may still show up, at most ``settle_time`` from now.
@@ -84,9 +89,9 @@ class Journal:
         # What one call began need not show at once: while a record is young, others of the same call may follow.
         ages = [self._clock.age(record.created.timestamp()) for _, record in coverage.records.values() if record.created is not None]
         youngest = now + settle - min(ages) if ages and min(ages) < settle else 0.0
-        if self._found is None:
-            return now + settle if self._attempt.may_have_predecessor else youngest
-        if self._found.posted_at is None:
+        if self._may_have_lost_notes:
+            return now + settle
+        if self._found is None or self._found.posted_at is None:
             return youngest
         appeared = digest_of(coverage.records) != self._found.digest
         self._log.info(
@@ -118,7 +123,8 @@ class Journal:
         :param memory: the attempt's memory.
         """
         if self._found is None or self._found.generation != self._attempt.generation:
-            self._save(self._found or Intent(destination=self._destination), memory)
+            # Should this attempt die, the next one must not take the note for the word that nothing was sent.
+            self._save(self._found or Intent(destination=self._destination, has_gap=self._may_have_lost_notes), memory)
 
     def record_intent(self, memory: Memory, coverage: Coverage, wanted: list[BackupStanding]) -> None:
         """Write down that a replicate call is about to be sent.

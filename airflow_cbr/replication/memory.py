@@ -2,7 +2,7 @@
 
 Two sizes of the same memory. :class:`Memory` goes through a deferral inside the trigger's arguments and event; it grows with the
 number of backups. :class:`Intent` is what is written down before a replicate call, a few hundred bytes in whatever outlives the process.
-Both hold ids and numbers only.
+Airflow's task state store outlives retries, but not every clear. Both hold ids and numbers only.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     :param eligible: how many backups were eligible.
     :param digest: digest of the destination's records that were there before.
     :param calls: the calls of this task in this Dag run, for their ceiling.
+    :param has_gap: whether there was nothing to read although earlier attempts may have sent something: the store was emptied by a clear.
     """
 
     destination: list[str]
@@ -52,6 +53,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     eligible: int = 0
     digest: str = ""
     calls: CallCounts | None = None
+    has_gap: bool = False
 
     @classmethod
     def read(cls, stored: Any) -> Intent | None:
