@@ -1,4 +1,4 @@
-"""Airflow 3.4 empties the task state store when a task is cleared: a checkpoint that was asked for is then found, and not asked for again."""
+"""Airflow 3.4 may empty the task state store at a clear: a checkpoint that was asked for is then found, and not asked for again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Airflow 3.4 empties the task state store when a task is cleared: what an earlier attempt sent is then waited for, and never sent again."""
+"""Airflow 3.4 may empty the task state store at a clear: what an earlier attempt sent is then waited for, and never sent again."""
 
 from __future__ import annotations
 
