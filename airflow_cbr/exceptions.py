@@ -186,7 +186,13 @@ class CbrApiError(CbrError):
 
 
 class CbrAuthenticationError(CbrApiError):
-    """The service does not accept the credentials (HTTP 401)."""
+    """The service does not accept the credentials (HTTP 401).
+
+    ``refusals`` is how often this machine met that lately, as far as it is counted; ``is_local`` says that this time nothing was sent.
+    """
+
+    refusals: int = 0
+    is_local: bool = False
 
 
 class CbrPermissionError(CbrApiError):

@@ -43,6 +43,7 @@ def _isolate() -> None:
     home = _DIRECTORY / "home"
     (home / "airflow").mkdir(parents=True)
     os.environ["HOME"] = str(home)
+    os.environ["CBR_REFUSALS_DIRECTORY"] = str(_DIRECTORY / "refusals")
     os.environ["AIRFLOW_HOME"] = str(home / "airflow")
     os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
     os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "True"
@@ -105,6 +106,15 @@ def airflow_database() -> Path:
     """Migrate this process's Airflow metadata database, once, and return its AIRFLOW_HOME."""
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, stdout=subprocess.DEVNULL, timeout=240)
     return Path(os.environ["AIRFLOW_HOME"])
+
+
+@pytest.fixture(autouse=True)
+def _a_machine_that_has_refused_nobody() -> None:
+    # Only where a login can have been tried: most tests load no client at all.
+    if "airflow_cbr.api.auth" in sys.modules:
+        from tests.support.machine import new_machine
+
+        new_machine()
 
 
 @pytest.fixture(autouse=True)

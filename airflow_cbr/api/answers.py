@@ -6,20 +6,19 @@ Whatever a service, a gateway or a proxy sends, what comes out is a model, a :cl
 
 from __future__ import annotations
 
-import html
-import json
-import math
 import re
+import traceback
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Final, TypeVar
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
 from airflow_cbr.api import errors, models
+from airflow_cbr.api.decoding import UNREADABLE, decode_json
+from airflow_cbr.api.texts import clean
 from airflow_cbr.exceptions import (
     CbrApiError,
     CbrNotFoundError,
@@ -28,16 +27,20 @@ from airflow_cbr.exceptions import (
     CbrUnavailableError,
 )
 
-__all__ = ["Answer", "clean", "decode", "error_from_answer", "parse_http_date", "retry_after"]
+if TYPE_CHECKING:
+    from airflow_cbr.api.secret import Secret
+
+__all__ = ["LONGEST_RETRY_AFTER", "Answer", "decode", "error_from_answer", "parse_http_date", "retry_after"]
 
 Model = TypeVar("Model")
 
-_LONGEST_TEXT: Final = 300
 _LONGEST_CODE: Final = 80
-_UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
-_TAGS: Final = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", re.DOTALL | re.IGNORECASE)
-_SIGNATURE: Final = re.compile(r"(Signature=)[0-9A-Fa-f]+")
-_URL_USER: Final = re.compile(r"(://)[^/@\s]*@")
+_LONGEST_BODY_TEXT: Final = 1 << 16
+"""Bytes of a body without JSON, and characters of a message in one with it, that are looked at."""
+LONGEST_RETRY_AFTER: Final = 300.0
+"""Seconds that a ``Retry-After`` is believed up to: the gateway's quotas are by the minute, and whoever still wants more says so again."""
+_SECONDS: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?")
+_NO_PROJECT: Final = "could not find project"
 _ID_IN_PATH_UNKNOWN: Final = "malformed request url"
 
 
@@ -48,17 +51,25 @@ class Answer:
     :param status: HTTP status.
     :param headers: its headers; the mapping ignores the case of names.
     :param body: its bytes.
+    :param secrets: texts that went out with the request, and must not appear in a message if they come back. Default: none.
     """
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    secrets: tuple[Secret | str, ...] = ()
 
     @property
     def request_id(self) -> str | None:
         """Return the id to quote to support: ``X-Request-Id`` of CBR and the gateway, ``X-IAM-Trace-Id`` of IAM."""
-        value = self.headers.get("X-Request-Id") or self.headers.get("X-IAM-Trace-Id")
-        return clean(value) if value else None
+        return self.quoted("X-Request-Id") or self.quoted("X-IAM-Trace-Id")
+
+    def quoted(self, header: str) -> str | None:
+        """Return the value of a header as a message may quote it, or None when there is none.
+
+        :param header: its name.
+        """
+        return clean(self.headers.get(header) or "", self.secrets) or None
 
 
 # --- success ----------------------------------------------------------------------------------------------------------
@@ -162,23 +173,25 @@ def decode(answer: Answer, model: type[Model], *, call: str) -> Model:
     :raises CbrProtocolError: the body is not what the documentation promises.
     """
     try:
-        return msgspec.json.decode(answer.body, type=model, strict=False)
-    except _UNREADABLE as error:
-        what = clean(str(error)) if isinstance(error, msgspec.MsgspecError) else "the body is not readable text"
-        kind = clean(answer.headers.get("Content-Type") or "no content type")
-        raise CbrProtocolError(
-            f"{call}: the answer cannot be read ({what}; {kind}, {len(answer.body)} bytes).",
-            request_id=answer.request_id,
-            http_status=answer.status,
-            advice="If it lasts, see whether a proxy stands between this machine and the service, and whether the endpoint is right.",
-        ) from None
+        return decode_json(answer.body, model)
+    except UNREADABLE as error:
+        what = clean(str(error), answer.secrets) if isinstance(error, msgspec.MsgspecError) else "the body is not readable text"
+        # The frames below hold the body, which may repeat a secret.
+        traceback.clear_frames(error.__traceback__)
+    kind = answer.quoted("Content-Type") or "no content type"
+    raise CbrProtocolError(
+        f"{call}: the answer cannot be read ({what}; {kind}, {len(answer.body)} bytes).",
+        request_id=answer.request_id,
+        http_status=answer.status,
+        advice="If it lasts, see whether a proxy stands between this machine and the service, and whether the endpoint is right.",
+    )
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------
 
 
 def error_from_answer(
-    status: int, headers: Mapping[str, str], body: bytes, *, call: str, iam: bool = False, secrets: Iterable[str] = ()
+    status: int, headers: Mapping[str, str], body: bytes, *, call: str, iam: bool = False, secrets: Iterable[Secret | str] = ()
 ) -> CbrApiError:
     """Make the typed error of an answer with an error status.
 
@@ -193,12 +206,14 @@ def error_from_answer(
     :param secrets: texts that must not appear in the message. Default: none.
     :return: an error whose class follows from the ``error_code``, or from the status where the code is unknown.
     """
+    secrets = tuple(secrets)
+    answer = Answer(status, headers, body, secrets)
     facts = _read_error(body)
     code = errors.normalise_code(facts.code, iam=iam) if facts.code else None
     row = errors.find(code, status)
     details: dict[str, Any] = {
-        "error_code": clean(code, secrets)[:_LONGEST_CODE] if code else None,
-        "request_id": Answer(status, headers, body).request_id or (clean(facts.request_id) if facts.request_id else None),
+        "error_code": clean(code, secrets, _LONGEST_CODE) or None if code else None,
+        "request_id": answer.request_id or (clean(facts.request_id, secrets) or None if facts.request_id else None),
         "http_status": status,
     }
     said = clean(facts.message, secrets) or (row.meaning if row else f"HTTP {status} without an explanation.")
@@ -215,8 +230,7 @@ def error_from_answer(
         )
 
     error_class = row.error if row else errors.error_class_of_status(status)
-    no_project = iam and row is None and status == 404 and "project" in facts.message.lower()
-    details["advice"] = _SET_PROJECT if no_project else _advice(row, status, facts.message)
+    details["advice"] = _advice(row, status, facts.message, iam=iam)
     if issubclass(error_class, (CbrThrottledError, CbrUnavailableError)):
         return error_class(message, retry_after=retry_after(headers), **details)
     return error_class(message, **details)
@@ -233,8 +247,8 @@ class _ErrorFacts:
 def _read_error(body: bytes) -> _ErrorFacts:
     try:
         content = msgspec.json.decode(body)
-    except _UNREADABLE:
-        return _ErrorFacts(message=body[: 64 * _LONGEST_TEXT].decode("utf-8", "replace"))
+    except UNREADABLE:
+        return _ErrorFacts(message=body[:_LONGEST_BODY_TEXT].decode("utf-8", "replace"))
     if not isinstance(content, dict):
         return _ErrorFacts(message=content if isinstance(content, str) else "")
     found = _error_fields(content)
@@ -260,17 +274,16 @@ def _first(content: dict[str, Any], *names: str) -> str | None:
     for name in names:
         value = content.get(name)
         if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "":
-            return str(value)
+            return str(value)[:_LONGEST_BODY_TEXT]
     return None
 
 
-_SET_PROJECT: Final = (
-    "Set project_id in the connection. Without it the project that is named like the region is asked for, which a user with rights in a "
-    "sub-project alone (such as eu-de_MyProject) does not see. If it is set: check it, region and domain_name."
-)
-
-
-def _advice(row: errors.CatalogueRow | None, status: int, message: str) -> str | None:
+def _advice(row: errors.CatalogueRow | None, status: int, message: str, *, iam: bool) -> str | None:
+    if iam and _NO_PROJECT in message.lower():
+        return (
+            "Set project_id in the connection: the user may see sub-projects of the region only, or none. If the region's own project is "
+            "meant, check region, cloud and domain_name, and the user's permissions."
+        )
     if row is not None and row.code == "BackupService.9900" and "enable_acceleration" in message:
         return (
             "Leave enable_acceleration out: accounts with the gate OP_GATED_CSBS_REP_ACCELERATION may not use it, and only Huawei Cloud "
@@ -287,7 +300,7 @@ def _advice(row: errors.CatalogueRow | None, status: int, message: str) -> str |
     return None
 
 
-# --- headers and texts ------------------------------------------------------------------------------------------------
+# --- headers ------------------------------------------------------------------------------------------------------
 
 
 def parse_http_date(text: str | None) -> datetime | None:
@@ -310,33 +323,16 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
     :param headers: the answer's headers. ``Retry-After`` is a number of seconds or a date; a date is compared with the answer's own
         ``Date``, so that a wrong local clock does not matter.
-    :return: seconds, not negative; None when the header is missing or cannot be read.
+    :return: seconds, not negative and at most :data:`LONGEST_RETRY_AFTER`; None when the header is missing or cannot be read.
     """
     text = (headers.get("Retry-After") or "").strip()
     if not text:
         return None
-    try:
+    if _SECONDS.fullmatch(text):
         seconds = float(text)
-    except ValueError:
+    else:
         until = parse_http_date(text)
         if until is None:
             return None
         seconds = (until - (parse_http_date(headers.get("Date")) or datetime.now(UTC))).total_seconds()
-    return max(0.0, seconds) if math.isfinite(seconds) else None
-
-
-def clean(text: str, secrets: Iterable[str] = ()) -> str:
-    """Make a text of unknown origin fit for a message: one line, short, without markup and secrets.
-
-    :param text: what a service or a library said.
-    :param secrets: texts to black out, also where they appear in URL or JSON notation. Default: none.
-    :return: at most 300 characters.
-    """
-    text = html.unescape(_TAGS.sub(" ", text))
-    for secret in secrets:
-        if secret:
-            for form in sorted({secret, quote(secret), quote(secret, safe=""), json.dumps(secret)[1:-1]}, key=len, reverse=True):
-                text = text.replace(form, "***")
-    text = _URL_USER.sub(r"\1***@", _SIGNATURE.sub(r"\1***", text))
-    text = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 3]}..."
+    return min(max(0.0, seconds), LONGEST_RETRY_AFTER)

@@ -6,95 +6,50 @@ once. The cache's keys hold everything that a token depends on, and of the passw
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import hmac
 import os
-import re
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
 from requests.auth import AuthBase
 
 from airflow_cbr.api import answers
+from airflow_cbr.api.brake import LONGEST_PATIENCE, Brake
+from airflow_cbr.api.credentials import VISIBLE, AkSkCredentials, Credentials, PasswordCredentials
+from airflow_cbr.api.endpoints import is_id
 from airflow_cbr.api.models import parse_time
+from airflow_cbr.api.secret import Secret
 from airflow_cbr.api.signing import authorization, format_sdk_date
+from airflow_cbr.api.texts import clean
 from airflow_cbr.api.transport import Call, Transport
 from airflow_cbr.exceptions import CbrConfigurationError, CbrError, CbrProtocolError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from requests import PreparedRequest
 
 __all__ = ["AkSkCredentials", "Authenticator", "Credentials", "PasswordCredentials", "make_authenticator"]
 
-_VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
 _LONGEST_MARGIN: Final = 600.0
 _MARGIN_SHARE: Final = 0.1
-
-
-@dataclass(frozen=True)
-class AkSkCredentials:
-    """An access key pair, permanent or temporary.
-
-    :param access_key: the AK.
-    :param secret_key: the SK.
-    :param security_token: comes with temporary keys; is sent and signed. Default: none.
-    :raises CbrConfigurationError: a part is empty, or has a space or a line end in it.
-    """
-
-    access_key: str
-    secret_key: str = field(repr=False)
-    security_token: str | None = field(default=None, repr=False)
-
-    def __post_init__(self) -> None:
-        parts = {"access key (login)": self.access_key, "secret key (password)": self.secret_key}
-        if self.security_token is not None:
-            parts["security_token"] = self.security_token
-        for name, value in parts.items():
-            if not value:
-                raise CbrConfigurationError(f"There is no {name}.")
-            if not _VISIBLE.fullmatch(value):
-                raise CbrConfigurationError(f"The {name} has a space, a line end or another sign that no key has.")
-
-
-@dataclass(frozen=True)
-class PasswordCredentials:
-    """An IAM user; a HUAWEI ID cannot do this.
-
-    :param user_name: name of the IAM user.
-    :param password: its password.
-    :param domain_name: name of the account that the user belongs to.
-    :raises CbrConfigurationError: a part is empty.
-    """
-
-    user_name: str
-    password: str = field(repr=False)
-    domain_name: str
-
-    def __post_init__(self) -> None:
-        for name, value in {
-            "IAM user name (login)": self.user_name,
-            "IAM password (password)": self.password,
-            "domain_name": self.domain_name,
-        }.items():
-            if not value:
-                raise CbrConfigurationError(f"There is no {name}.")
-
-
-Credentials = AkSkCredentials | PasswordCredentials
+_SHOWN_PROJECTS: Final = 5
 
 
 class Authenticator(Protocol):
     """What the client needs from either kind of credentials."""
 
     @property
-    def secrets(self) -> tuple[str, ...]:
+    def secrets(self) -> tuple[Secret, ...]:
         """Return the texts that must not appear in any message."""
 
     def project_id(self) -> str:
@@ -106,6 +61,9 @@ class Authenticator(Protocol):
     def renew(self, refused: AuthBase) -> AuthBase | None:
         """Return something better than what the service has just refused, or None when there is nothing better."""
 
+    def use(self) -> AbstractContextManager[None]:
+        """Guard a call that is authenticated: a secret that was refused is not tried again for a while."""
+
 
 def make_authenticator(
     credentials: Credentials,
@@ -115,6 +73,8 @@ def make_authenticator(
     region: str,
     project_id: str | None,
     on_secret: Callable[[str], None] | None,
+    place: str = "",
+    patience: float = LONGEST_PATIENCE,
 ) -> Authenticator:
     """Return the authenticator for a kind of credentials.
 
@@ -124,12 +84,30 @@ def make_authenticator(
     :param region: region id, which is also the name of the region's default project.
     :param project_id: the project to work in, or None to look it up.
     :param on_secret: called with each new token before it is used, or None.
+    :param place: the cloud or the endpoints that know the credentials; refusals are counted by it. Default: one for all.
+    :param patience: seconds to wait while others try the same login. Default: 180.
     :raises CbrConfigurationError: the credentials are of an unknown kind.
     """
     if isinstance(credentials, AkSkCredentials):
-        return _KeyAuthenticator(credentials, transport, iam_url, region, project_id)
+        brake = Brake(
+            place=place,
+            login=f"key {credentials.access_key}",
+            who=f"access key {credentials.access_key[:4]}***",
+            secret=credentials.all_secrets,
+            patience=patience,
+        )
+        return _KeyAuthenticator(credentials, transport, iam_url, region, project_id, brake)
     if isinstance(credentials, PasswordCredentials):
-        return _TokenAuthenticator(credentials, transport, iam_url, region, project_id, on_secret)
+        brake = Brake(
+            place=place,
+            login=f"user {credentials.domain_name}\0{credentials.user_name}",
+            who=f"IAM user {credentials.user_name} of {credentials.domain_name}",
+            secret=lambda: credentials.password.reveal(),
+            # IAM may refuse a password for one project alone.
+            scope=f"{region} {project_id or ''}",
+            patience=patience,
+        )
+        return _TokenAuthenticator(credentials, transport, iam_url, region, project_id, on_secret, brake)
     raise CbrConfigurationError(f"Credentials of an unknown kind: {type(credentials).__name__}.")
 
 
@@ -190,8 +168,8 @@ class _ProcessCache(Generic[_Value]):
         self._values.clear()
 
 
-def _digest(secret: str) -> str:
-    return hmac.new(_HASH_KEY, secret.encode(), hashlib.sha256).hexdigest()
+def _digest(secret: Secret) -> str:
+    return hmac.new(_HASH_KEY, secret.reveal().encode(), hashlib.sha256).hexdigest()
 
 
 # --- AK/SK ------------------------------------------------------------------------------------------------------------
@@ -217,7 +195,7 @@ class _SignedAuth(AuthBase):
         if self._project_id:
             headers["X-Project-Id"] = self._project_id
         if self._credentials.security_token:
-            headers["X-Security-Token"] = self._credentials.security_token
+            headers["X-Security-Token"] = self._credentials.security_token.reveal()
         request.headers.update(headers)
         request.headers["Authorization"] = authorization(
             self._credentials.access_key,
@@ -238,14 +216,16 @@ class _KeyAuthenticator:
         iam_url: Callable[[], str],
         region: str,
         project_id: str | None,
+        brake: Brake,
     ) -> None:
         self._credentials = credentials
+        self._brake = brake
         self._transport = transport
         self._iam_url = iam_url
         self._region = region
         self._project_id = project_id
         self._auth = _SignedAuth(credentials, project_id) if project_id else None
-        self.secrets = tuple(filter(None, (credentials.secret_key, credentials.security_token)))
+        self.secrets: tuple[Secret, ...] = tuple(filter(None, (credentials.secret_key, credentials.security_token)))
 
     def project_id(self) -> str:
         if self._project_id is None:
@@ -263,21 +243,44 @@ class _KeyAuthenticator:
         # The same key would be refused again, and the sixth refusal locks it for five minutes.
         return None
 
+    def use(self) -> AbstractContextManager[None]:
+        return self._brake.use()
+
     def _look_up(self, iam_url: str) -> str:
         call = Call("KeystoneListProjects", "GET", f"{iam_url}/v3/projects?name={quote(self._region, safe='')}", iam=True)
-        found = self._transport.send(
-            call,
-            lambda answer: answers.decode(answer, answers.ProjectsAnswer, call=call.name),
-            auth=_SignedAuth(self._credentials, None),
-            secrets=self.secrets,
-        ).projects
-        if len(found) != 1:
-            names = ", ".join(sorted(answers.clean(project.id) for project in found)) or "none"
-            raise CbrConfigurationError(
-                f"IAM knows {len(found)} projects named {self._region!r} for this access key (ids: {names}).",
-                advice="Set project_id in the connection. If it should be found by itself, check region and cloud.",
-            )
-        return found[0].id
+        with self.use():
+            found = self._transport.send(
+                call,
+                lambda answer: answers.decode(answer, answers.ProjectsAnswer, call=call.name),
+                auth=_SignedAuth(self._credentials, None),
+                secrets=self.secrets,
+            ).projects
+        own = [project for project in found if project.name == self._region]
+        if len(own) != 1:
+            raise _no_project(self._region, found, len(own))
+        if not is_id(own[0].id):
+            raise CbrProtocolError(f"{call.name}: the id of project {self._region!r} is none ({clean(own[0].id)}).")
+        return own[0].id
+
+
+def _no_project(region: str, found: Sequence[answers.Project], own: int) -> CbrConfigurationError:
+    seen = [
+        f"{clean(project.name or 'without a name', longest=80)} ({clean(project.id, longest=80)})" for project in found[:_SHOWN_PROJECTS]
+    ]
+    if own:
+        return CbrConfigurationError(
+            f"IAM knows {own} projects named {region!r} for this access key: {', '.join(seen)}.", advice="Set project_id in the connection."
+        )
+    if any((project.name or "").startswith(f"{region}_") for project in found):
+        return CbrConfigurationError(
+            f"IAM shows this access key no project named {region!r}, only a sub-project: {', '.join(seen)}.",
+            advice="Set project_id in the connection to the id of the project that holds the vaults.",
+        )
+    others = f"; it shows {', '.join(seen)}" if seen else ""
+    return CbrConfigurationError(
+        f"IAM knows 0 projects named {region!r} for this access key{others}.",
+        advice="Set project_id in the connection. If it should be found by itself, check region and cloud.",
+    )
 
 
 # --- password ---------------------------------------------------------------------------------------------------------
@@ -285,7 +288,7 @@ class _KeyAuthenticator:
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    value: str = field(repr=False)
+    value: Secret
     project_id: str | None
     renew_at: float | None
     """Reading of the monotonic clock; None: keep until refused."""
@@ -304,7 +307,7 @@ class _TokenAuth(AuthBase):
         self.token = token
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        request.headers["X-Auth-Token"] = self.token.value
+        request.headers["X-Auth-Token"] = self.token.value.reveal()
         return request
 
 
@@ -317,8 +320,10 @@ class _TokenAuthenticator:
         region: str,
         project_id: str | None,
         on_secret: Callable[[str], None] | None,
+        brake: Brake,
     ) -> None:
         self._credentials = credentials
+        self._brake = brake
         self._transport = transport
         self._iam_url = iam_url
         self._region = region
@@ -327,7 +332,7 @@ class _TokenAuthenticator:
         self._auth: _TokenAuth | None = None
 
     @property
-    def secrets(self) -> tuple[str, ...]:
+    def secrets(self) -> tuple[Secret, ...]:
         auth = self._auth
         return (self._credentials.password, auth.token.value) if auth else (self._credentials.password,)
 
@@ -350,6 +355,10 @@ class _TokenAuthenticator:
         # Another thread may have renewed it already; then its token is the better one.
         return self._use(lambda token: token.is_fresh() and token.value != dead)
 
+    def use(self) -> AbstractContextManager[None]:
+        # A token that is refused says nothing of the password; that is shown to IAM alone, where it is guarded.
+        return contextlib.nullcontext()
+
     def _current(self) -> _TokenAuth:
         auth = self._auth
         if auth is not None and auth.token.is_fresh():
@@ -362,7 +371,7 @@ class _TokenAuthenticator:
         key = (iam_url, who.domain_name, who.user_name, _digest(who.password), self._region, self._asked_project, self._transport.verify)
         token = _TOKENS.get(key, is_good, lambda: self._log_in(iam_url))
         if self._on_secret is not None and (self._auth is None or self._auth.token.value != token.value):
-            self._on_secret(token.value)
+            self._on_secret(token.value.reveal())
         auth = self._auth = _TokenAuth(token)
         return auth
 
@@ -370,32 +379,39 @@ class _TokenAuthenticator:
         who = self._credentials
         # A project's name says nothing without its domain: Huawei's IAM fills the domain in, a plain Keystone refuses the request.
         project = {"id": self._asked_project} if self._asked_project else {"name": self._region, "domain": {"name": who.domain_name}}
-        body = {
-            "auth": {
-                "identity": {
-                    "methods": ["password"],
-                    "password": {"user": {"name": who.user_name, "password": who.password, "domain": {"name": who.domain_name}}},
-                },
-                "scope": {"project": project},
-            }
-        }
         call = Call(
             "KeystoneCreateUserTokenByPassword",
             "POST",
             f"{iam_url}/v3/auth/tokens?nocatalog=true",
-            body=msgspec.json.encode(body),
+            body=_login_body(who, project),
             iam=True,
         )
         asked_at = time.monotonic()
-        return self._transport.send(call, lambda answer: _read_token(answer, call.name, asked_at), auth=None, secrets=(who.password,))
+        with self._brake.attempt():
+            return self._transport.send(call, lambda answer: _read_token(answer, call.name, asked_at), auth=None, secrets=(who.password,))
+
+
+def _login_body(who: PasswordCredentials, project: dict[str, Any]) -> Secret:
+    body = {
+        "auth": {
+            "identity": {
+                "methods": ["password"],
+                "password": {"user": {"name": who.user_name, "password": who.password.reveal(), "domain": {"name": who.domain_name}}},
+            },
+            "scope": {"project": project},
+        }
+    }
+    return Secret(msgspec.json.encode(body).decode())
 
 
 def _read_token(answer: answers.Answer, call: str, asked_at: float) -> _Token:
-    value = answer.headers.get("X-Subject-Token")
-    if not value or not _VISIBLE.fullmatch(value):
+    value = Secret(answer.headers.get("X-Subject-Token") or "")
+    if not VISIBLE.fullmatch(value.reveal()):
         raise CbrProtocolError(
             f"{call}: the answer has no usable X-Subject-Token header.", request_id=answer.request_id, http_status=answer.status
         )
+    # From here on the token is a secret of this answer too.
+    answer = replace(answer, secrets=(*answer.secrets, value))
     body = answers.decode(answer, answers.TokenAnswer, call=call).token
     issued, expires = parse_time(body.issued_at), parse_time(body.expires_at)
     renew_at = None

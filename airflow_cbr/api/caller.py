@@ -57,7 +57,15 @@ class Caller:
         """
         return self.send(name, "POST", path, read, msgspec.json.encode(body))
 
-    def list(self, name: str, path: str, filters: dict[str, Filter], page_size: int, read: Callable[[Answer], Page[Row]]) -> Iterator[Row]:
+    def list(
+        self,
+        name: str,
+        path: str,
+        filters: dict[str, Filter],
+        page_size: int,
+        read: Callable[[Answer], Page[Row]],
+        on_repeat: Callable[[Row], object] | None = None,
+    ) -> Iterator[Row]:
         """Read a list, page by page.
 
         :param name: the call's name in the API reference.
@@ -65,6 +73,7 @@ class Caller:
         :param filters: query parameters; None is left out.
         :param page_size: rows per request.
         :param read: makes a page of an answer.
+        :param on_repeat: is told of every row that comes again. Default: nobody is told.
         """
         page_size = check_page_size(page_size)
         query = query_of(filters)
@@ -72,7 +81,7 @@ class Caller:
         def fetch(offset: int, limit: int) -> Page[Row]:
             return self.send(name, "GET", f"{path}?{query}limit={limit}&offset={offset}", read)
 
-        return walk(fetch, page_size=page_size, call=name)
+        return walk(fetch, page_size=page_size, call=name, on_repeat=on_repeat)
 
     def send(self, name: str, method: str, path: str, read: Callable[[Answer], Result], body: bytes | None = None) -> Result:
         """Send a call; once more with a new token when the service refuses the old one as expired.
@@ -89,7 +98,8 @@ class Caller:
             url = f"{self._base}/{quote(authenticator.project_id(), safe='')}{path}"
         call = Call(name, method, url, body=body, repeatable=body is None)
         try:
-            return self._transport.send(call, read, auth=auth, secrets=authenticator.secrets)
+            with authenticator.use():
+                return self._transport.send(call, read, auth=auth, secrets=authenticator.secrets)
         except CbrAuthenticationError as error:
             if decide(error) is not Decision.REAUTHENTICATE or not (call.repeatable or error.http_status == 401):
                 raise

@@ -6,16 +6,17 @@ decided in :mod:`airflow_cbr.api.transport`; how an error is classified, in :mod
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_cbr.api import answers
 from airflow_cbr.api.answers import Answer, decode
 from airflow_cbr.api.auth import Credentials, make_authenticator
 from airflow_cbr.api.caller import Caller
-from airflow_cbr.api.endpoints import Endpoints, check_id, check_region
+from airflow_cbr.api.endpoints import Endpoints, check_id, check_region, is_id
 from airflow_cbr.api.parameters import LARGEST_PAGE, Filter, destination_of, ids, optional_id, segment, texts_of
 from airflow_cbr.api.transport import Transport
 from airflow_cbr.exceptions import CbrProtocolError
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from airflow_cbr.api.paging import Page
 
 __all__ = ["CbrClient"]
+
+_ROW_ID: Final = re.compile("[0-9A-Za-z_-]{1,64}")
+"""Wider than an id that is handed on: rows of a cloud that writes its ids otherwise still tell what is covered."""
 
 
 class CbrClient:
@@ -45,8 +49,8 @@ class CbrClient:
     :param home_region: the region that an endpoint without ``{region}`` belongs to. Default: ``region``.
     :param endpoints: addresses of CBR and IAM. Default: those of ``myhuaweicloud.com``.
     :param verify: True to check certificates, False not to, or the path of a file with authorities. Default: True.
-    :param connect_timeout: seconds for making a connection. Default: 10.
-    :param read_timeout: seconds without a byte of the answer. Default: 60.
+    :param connect_timeout: seconds for making a connection, from the name to TLS. Default: 10.
+    :param read_timeout: seconds without a byte of the answer; the whole answer may take five times as long. Default: 60.
     :param retry_budget: seconds within which another attempt may begin; 0 for a single attempt. Default: 180.
     :param sleep: waits between attempts. Default: :func:`time.sleep`.
     :param on_secret: called with each new token before it is used, in the thread of the call, so that logs can be masked. Default: none.
@@ -84,6 +88,8 @@ class CbrClient:
             region=self.region,
             project_id=None if project_id is None else check_id(project_id, "project_id"),
             on_secret=on_secret,
+            place=f"{endpoints.cloud} {endpoints.cbr or ''} {endpoints.iam or ''}",
+            patience=retry_budget,
         )
         self._calls = Caller(self._transport, self._authenticator, base_url)
 
@@ -148,7 +154,7 @@ class CbrClient:
             found = decode(answer, answers.ReplicationAnswer, call="CopyCheckpoint").replication
             if found.backups is None:
                 raise _unreadable(answer, "CopyCheckpoint", "no list of backups")
-            return _withids(found, answer, "CopyCheckpoint")
+            return _with_record_ids(found, answer, "CopyCheckpoint")
 
         return self._calls.change("CopyCheckpoint", "/checkpoints/replicate", {"replicate": replicate}, read)
 
@@ -185,9 +191,9 @@ class CbrClient:
 
         def read(answer: Answer) -> Replication:
             found = decode(answer, answers.ReplicationAnswer, call="CopyBackup").replication
-            if not found.references:
+            if not found.pairs:
                 raise _unreadable(answer, "CopyBackup", "no record id")
-            return _withids(found, answer, "CopyBackup")
+            return _with_record_ids(found, answer, "CopyBackup")
 
         return self._calls.change("CopyBackup", f"/backups/{segment(backup_id, 'backup_id')}/replicate", {"replicate": replicate}, read)
 
@@ -217,6 +223,7 @@ class CbrClient:
         end_time: datetime | None = None,
         enterprise_project_id: str | None = None,
         sort: str | None = None,
+        on_repeat: Callable[[Backup], object] | None = None,
     ) -> Iterator[Backup]:
         """Yield backups, page by page, newest first (ListBackups).
 
@@ -244,6 +251,7 @@ class CbrClient:
         :param enterprise_project_id: an id, ``0`` for the default one, or ``all_granted_eps``.
         :param sort: keys with directions, for example ``created_at:asc``. Sorting by a key that changes while the list is read
             (``updated_at``, ``status``) can hide rows. Default: the service's, newest first.
+        :param on_repeat: is told of every row that comes again and is not yielded. Default: nobody is told.
         """
         filters: dict[str, Filter] = {
             "show_replication": show_replication or None,
@@ -270,9 +278,9 @@ class CbrClient:
 
         def read(answer: Answer) -> Page[Backup]:
             page = decode(answer, answers.BackupsAnswer, call="ListBackups")
-            return page.backups or (), page.count
+            return _with_ids(page.backups or (), answer, "ListBackups"), page.count
 
-        return self._calls.list("ListBackups", "/backups", filters, page_size, read)
+        return self._calls.list("ListBackups", "/backups", filters, page_size, read, on_repeat)
 
     def show_backup(self, backup_id: str) -> Backup:
         """Return one backup, with its replication records (ShowBackup).
@@ -281,7 +289,12 @@ class CbrClient:
         :raises CbrNotFoundError: there is no such backup in this project.
         """
         path = f"/backups/{segment(backup_id, 'backup_id')}"
-        return self._calls.get("ShowBackup", path, answers.BackupAnswer).backup
+        return self._calls.send(
+            "ShowBackup",
+            "GET",
+            path,
+            lambda answer: _with_ids([decode(answer, answers.BackupAnswer, call="ShowBackup").backup], answer, "ShowBackup")[0],
+        )
 
     # --- operation logs -----------------------------------------------------------------------------------------------
 
@@ -463,7 +476,9 @@ class CbrClient:
             "CreateCheckpoint",
             "/checkpoints",
             body,
-            lambda answer: decode(answer, answers.CheckpointAnswer, call="CreateCheckpoint").checkpoint,
+            lambda answer: _with_id(
+                decode(answer, answers.CheckpointAnswer, call="CreateCheckpoint").checkpoint, answer, "CreateCheckpoint"
+            ),
         )
 
     def show_checkpoint(self, checkpoint_id: str) -> Checkpoint:
@@ -484,10 +499,27 @@ def _read_vaults(call: str) -> Callable[[Answer], Page[Vault]]:
     return read
 
 
-def _withids(found: Replication, answer: Answer, call: str) -> Replication:
-    if not all(pair.backup_id and pair.replication_record_id for pair in found.references):
-        raise _unreadable(answer, call, "an empty id")
+def _with_ids(backups: Sequence[Backup], answer: Answer, call: str) -> Sequence[Backup]:
+    """Return the backups if they and their replication records have something like an id each.
+
+    Rows without do not tell what is covered, and to leave them out would be to copy a backup again.
+    """
+    for backup in backups:
+        if not _ROW_ID.fullmatch(backup.id) or not all(_ROW_ID.fullmatch(record.id) for record in backup.replication_records or ()):
+            raise _unreadable(answer, call, "the id of a backup or a replication record is none")
+    return backups
+
+
+def _with_record_ids(found: Replication, answer: Answer, call: str) -> Replication:
+    if len(found.references) != len(found.pairs):
+        raise _unreadable(answer, call, "the id of a backup or a replication record is none")
     return found
+
+
+def _with_id(checkpoint: Checkpoint, answer: Answer, call: str) -> Checkpoint:
+    if not is_id(checkpoint.id):
+        raise _unreadable(answer, call, "the checkpoint's id is none")
+    return checkpoint
 
 
 def _unreadable(answer: Answer, call: str, what: str) -> CbrProtocolError:

@@ -22,6 +22,7 @@ __all__ = [
     "check_given",
     "check_id",
     "check_region",
+    "is_id",
     "is_loopback",
 ]
 
@@ -112,6 +113,14 @@ def check_id(value: object, parameter: str) -> str:
             f"{_shown(value)} is not an id (32 hexadecimal digits, or 8-4-4-4-12 of them with dashes).",
         )
     return value.lower()
+
+
+def is_id(value: object) -> bool:
+    """Return whether a value looks like an id: 32 hexadecimal digits, or 8-4-4-4-12 of them with dashes.
+
+    :param value: what the service gave.
+    """
+    return isinstance(value, str) and re.fullmatch(_ID, value) is not None
 
 
 def check_endpoint(value: object, parameter: str) -> str:

@@ -16,6 +16,9 @@ from typing import Final
 
 import msgspec
 
+from airflow_cbr.api.decoding import UNREADABLE, decode_json
+from airflow_cbr.api.endpoints import is_id
+
 __all__ = [
     "Backup",
     "Billing",
@@ -33,6 +36,7 @@ __all__ = [
 
 IN_FLIGHT: Final = frozenset({"waiting_replicate", "replicating"})
 FINAL: Final = frozenset({"success", "fail", "skip"})
+_LENGTH: Final = len("2025-03-25T06:32:07.951164")
 
 
 def parse_time(text: str | None) -> datetime | None:
@@ -46,6 +50,12 @@ def parse_time(text: str | None) -> datetime | None:
     """
     if not text:
         return None
+    if len(text) == _LENGTH:
+        # Nearly all are written like the first. This takes half of the time, and a long list has tens of thousands of times.
+        try:
+            return datetime.fromisoformat(text + "+00:00")
+        except ValueError:
+            pass  # It has a zone, or is no time.
     try:
         moment = datetime.fromisoformat(text)
         # Not replace(), which takes ten times as long, and a long list has tens of thousands of times.
@@ -88,7 +98,12 @@ class Replication(_Row, frozen=True):
 
     @property
     def references(self) -> list[ReplicationReference]:
-        """Return every pair of backup id and replication record id in the answer; may be empty."""
+        """Return every pair of backup id and replication record id in the answer whose two ids look like ids; may be empty."""
+        return [pair for pair in self.pairs if is_id(pair.backup_id) and is_id(pair.replication_record_id)]
+
+    @property
+    def pairs(self) -> list[ReplicationReference]:
+        """Return every pair in the answer, whatever stands in it."""
         found = list(self.backups or ())
         if self.backup_id and self.replication_record_id:
             found.append(ReplicationReference(backup_id=self.backup_id, replication_record_id=self.replication_record_id))
@@ -132,8 +147,8 @@ class ReplicationRecord(_Row, frozen=True):
         if isinstance(self.extra_info, ReplicationExtra):
             return self.extra_info
         if isinstance(self.extra_info, str):
-            with contextlib.suppress(msgspec.MsgspecError, ValueError, RecursionError):
-                return msgspec.json.decode(self.extra_info, type=ReplicationExtra, strict=False)
+            with contextlib.suppress(*UNREADABLE):
+                return decode_json(self.extra_info.encode(), ReplicationExtra)
         return ReplicationExtra()
 
     @property
@@ -353,8 +368,8 @@ class OperationLog(_Row, frozen=True):
         """Return ``extra_info`` as an object; empty where there is none, or none that can be read."""
         extra = self.extra_info
         if isinstance(extra, str):
-            with contextlib.suppress(msgspec.MsgspecError, ValueError, RecursionError):
-                extra = msgspec.json.decode(extra, type=OperationExtra, strict=False)
+            with contextlib.suppress(*UNREADABLE):
+                extra = decode_json(extra.encode(), OperationExtra)
         return extra if isinstance(extra, OperationExtra) else OperationExtra()
 
     @property

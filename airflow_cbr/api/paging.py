@@ -30,7 +30,9 @@ Page = tuple[Sequence[Row], int | None]
 """The rows of a page, and the number of rows in the whole list if the service said it."""
 
 
-def walk(fetch: Callable[[int, int], Page[Row]], *, page_size: int, call: str) -> Iterator[Row]:
+def walk(
+    fetch: Callable[[int, int], Page[Row]], *, page_size: int, call: str, on_repeat: Callable[[Row], object] | None = None
+) -> Iterator[Row]:
     """Yield every row of a list once.
 
     A row that is in the list from the first request to the last is yielded exactly once, whatever appears or disappears around it, as
@@ -40,6 +42,8 @@ def walk(fetch: Callable[[int, int], Page[Row]], *, page_size: int, call: str) -
     :param fetch: asks for the page at ``offset`` with at most ``limit`` rows.
     :param page_size: rows per page, at least 1. The service may cap it.
     :param call: the call's name in the API reference, for messages.
+    :param on_repeat: is told of every row that is read and not yielded, which a row is that comes again, whatever it says then.
+        Default: nobody is told.
     :raises CbrProtocolError: the service repeats a page for ever, or rows disappear faster than they can be read.
     """
     # One row of each page is the overlap: a page of one would never get on.
@@ -71,6 +75,11 @@ def walk(fetch: Callable[[int, int], Page[Row]], *, page_size: int, call: str) -
         # What stands before the first known row was yielded long ago, or is new.
         first = known.index(True) if overlaps else 0
         fresh = {row.id: row for row, is_known in zip(rows[first:], known[first:], strict=True) if not is_known}
+        if on_repeat is not None and len(fresh) < len(rows):
+            # Mostly the one row by which the page overlaps the one before.
+            is_overlap_alone = overlaps and len(fresh) == len(rows) - 1
+            for row in (rows[first],) if is_overlap_alone else [row for row in rows if fresh.get(row.id) is not row]:
+                on_repeat(row)
         at_last_row = not fresh and len(rows) == 1
         if fresh:
             idle = 0

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
+from airflow_cbr.api.secret import Secret
+
 __all__ = ["ALGORITHM", "authorization", "canonical_request", "format_sdk_date"]
 
 ALGORITHM: Final = "SDK-HMAC-SHA256"
@@ -54,7 +56,9 @@ def canonical_request(method: str, url: str, headers: Mapping[str, str], body: b
     )
 
 
-def authorization(access_key: str, secret_key: str, *, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> str:
+def authorization(
+    access_key: str, secret_key: str | Secret, *, method: str, url: str, headers: Mapping[str, str], body: bytes = b""
+) -> str:
     """Sign a request.
 
     :param access_key: the AK.
@@ -66,12 +70,13 @@ def authorization(access_key: str, secret_key: str, *, method: str, url: str, he
     :return: the value of the ``Authorization`` header.
     :raises KeyError: ``x-sdk-date`` is not among the headers.
     """
+    secret_key = Secret.of(secret_key)
     date = next((value for name, value in headers.items() if name.lower() == "x-sdk-date"), None)
     if date is None:
         raise KeyError("x-sdk-date")
     request = canonical_request(method, url, headers, body)
     text = f"{ALGORITHM}\n{date}\n{hashlib.sha256(request.encode()).hexdigest()}"
-    signature = hmac.new(secret_key.encode(), text.encode(), hashlib.sha256).hexdigest()
+    signature = hmac.new(secret_key.reveal().encode(), text.encode(), hashlib.sha256).hexdigest()
     names = ";".join(name for name, _ in _signed(headers))
     return f"{ALGORITHM} Access={access_key}, SignedHeaders={names}, Signature={signature}"
 

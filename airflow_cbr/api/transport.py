@@ -10,11 +10,10 @@ import http.cookiejar
 import logging
 import os
 import random
-import ssl
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
@@ -22,22 +21,22 @@ from urllib.parse import urlsplit
 import requests
 import tenacity
 import urllib3.exceptions
-from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 
 from airflow_cbr import __version__
-from airflow_cbr.api import answers, errors
+from airflow_cbr.api import answers, errors, failures
 from airflow_cbr.api.answers import Answer
+from airflow_cbr.api.deadline import seconds_left
 from airflow_cbr.api.endpoints import is_loopback
+from airflow_cbr.api.secret import Secret
+from airflow_cbr.api.wire import Exchange, WatchedAdapter
 from airflow_cbr.exceptions import (
     CbrApiError,
     CbrConfigurationError,
-    CbrConnectionError,
     CbrError,
     CbrOutcomeUnknownError,
     CbrProtocolError,
     CbrThrottledError,
-    CbrTimeoutError,
     CbrTransportError,
 )
 
@@ -53,20 +52,14 @@ Result = TypeVar("Result")
 _POOL_SIZE: Final = 10
 _CHUNK: Final = 1 << 16
 _LARGEST_BODY: Final = 64 << 20
-_BODY_PATIENCE: Final = 5
-"""The whole body may take this many read timeouts: each of them limits only the gap between two packets."""
+"""Bytes of a body, after it was decompressed. As they are sent, with all that frames them, there may be twice as many."""
+ANSWER_PATIENCE: Final = 5
+"""An exchange may take this many read timeouts, from the first byte of the request to the last of the answer: each of them limits only the
+gap between two packets. With the time to connect before it, no exchange takes longer than ``connect_timeout + 5 * read_timeout``."""
 _IDLE_LIMIT: Final = 20.0
 _UNREADABLE_ATTEMPTS: Final = 3
 _PAUSE: Final = tenacity.wait_exponential(multiplier=0.5, max=30)
 _PAUSE_THROTTLED: Final = tenacity.wait_exponential(multiplier=5, max=60)
-
-_NEVER_SENT: Final = (
-    urllib3.exceptions.NewConnectionError,
-    urllib3.exceptions.ConnectTimeoutError,
-    urllib3.exceptions.ProxyError,
-    urllib3.exceptions.LocationValueError,
-    ssl.SSLCertVerificationError,
-)
 
 _warned_hosts: set[str] = set()
 
@@ -78,7 +71,7 @@ class Call:
     :param name: its name in the API reference, for messages.
     :param method: HTTP method.
     :param url: the whole URL, with its query, percent-encoded.
-    :param body: the exact bytes to send. Default: none.
+    :param body: the exact bytes to send, or the secret text of them. Default: none.
     :param repeatable: whether sending it twice does no more than sending it once. Default: True.
     :param iam: whether it goes to IAM. Default: False.
     """
@@ -86,7 +79,7 @@ class Call:
     name: str
     method: str
     url: str
-    body: bytes | None = None
+    body: bytes | Secret | None = field(default=None, repr=False)
     repeatable: bool = True
     iam: bool = False
 
@@ -96,9 +89,10 @@ class Transport:
 
     :param verify: True: check certificates against the usual authorities, or those that ``REQUESTS_CA_BUNDLE`` or ``CURL_CA_BUNDLE``
         name. False: do not check. A path: a file or folder of authorities.
-    :param connect_timeout: seconds for making a connection.
-    :param read_timeout: seconds without a byte of the answer.
-    :param retry_budget: seconds, from the first attempt, within which another one may begin. 0: one attempt.
+    :param connect_timeout: seconds for making a connection: the name, the connection itself, the proxy's consent and TLS together.
+    :param read_timeout: seconds without a byte of the answer. The whole answer may take five times as long.
+    :param retry_budget: seconds, from the first attempt, within which another one may begin. 0: one attempt. A bound of
+        :func:`airflow_cbr.api.deadline.within` around the call limits attempts, answers and pauses further.
     :param sleep: waits between attempts.
     :raises CbrConfigurationError: ``verify`` names a path that does not exist.
     """
@@ -117,7 +111,7 @@ class Transport:
         self.verify = verify
         self.newest_date: str | None = None
         self._timeout = (connect_timeout, read_timeout)
-        self._body_timeout = _BODY_PATIENCE * read_timeout
+        self._answer_timeout = ANSWER_PATIENCE * read_timeout
         self._retry_budget = retry_budget
         self._sleep = sleep
         self._last_used = time.monotonic()
@@ -128,7 +122,7 @@ class Transport:
         """Close the connections."""
         self._session.close()
 
-    def send(self, call: Call, read: Callable[[Answer], Result], *, auth: AuthBase | None, secrets: Iterable[str] = ()) -> Result:
+    def send(self, call: Call, read: Callable[[Answer], Result], *, auth: AuthBase | None, secrets: Iterable[Secret] = ()) -> Result:
         """Send a call, again if that is right, and read its answer.
 
         :param call: what to send.
@@ -140,12 +134,13 @@ class Transport:
         :raises CbrTransportError: no usable answer. After a call that is not repeatable: it was certainly not processed.
         :raises CbrApiError: the service's own error.
         """
+        budget = _Budget(self._retry_budget, seconds_left())
         retrying = tenacity.Retrying(
             sleep=self._sleep,
             retry=lambda state: _may_repeat(call, state),
-            wait=self._pause,
-            stop=lambda state: self._left(state) <= 0.001,
-            before_sleep=lambda state: self._log_retry(call, state),
+            wait=budget.pause,
+            stop=budget.is_spent,
+            before_sleep=lambda state: budget.log_retry(call, state),
             reraise=True,
         )
         try:
@@ -165,7 +160,7 @@ class Transport:
 
     # --- one attempt --------------------------------------------------------------------------------------------------
 
-    def _attempt(self, call: Call, read: Callable[[Answer], Result], auth: AuthBase | None, secrets: Iterable[str]) -> Result:
+    def _attempt(self, call: Call, read: Callable[[Answer], Result], auth: AuthBase | None, secrets: Iterable[Secret]) -> Result:
         answer = self._exchange(call, auth, secrets)
         self.newest_date = answer.headers.get("Date") or self.newest_date
         if 200 <= answer.status < 300:
@@ -182,35 +177,73 @@ class Transport:
                 advice="Check region, cloud and endpoints of the connection (https, not http?), and whether a proxy wants a login.",
                 permanent=True,
             )
-        error = answers.error_from_answer(answer.status, answer.headers, answer.body, call=call.name, iam=call.iam, secrets=secrets)
+        error = answers.error_from_answer(answer.status, answer.headers, answer.body, call=call.name, iam=call.iam, secrets=answer.secrets)
         log.info("%s: HTTP %s, code %s, request id %s", call.name, answer.status, error.error_code, error.request_id)
         raise error
 
-    def _exchange(self, call: Call, auth: AuthBase | None, secrets: Iterable[str]) -> Answer:
+    def _exchange(self, call: Call, auth: AuthBase | None, secrets: Iterable[Secret]) -> Answer:
         now = time.monotonic()
         if not call.repeatable and now - self._last_used > _IDLE_LIMIT:
             # A connection that a proxy has dropped without a word would leave open whether the call arrived: take a new one.
             self._session.close()
         self._last_used = now
-        session = self._session
+        connecting, gap = self._timeout
+        exchange = Exchange(
+            connecting=connecting,
+            answering=self._answer_timeout,
+            gap=gap,
+            largest=2 * _LARGEST_BODY,
+            until=now + seconds_left(),
+        )
         try:
-            # Session.request would merge this with the session's settings and the environment on every call, which costs a fifth of it.
-            request = requests.Request(call.method, call.url, headers=dict(session.headers), data=call.body, auth=auth or _no_auth)
-            response = session.send(
-                request.prepare(),
-                timeout=self._timeout,
-                verify=session.verify,
-                proxies=self._proxies_of(call.url),
-                allow_redirects=False,
-                stream=True,
+            with exchange.on_this_thread():
+                return self._answer(call, exchange, auth, secrets)
+        except failures.WIRE_ERRORS as error:
+            failure = failures.transport_error(
+                error,
+                call=call.name,
+                url=call.url,
+                sent=exchange.is_sent,
+                timeout=exchange.allotted if exchange.is_over else None,
+                secrets=secrets,
             )
-            with response:
-                return Answer(response.status_code, response.headers, self._read_body(response, call))
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
-            raise _transport_error(call, error, secrets) from None
+            failures.forget_locals(error)
+        except BaseException as error:
+            # Also what a signal raises while the answer is awaited, as Airflow's own timeout does.
+            failures.forget_locals(error)
+            raise
+        # Out here the error has no context, which would lead to all that the libraries say of the request; and in no circle, which would
+        # keep their connections open for a while.
+        try:
+            raise failure
+        finally:
+            del failure
+
+    def _answer(self, call: Call, exchange: Exchange, auth: AuthBase | None, secrets: Iterable[Secret]) -> Answer:
+        session = self._session
+        # Session.request would merge this with the session's settings and the environment on every call, which costs a fifth of it.
+        request = requests.Request(
+            call.method,
+            call.url,
+            headers=dict(session.headers),
+            data=call.body.reveal().encode() if isinstance(call.body, Secret) else call.body,
+            auth=auth or _no_auth,
+        )
+        prepared = request.prepare()
+        # Not known to be unsent from here on, unless the adapter knows better.
+        exchange.is_sent = True
+        response = session.send(
+            prepared,
+            timeout=self._timeout,
+            verify=session.verify,
+            proxies=self._proxies_of(call.url),
+            allow_redirects=False,
+            stream=True,
+        )
+        with response:
+            return Answer(response.status_code, response.headers, self._read_body(response, call), tuple(secrets))
 
     def _read_body(self, response: requests.Response, call: Call) -> bytes:
-        deadline = time.monotonic() + self._body_timeout
         parts: list[bytes] = []
         size = 0
         # read1 returns what is there; the other ways of reading wait until a whole chunk is.
@@ -219,37 +252,7 @@ class Transport:
             size += len(part)
             if size > _LARGEST_BODY:
                 raise CbrProtocolError(f"{call.name}: the answer is larger than {_LARGEST_BODY >> 20} MiB.")
-            if time.monotonic() > deadline:
-                raise CbrTimeoutError(f"{call.name}: the answer's body was not complete after {self._body_timeout:g} s.")
         return b"".join(parts)
-
-    # --- again? -------------------------------------------------------------------------------------------------------
-
-    def _left(self, state: tenacity.RetryCallState) -> float:
-        # Sleeps count even where a test's sleep takes no time.
-        return self._retry_budget - max(state.seconds_since_start or 0.0, state.idle_for)
-
-    def _pause(self, state: tenacity.RetryCallState) -> float:
-        error = _error_of(state)
-        asked = error.retry_after if isinstance(error, CbrError) else None
-        if asked is not None:
-            # A little more than asked, so that the tasks which were refused together do not return together.
-            pause = asked + random.uniform(0.0, 1.0)  # noqa: S311 - spreads load, guards nothing
-        else:
-            longest: float = (_PAUSE_THROTTLED if isinstance(error, CbrThrottledError) else _PAUSE)(state)
-            pause = random.uniform(0.5, 1.0) * longest  # noqa: S311
-        return max(0.0, min(pause, self._left(state)))
-
-    def _log_retry(self, call: Call, state: tenacity.RetryCallState) -> None:
-        log.warning(
-            "%s This was attempt %s; the next one follows in %.1f s (%.0f s of %.0f s left for %s).",
-            _error_of(state),
-            state.attempt_number,
-            state.upcoming_sleep,
-            max(0.0, self._left(state)),
-            self._retry_budget,
-            call.name,
-        )
 
     # --- the session --------------------------------------------------------------------------------------------------
 
@@ -266,7 +269,7 @@ class Transport:
         session.headers["Content-Type"] = "application/json;charset=UTF-8"
         session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("https://", "http://"):
-            session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=_POOL_SIZE))
+            session.mount(scheme, WatchedAdapter(pool_connections=4, pool_maxsize=_POOL_SIZE))
         return session
 
     def _proxies_of(self, url: str) -> dict[str, str]:
@@ -289,6 +292,51 @@ class Transport:
         if host not in _warned_hosts:
             _warned_hosts.add(host)
             log.warning(text, host)
+
+
+class _Budget:
+    """How long one call may be repeated.
+
+    :param budget: seconds, from the first attempt, within which another one may begin.
+    :param bound: seconds after which the caller waits no longer; no attempt begins at its very end.
+    """
+
+    def __init__(self, budget: float, bound: float) -> None:
+        self._budget = min(budget, bound)
+        self._bound = bound
+
+    def is_spent(self, state: tenacity.RetryCallState) -> bool:
+        """Return whether no other attempt may follow, after the pause that is planned."""
+        left = self._left(state)
+        return left <= 0.001 or self._bound - self._budget + left <= state.upcoming_sleep
+
+    def _left(self, state: tenacity.RetryCallState) -> float:
+        # Sleeps count even where a test's sleep takes no time.
+        return self._budget - max(state.seconds_since_start or 0.0, state.idle_for)
+
+    def pause(self, state: tenacity.RetryCallState) -> float:
+        """Return how long to wait before the next attempt."""
+        error = _error_of(state)
+        asked = error.retry_after if isinstance(error, CbrError) else None
+        if asked is not None:
+            # A little more than asked, so that the tasks which were refused together do not return together.
+            pause = asked + random.uniform(0.0, 1.0)  # noqa: S311 - spreads load, guards nothing
+        else:
+            longest: float = (_PAUSE_THROTTLED if isinstance(error, CbrThrottledError) else _PAUSE)(state)
+            pause = random.uniform(0.5, 1.0) * longest  # noqa: S311
+        return max(0.0, min(pause, self._left(state)))
+
+    def log_retry(self, call: Call, state: tenacity.RetryCallState) -> None:
+        """Say why there is another attempt, and when."""
+        log.warning(
+            "%s This was attempt %s; the next one follows in %.1f s (%.0f s of %.0f s left for %s).",
+            _error_of(state),
+            state.attempt_number,
+            state.upcoming_sleep,
+            max(0.0, self._left(state)),
+            self._budget,
+            call.name,
+        )
 
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -318,74 +366,3 @@ def _outcome_is_unknown(error: CbrError) -> bool:
     if isinstance(error, CbrTransportError):
         return error.sent
     return isinstance(error, CbrApiError) and errors.is_uncertain(error)
-
-
-# --- what became of a request that failed -----------------------------------------------------------------------------
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error and everything that it wraps: requests, urllib3 and ssl each put the next one into another place."""
-    seen: set[int] = set()
-    waiting: list[object] = [error]
-    while waiting:
-        item = waiting.pop(0)
-        if isinstance(item, BaseException) and id(item) not in seen:
-            seen.add(id(item))
-            yield item
-            waiting += [
-                *item.args,
-                getattr(item, "reason", None),
-                getattr(item, "original_error", None),
-                item.__cause__,
-                item.__context__,
-            ]
-
-
-def _transport_error(call: Call, error: BaseException, secrets: Iterable[str]) -> CbrTransportError:
-    causes = list(_chain(error))
-    host = urlsplit(call.url).netloc
-    sent = not any(isinstance(cause, _NEVER_SENT) for cause in causes)
-
-    def is_any(*kinds: type[BaseException]) -> bool:
-        return any(isinstance(cause, kinds) for cause in causes)
-
-    if is_any(ssl.SSLCertVerificationError):
-        return CbrConnectionError(
-            f"{call.name}: the certificate of {host} cannot be verified ({_reason(causes, secrets, ssl.SSLCertVerificationError)}).",
-            sent=sent,
-            advice="Set verify to the file of the authority's certificate, if this is your own endpoint or your company's proxy.",
-            permanent=True,
-        )
-    if is_any(requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError):
-        return CbrProtocolError(f"{call.name}: the answer of {host} is compressed in a way that cannot be read.")
-    if is_any(requests.exceptions.InvalidHeader, requests.exceptions.InvalidURL):
-        # Their texts quote the header or the URL.
-        return CbrProtocolError(f"{call.name}: the request to {host} cannot be written as HTTP.", sent=False, permanent=True)
-    if is_any(urllib3.exceptions.NameResolutionError):
-        return CbrConnectionError(
-            f"{call.name}: the name {host} cannot be resolved.", sent=sent, advice="Check region, cloud and endpoints of the connection."
-        )
-    if is_any(urllib3.exceptions.ProxyError):
-        return CbrConnectionError(
-            f"{call.name}: the proxy on the way to {host} did not connect ({_reason(causes, secrets)}).",
-            sent=sent,
-            advice="Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the environment.",
-        )
-    # A refused connection is a kind of timeout in urllib3.
-    if is_any(urllib3.exceptions.NewConnectionError):
-        return CbrConnectionError(
-            f"{call.name}: the connection to {host} could not be made ({_reason(causes, secrets)}).",
-            sent=sent,
-            advice="Check region, cloud and endpoints of the connection, and whether a firewall or a missing proxy setting is in the way.",
-        )
-    if is_any(urllib3.exceptions.ConnectTimeoutError):
-        return CbrTimeoutError(f"{call.name}: {host} did not accept a connection in time.", sent=sent)
-    if is_any(requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
-        return CbrTimeoutError(f"{call.name}: {host} did not answer in time.", sent=sent)
-    return CbrConnectionError(f"{call.name}: the connection to {host} broke ({_reason(causes, secrets)}).", sent=sent)
-
-
-def _reason(causes: list[BaseException], secrets: Iterable[str], kind: type[BaseException] = BaseException) -> str:
-    innermost = next(cause for cause in reversed(causes) if isinstance(cause, kind))
-    text = getattr(innermost, "verify_message", "") or getattr(innermost, "strerror", "") or str(innermost)
-    return answers.clean(f"{type(innermost).__name__}: {text}", secrets)

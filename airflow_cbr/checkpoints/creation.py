@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_cbr.checkpoints import verdict
 from airflow_cbr.checkpoints.evidence import CheckpointWitness, Sighting, show
-from airflow_cbr.checkpoints.journal import CheckpointJournal
+from airflow_cbr.checkpoints.intents import CheckpointIntents
 from airflow_cbr.checkpoints.steps import CheckpointResult, CheckpointStep
 from airflow_cbr.checkpoints.verdict import Condition, Finding
 from airflow_cbr.exceptions import (
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from airflow_cbr.api.models import Checkpoint
     from airflow_cbr.checkpoints.memory import CheckpointMemory
     from airflow_cbr.checkpoints.order import CheckpointOrder
-    from airflow_cbr.once.state import IntentStore
-    from airflow_cbr.replication.order import Attempt
+    from airflow_cbr.once.attempt import Attempt
+    from airflow_cbr.once.intents import IntentStore
 
 __all__ = ["Creation"]
 
@@ -87,8 +87,8 @@ class Creation(Machine[CheckpointResult]):
         self._publish = publish
         self._told: tuple[str, dict[str, Any]] | None = None
         self._witness = CheckpointWitness(client, order, attempt.run_after, clock=self._clock)
-        self._journal = CheckpointJournal(intents, order, attempt, clock=self._clock, at=self._at)
-        self.memory: CheckpointMemory = self._journal.recall(memory)
+        self._intents = CheckpointIntents(intents, order, attempt, clock=self._clock, at=self._at)
+        self.memory: CheckpointMemory = self._intents.recall(memory)
         self._ceiling = CallCeiling(self.memory.calls, "checkpoint")
 
     def _step(self) -> Pause | CheckpointResult | None:
@@ -108,12 +108,12 @@ class Creation(Machine[CheckpointResult]):
         memory, order = self.memory, self._order
         is_first = not memory.has_looked
         if is_first:
-            self._journal.keep_deadline(memory)
+            self._intents.keep_deadline(memory)
         found = self._look(self._sightings if is_first else self._witness.sightings, CheckpointStep.LOOK)
         if isinstance(found, Pause):
             return found
         if is_first:
-            self._journal.begin(memory)
+            self._intents.begin(memory)
             memory.has_looked = True
         if own := next((one for one in found if one.evidence and one.checkpoint_id not in memory.put_aside), None):
             self._adopt(own)
@@ -141,7 +141,7 @@ class Creation(Machine[CheckpointResult]):
     def _sightings(self) -> list[Sighting]:
         """Return what an attempt's first look finds, after putting aside what is no result any more."""
         found = self._witness.sightings()
-        if noted := self._journal.noted():
+        if noted := self._intents.noted():
             found = [noted, *(one for one in found if one.checkpoint_id != noted.checkpoint_id)]
         for one in found:
             if one.evidence and one.checkpoint_id not in self.memory.put_aside and self._is_spent(one):
@@ -155,7 +155,7 @@ class Creation(Machine[CheckpointResult]):
         condition = self._inspect(checkpoint_id, self._clock.local - age).condition
         if condition is Condition.INCOMPLETE and self._attempt.number == 1 and self._attempt.generation:
             # Nothing but a clear asks for this again: what was left out has been mended, it says.
-            self._journal.put_aside(self.memory, checkpoint_id)
+            self._intents.put_aside(self.memory, checkpoint_id)
         elif condition not in (Condition.FAILED, Condition.GONE):
             return False
         self._log.info("Checkpoint %s of an earlier attempt is %s; another one is made", checkpoint_id, condition)
@@ -164,7 +164,7 @@ class Creation(Machine[CheckpointResult]):
     def _create(self) -> Pause | None:
         order, memory = self._order, self.memory
         self._ceiling.count([order.name], of=1)
-        self._journal.record_intent(memory)
+        self._intents.record_intent(memory)
         sent_at = self._clock.local
         self._log.info("About to back up %s of vault %s as %s", self._what, order.vault_id, order.name)
         try:
@@ -205,7 +205,7 @@ class Creation(Machine[CheckpointResult]):
         memory.skipped = {one.id or "": str(one.code or "") for one in (vault.skipped_resources if vault is not None else None) or ()}
         self._log.info("Checkpoint %s: the backup of vault %s was accepted", checkpoint.id, self._order.vault_id)
         self._tell(checkpoint.id, verdict.judge(checkpoint, (), self._order, memory, 0.0))
-        self._journal.keep_checkpoint(memory)
+        self._intents.keep_checkpoint(memory)
         return Pause("the checkpoint was accepted", self._order.poll_interval) if self._order.wait_for_completion else None
 
     def _adopt(self, one: Sighting) -> None:
@@ -213,12 +213,12 @@ class Creation(Machine[CheckpointResult]):
         memory.checkpoint_id, memory.evidence, memory.known_at = one.checkpoint_id, one.evidence, self._clock.local
         memory.unsettled_until, memory.lost_from = 0.0, None
         attempt = self._attempt
-        if not self._journal.has_store and attempt.number > 1 and not attempt.generation and one.created is not None:
+        if not self._intents.has_store and attempt.number > 1 and not attempt.generation and one.created is not None:
             # Where nothing keeps the deadline it counts from the checkpoint, as long as there was no clear.
             memory.deadline = min(memory.deadline, self._clock.local - self._clock.age(one.created.timestamp()) + order.timeout)
         created = one.created.isoformat() if one.created is not None else "a time that is not told"
         self._log.info("Adopted checkpoint %s %s, created at %s", one.checkpoint_id, one.evidence, created)
-        self._journal.keep_checkpoint(memory)
+        self._intents.keep_checkpoint(memory)
 
     # --- once there is one ------------------------------------------------------------------------------------------------
 

@@ -2,47 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
-
-from airflow_cbr.once.ceiling import CallCounts
 from airflow_cbr.once.state import AttemptState
 
-__all__ = ["CheckpointIntent", "CheckpointMemory"]
-
-
-class CheckpointIntent(msgspec.Struct, frozen=True, kw_only=True):
-    """What an attempt writes down: its deadline when it begins, the call before it is sent, the checkpoint when it is known.
-
-    :param vault_id: the vault.
-    :param mark: the order's mark.
-    :param generation: the task's generation (clears) that the deadline belongs to.
-    :param deadline: Unix time at which the task gives up, in the local clock.
-    :param posted_at: Unix time of the newest call that this task intended, in the local clock; None before it.
-    :param checkpoint_id: the checkpoint that came of it; None as long as that is not known.
-    :param put_aside: checkpoints of this task that lack resources and are not to be taken for its result, after a clear.
-    :param calls: the calls of this task in this Dag run, for their ceiling.
-    :param has_gap: whether there was nothing to read although earlier attempts may have sent something: the store was emptied by a clear.
-    """
-
-    vault_id: str
-    mark: str
-    generation: int = 0
-    deadline: float = 0.0
-    posted_at: float | None = None
-    checkpoint_id: str | None = None
-    put_aside: list[str] = []
-    calls: CallCounts | None = None
-    has_gap: bool = False
-
-    @classmethod
-    def read(cls, stored: Any) -> CheckpointIntent | None:
-        """Return the intent that a store gave back, or None when there is none or it is not one of ours."""
-        try:
-            return msgspec.convert(stored, cls)
-        except msgspec.ValidationError:
-            return None
+__all__ = ["CheckpointMemory"]
 
 
 class CheckpointMemory(AttemptState, kw_only=True):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_cbr.api.texts import LONGEST_NAME, one_line
 from airflow_cbr.exceptions import CbrCheckpointFailedError, CbrCheckpointIncompleteError
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def describe(skipped: dict[str, str]) -> str:
     :param skipped: an entry of :attr:`Finding.skipped`.
     """
     said = ", ".join(part for part in (skipped["reason"], skipped["code"]) if part)
-    return f"{skipped['name'] or 'a resource'} ({skipped['id']}): skipped ({said or 'no reason given'})"
+    return one_line(f"{skipped['name'][:LONGEST_NAME] or 'a resource'} ({skipped['id']}): skipped ({said or 'no reason given'})")
 
 
 def summarise(finding: Finding, order: CheckpointOrder, memory: CheckpointMemory) -> dict[str, Any]:
@@ -175,7 +176,8 @@ def _skipped(checkpoint: Checkpoint | None, memory: CheckpointMemory) -> list[di
 
 
 def _broken(backup: Backup) -> str:
-    return f"backup {backup.name} ({backup.id}) of {backup.resource_name or backup.resource_id} is {backup.status}"
+    name = (backup.name or "without a name")[:LONGEST_NAME]
+    return one_line(f"backup {name} ({backup.id}) of {backup.resource_name or backup.resource_id} is {backup.status}")
 
 
 def _absent(checkpoint: Checkpoint, backups: Sequence[Backup], order: CheckpointOrder, skipped: list[dict[str, str]]) -> list[str]:

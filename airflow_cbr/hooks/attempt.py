@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_cbr.replication.order import Attempt
+from airflow_cbr.once.attempt import Attempt
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_cbr.airflow_names import BaseHook, mask_secret
+from airflow_cbr.api.deadline import within
 from airflow_cbr.exceptions import CbrError
 from airflow_cbr.hooks.connection import ConnectionFields
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from airflow_cbr.api.models import Backup, Checkpoint, OperationLog, Replication, ReplicationCapability, Vault
 
 __all__ = ["CbrHook"]
+
+_TEST_SECONDS: Final = 15.0
 
 
 class CbrHook(BaseHook):
@@ -96,7 +99,7 @@ class CbrHook(BaseHook):
         return self.client.project_id
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask for one vault, and say what is wrong if that fails. Read-only, answers within about 15 seconds.
+        """Ask for one vault, and say what is wrong if that fails. Read-only, answers within 15 seconds.
 
         :return: whether it worked, and a sentence without any secret.
         """
@@ -111,8 +114,9 @@ class CbrHook(BaseHook):
                 retry_budget=0.0,
             )
             try:
-                next(client.list_vaults(page_size=1), None)
-                return True, f"CBR in {client.region} answers for project {client.project_id}."
+                with within(_TEST_SECONDS):
+                    next(client.list_vaults(page_size=1), None)
+                    return True, f"CBR in {client.region} answers for project {client.project_id}."
             finally:
                 client.close()
         except CbrError as error:
@@ -257,6 +261,7 @@ class CbrHook(BaseHook):
         name: str | None = None,
         description: str | None = None,
         incremental: bool | None = None,
+        auto_trigger: bool | None = None,
         resources: Sequence[str] | None = None,
     ) -> Checkpoint:
         """Back up a vault: ``POST /v3/{project_id}/checkpoints`` (CreateCheckpoint). Not idempotent.
@@ -265,10 +270,16 @@ class CbrHook(BaseHook):
         :param name: name of the backups, 1 to 64 characters. Default: the service's choice.
         :param description: up to 255 characters. Default: none.
         :param incremental: incremental or full. Default: the service's choice, incremental.
+        :param auto_trigger: mark it as made by a schedule. Default: the service's choice, False.
         :param resources: ids of the resources to back up. Default: all that are bound to the vault.
         """
         return self.client.create_checkpoint(
-            vault_id=vault_id, name=name, description=description, incremental=incremental, resources=resources
+            vault_id=vault_id,
+            name=name,
+            description=description,
+            incremental=incremental,
+            auto_trigger=auto_trigger,
+            resources=resources,
         )
 
     def show_checkpoint(self, checkpoint_id: str) -> Checkpoint:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_cbr.api.endpoints import Endpoints, check_cloud, check_id, check_region
+from airflow_cbr.api.secret import Secret
 from airflow_cbr.exceptions import CbrConfigurationError, CbrParameterError
 
 if TYPE_CHECKING:
@@ -48,11 +49,11 @@ class ConnectionFields:
     conn_id: str
     auth_type: str
     login: str = field(repr=False)
-    password: str = field(repr=False)
+    password: Secret
     domain_name: str | None
     region: str | None
     project_id: str | None
-    security_token: str | None = field(repr=False)
+    security_token: Secret | None
     endpoints: Endpoints
     verify: bool | str
 
@@ -65,9 +66,12 @@ class ConnectionFields:
         :raises CbrConfigurationError: when the type is another, the extra cannot be read, or a field is missing or cannot be right; the
             message names it.
         """
-        conn_id = connection.conn_id
         check_connection(connection)
-        fields = _fields(conn_id, connection.extra_dejson if extra is None else extra)
+        conn_id, login, host = connection.conn_id, connection.login, getattr(connection, "host", None)
+        password = _secret(conn_id, "password", connection.password)
+        fields = _blind(_fields(conn_id, connection.extra_dejson if extra is None else extra))
+        # What holds them in the clear must not stay in a frame that an error leaves behind.
+        del connection, extra
 
         def text(name: str) -> str | None:
             value = fields.get(name)
@@ -80,15 +84,17 @@ class ConnectionFields:
                 )
             return value or None
 
+        if not isinstance(fields["security_token"], Secret | None):
+            text("security_token")
         auth_type = text("auth_type") or "aksk"
         if auth_type not in ("aksk", "password"):
             raise CbrConfigurationError(f"Connection {conn_id}: extra auth_type must be aksk or password, not {auth_type!r}.")
-        if not connection.login or not connection.password:
+        if not login or not password:
             names = "login (access key) and password (secret key)" if auth_type == "aksk" else "login (IAM user name) and password"
             raise CbrConfigurationError(f"Connection {conn_id}: {names} are both required.", advice="Fill them in in the connection form.")
         domain_name = text("domain_name")
-        _check_characters(conn_id, "login", connection.login)
-        _check_characters(conn_id, "password", connection.password)
+        _check_characters(conn_id, "login", _secret(conn_id, "login", login))
+        _check_characters(conn_id, "password", password)
         if domain_name and not (domain_name.isprintable() and _is_text(domain_name)):
             raise CbrConfigurationError(f"Connection {conn_id}: extra domain_name has a character that cannot be sent.")
         if auth_type == "password" and not domain_name:
@@ -102,16 +108,17 @@ class ConnectionFields:
             endpoints = Endpoints(cloud=check_cloud(cloud), cbr=text("cbr_endpoint"), iam=text("iam_endpoint"))
         except CbrParameterError as error:
             raise CbrConfigurationError(f"Connection {conn_id}: extra {error.message}", advice=error.advice) from error
-        _check_host(connection, endpoints)
+        if host and endpoints.cbr is None:
+            raise _unused_host(conn_id, endpoints)
         return cls(
             conn_id=conn_id,
             auth_type=auth_type,
-            login=connection.login,
-            password=connection.password,
+            login=login,
+            password=password,
             domain_name=domain_name,
             region=region,
             project_id=project_id,
-            security_token=text("security_token"),
+            security_token=fields["security_token"],
             endpoints=endpoints,
             verify=_verify(conn_id, fields.get("verify")),
         )
@@ -179,6 +186,8 @@ def check_connection(connection: Connection) -> None:
     :raises CbrConfigurationError: when it is of another type, or its extra is no JSON object; nothing of it is quoted.
     """
     conn_id, conn_type = connection.conn_id, getattr(connection, "conn_type", CONN_TYPES[0])
+    wrong = _wrong_with_text(conn_id, getattr(connection, "extra", None))
+    del connection
     if not conn_type:
         raise CbrConfigurationError(
             f"Connection {conn_id} has no type that can be read.", advice=f"{_IN_A_URI} Elsewhere it is {CONN_TYPES[0]}."
@@ -188,28 +197,28 @@ def check_connection(connection: Connection) -> None:
             f"Connection {conn_id} is of type {str(conn_type)[:40]!r}, and its login is not sent to Huawei Cloud.",
             advice=f"Name a connection of type {' or '.join(CONN_TYPES)}. {_IN_A_URI}",
         )
-    extra = getattr(connection, "extra", None)
-    if isinstance(extra, str) and extra:
-        try:
-            # The error would carry the whole text, and its secrets, to whoever logs a traceback.
-            content, is_json = json.loads(extra), True
-        except (ValueError, RecursionError):
-            content, is_json = None, False
-        if not is_json:
-            raise CbrConfigurationError(
-                f"Connection {conn_id}: extra is not JSON.",
-                advice='Write an object with its keys in double quotes: {"region": "cn-north-4"}.',
-            )
-        _fields(conn_id, content)
+    if wrong is not None:
+        raise wrong
 
 
-def _fields(conn_id: str, extra: Any) -> dict[str, Any]:
-    """Return the fields of an extra that was read."""
-    if isinstance(extra, Mapping):
-        return dict(extra)
+def _wrong_with_text(conn_id: str, extra: Any) -> CbrConfigurationError | None:
+    """Return what is wrong with an extra as it is stored; the error is not raised here, where its frame would hold the text."""
+    if not isinstance(extra, str) or not extra:
+        return None
+    try:
+        content = json.loads(extra)
+    except (ValueError, RecursionError):
+        return CbrConfigurationError(
+            f"Connection {conn_id}: extra is not JSON.",
+            advice='Write an object with its keys in double quotes: {"region": "cn-north-4"}.',
+        )
+    return None if isinstance(content, Mapping) else _no_object(conn_id, content)
+
+
+def _no_object(conn_id: str, extra: Any) -> CbrConfigurationError:
     kind = {str: "text", list: "a list", type(None): "null", bool: "a boolean"}.get(type(extra), f"a {type(extra).__name__}")
     encoded = isinstance(extra, str) and extra.lstrip().startswith("{")
-    raise CbrConfigurationError(
+    return CbrConfigurationError(
         f"Connection {conn_id}: extra must be a JSON object, and is {kind}{', which is JSON once more' if encoded else ''}.",
         advice="Encode it once only: the extra is the object itself, not text that holds it."
         if encoded
@@ -217,26 +226,39 @@ def _fields(conn_id: str, extra: Any) -> dict[str, Any]:
     )
 
 
-def _check_host(connection: Connection, endpoints: Endpoints) -> None:
-    """Refuse an address that would not be used, before the login goes to the public one instead."""
-    if getattr(connection, "host", None) and endpoints.cbr is None:
-        raise CbrConfigurationError(
-            f"Connection {connection.conn_id} has a host, which is not used: requests would go to {endpoints.cloud}.",
-            advice="If they should, leave host empty. If not, write the address into extra cbr_endpoint, and IAM's into iam_endpoint, each "
-            "with http:// or https://.",
-        )
+def _fields(conn_id: str, extra: Any) -> dict[str, Any]:
+    """Return the fields of an extra that was read."""
+    if isinstance(extra, Mapping):
+        return dict(extra)
+    error = _no_object(conn_id, extra)
+    del extra
+    raise error
 
 
-def _check_characters(conn_id: str, name: str, value: Any) -> None:
+def _unused_host(conn_id: str, endpoints: Endpoints) -> CbrConfigurationError:
+    """Return the refusal of an address that would not be used, before the login goes to the public one instead."""
+    return CbrConfigurationError(
+        f"Connection {conn_id} has a host, which is not used: requests would go to {endpoints.cloud}.",
+        advice="If they should, leave host empty. If not, write the address into extra cbr_endpoint, and IAM's into iam_endpoint, each "
+        "with http:// or https://.",
+    )
+
+
+def _secret(conn_id: str, name: str, value: Any) -> Secret:
+    if isinstance(value, str | None):
+        return Secret(value or "")
+    kind = type(value).__name__
+    del value
+    raise CbrConfigurationError(
+        f"Connection {conn_id}: {name} must be text, not {kind}.", advice="Put it in quotes where the connection is defined."
+    )
+
+
+def _check_characters(conn_id: str, name: str, value: Secret) -> None:
     """Refuse a login or password that no service would take: such a one is a try that counts for the lock, or cannot be sent at all."""
-    if not isinstance(value, str):
-        raise CbrConfigurationError(
-            f"Connection {conn_id}: {name} must be text, not {type(value).__name__}.",
-            advice="Put it in quotes where the connection is defined.",
-        )
-    if not value.isascii() or not value.isprintable():
-        has_line_end = "\n" in value or "\r" in value
-        reason = "a line end" if has_line_end else "a control character" if value.isascii() else "a character outside ASCII"
+    if not value.reveal().isascii() or not value.reveal().isprintable():
+        has_line_end = "\n" in value.reveal() or "\r" in value.reveal()
+        reason = "a line end" if has_line_end else "a control character" if value.reveal().isascii() else "a character outside ASCII"
         raise CbrConfigurationError(
             f"Connection {conn_id}: {name} has {reason}, which no key and no password has.",
             advice="Enter it again; what was read from a file often ends with a line end.",
@@ -250,6 +272,14 @@ def _is_text(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _blind(extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an extra, with the security token as a secret, or None."""
+    fields = dict(extra)
+    token = fields.pop("security_token", None)
+    fields["security_token"] = (Secret(token.strip()) if token.strip() else None) if isinstance(token, str) else token
+    return fields
 
 
 def _verify(conn_id: str, value: Any) -> bool | str:

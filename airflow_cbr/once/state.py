@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import msgspec
 
 from airflow_cbr.once.ceiling import CallCounts
 
-__all__ = ["AttemptState", "IntentStore"]
-
-
-class IntentStore(Protocol):
-    """Where an intent outlives the process; Airflow's task state store, for example."""
-
-    def load(self) -> Any:
-        """Return what was saved last, or None."""
-
-    def save(self, intent: dict[str, Any]) -> None:
-        """Keep the intent; it must be safe when this returns."""
+__all__ = ["AttemptState"]
 
 
 class AttemptState(msgspec.Struct, kw_only=True):

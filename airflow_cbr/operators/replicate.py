@@ -236,7 +236,7 @@ class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
         :raises CbrPreflightError: something stands in the way.
         """
         from airflow_cbr.once.clock import CLOCK_MARGIN
-        from airflow_cbr.replication.journal import has_sent
+        from airflow_cbr.replication.intents import has_sent
         from airflow_cbr.replication.verdict import has_begun
 
         attempt = attempt_of(context)
@@ -320,7 +320,7 @@ class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
                 cbr_conn_id=self.cbr_conn_id,
                 region=self.hook.region,
                 project_id=self.hook.project_id,
-                vault_id=self.vault_id,
+                vault_id=check_id(self.vault_id, "vault_id"),
                 replication_record_ids=list(pause.records),
                 deadline=memory.deadline,
                 poll_interval=poll_interval,

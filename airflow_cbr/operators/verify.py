@@ -65,7 +65,8 @@ class CbrVerifyReplicationOperator(BetweenRegions, BaseOperator):
         (templated)
     :param region: source region id. Default: the connection's. (templated)
     :param project_id: source project id. Default: the connection's, or looked up. (templated)
-    :param allow_empty: succeed when there is nothing to check: no record ids and no eligible backup. Default: False, that fails.
+    :param allow_empty: go on when there is nothing to check: no record ids and no eligible backup. Resources that are bound to the vault
+        all the same are findings of ``coverage`` and ``rpo``, where these are judged. Default: False, that fails.
     :param levels: what a violation of a level does: ``fail``, ``warn`` or ``skip``, by level. A level that is not named is not judged.
         Default: ``record`` and ``replica`` fail, and ``coverage`` fails where the Dag leaves ``replication_record_ids`` out.
     :param max_age: greatest age of the newest verified replica of each resource in seconds, from the creation of its source backup to the

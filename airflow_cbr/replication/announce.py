@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from airflow_cbr.api.endpoints import is_id
 from airflow_cbr.replication.steps import Step
 from airflow_cbr.replication.verdict import Counts
 
@@ -30,8 +31,9 @@ class Announcer:
 
         :param record_ids: the records that were accepted or adopted.
         :param counts: the counts.
-        :return: both, as they were given.
+        :return: both. A record whose id is none is followed all the same, and is left out of what is handed on.
         """
+        record_ids = [one for one in record_ids if is_id(one)]
         if self._told != (record_ids, counts):
             with self._at(Step.PUBLISH):
                 self._publish(record_ids, counts)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.api.models import Replication
     from airflow_cbr.replication.coverage import BackupStanding, Coverage
-    from airflow_cbr.replication.journal import Journal
+    from airflow_cbr.replication.intents import ReplicationIntents
     from airflow_cbr.replication.memory import Memory
     from airflow_cbr.replication.order import Order
 
@@ -27,7 +27,7 @@ class ReplicateCalls:
     :param client: a client of the source region and project.
     :param order: what is asked.
     :param memory: the attempt's memory, which counts the calls.
-    :param journal: takes the intents.
+    :param intents: takes the intents.
     :param at: marks the step, so that a test can stop there.
     """
 
@@ -36,14 +36,14 @@ class ReplicateCalls:
         client: CbrClient,
         order: Order,
         memory: Memory,
-        journal: Journal,
+        intents: ReplicationIntents,
         *,
         at: Callable[[Step], AbstractContextManager[None]],
     ) -> None:
         self._client = client
         self._order = order
         self._memory = memory
-        self._journal = journal
+        self._intents = intents
         self._at = at
         self._ceiling = CallCeiling(memory.calls, "backup")
 
@@ -58,7 +58,7 @@ class ReplicateCalls:
         order, there = self._order, self._order.destination
         asked = [one.backup.id for one in wanted]
         self._ceiling.count(asked, of=len(coverage.eligible))
-        self._journal.record_intent(self._memory, coverage, wanted)
+        self._intents.record_intent(self._memory, coverage, wanted)
         with self._at(Step.REPLICATE_VAULT):
             return self._ceiling.send(
                 asked,
@@ -83,7 +83,7 @@ class ReplicateCalls:
         """
         there = self._order.destination
         self._ceiling.count([backup_id], of=len(coverage.eligible))
-        self._journal.record_intent(self._memory, coverage, wanted)
+        self._intents.record_intent(self._memory, coverage, wanted)
         with self._at(Step.REPLICATE_BACKUP):
             return self._ceiling.send(
                 [backup_id],

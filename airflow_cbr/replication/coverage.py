@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from airflow_cbr.api.models import FINAL
+from airflow_cbr.api.texts import LONGEST_MESSAGE, LONGEST_NAME, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -166,7 +167,7 @@ class Coverage:
 
 def name_of(backup: Backup) -> str:
     """Return how a message names a backup: its name where it has one, and always its id."""
-    return f"{backup.name} ({backup.id})" if backup.name else backup.id
+    return f"{one_line(backup.name, LONGEST_NAME)} ({one_line(backup.id)})" if backup.name else one_line(backup.id)
 
 
 def _age(one: BackupStanding) -> datetime:
@@ -370,8 +371,8 @@ def _age_of_record(record: ReplicationRecord) -> tuple[datetime, str, str]:
 def failure_of(record: ReplicationRecord) -> str:
     """Return what the service says of a failed record: its ``fail_code`` and ``fail_reason``."""
     extra = record.extra
-    said = ": ".join(str(part) for part in (extra.fail_code, extra.fail_reason) if part)
-    return f"record {record.id}: {said or 'the service gives no reason'}"
+    said = ": ".join(one_line(part, LONGEST_MESSAGE) for part in (extra.fail_code, extra.fail_reason) if part)
+    return one_line(f"record {record.id}: {said or 'the service gives no reason'}")
 
 
 def success_beside(backup: Backup, skipped: ReplicationRecord) -> ReplicationRecord | None:

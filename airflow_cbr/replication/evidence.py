@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_cbr.api.models import Backup
+from airflow_cbr.api.texts import LONGEST_MESSAGE, one_line
 from airflow_cbr.exceptions import CbrError, CbrNotFoundError, CbrProtocolError
 from airflow_cbr.once.clock import CLOCK_MARGIN, ServiceClock, moment
 from airflow_cbr.replication import verdict
@@ -189,7 +190,7 @@ def standing_by_log(row: OperationLog | None, record_id: str) -> tuple[Standing,
     """
     if row is None:
         return Standing.LOST, f"record {record_id} is gone, and the operation log does not know the copy"
-    told = f"record {record_id} is gone; operation log {row.id} says {row.status}"
+    told = one_line(f"record {record_id} is gone; operation log {row.id} says {row.status}")
     match row.status:
         case "success":
             return Standing.SUCCEEDED, told
@@ -197,5 +198,5 @@ def standing_by_log(row: OperationLog | None, record_id: str) -> tuple[Standing,
             return Standing.IN_FLIGHT, told
         case _:
             error = row.error_info
-            said = " ".join(str(part) for part in (error.code, error.message) if part) if error is not None else ""
+            said = " ".join(one_line(part, LONGEST_MESSAGE) for part in (error.code, error.message) if part) if error is not None else ""
             return Standing.FAILED, f"{told} {said}".rstrip()

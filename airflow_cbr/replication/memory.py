@@ -1,67 +1,10 @@
-"""What a submission remembers: inside an attempt, over a deferral, and from attempt to attempt.
-
-Two sizes of the same memory. :class:`Memory` goes through a deferral inside the trigger's arguments and event; it grows with the
-number of backups. :class:`Intent` is what is written down before a replicate call, a few hundred bytes in whatever outlives the process.
-Airflow's task state store outlives retries, but not every clear. Both hold ids and numbers only.
-"""
+"""What a submission remembers inside an attempt and over a deferral: ids and numbers, for the backups that are copied."""
 
 from __future__ import annotations
 
-import hashlib
-from typing import TYPE_CHECKING, Any
-
-import msgspec
-
-from airflow_cbr.once.ceiling import CallCounts
 from airflow_cbr.once.state import AttemptState
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-__all__ = ["Intent", "Memory", "digest_of"]
-
-
-def digest_of(record_ids: Iterable[str]) -> str:
-    """Return a short digest of a set of record ids: it tells whether anything appeared since."""
-    return hashlib.sha256("\n".join(sorted(record_ids)).encode()).hexdigest()[:16]
-
-
-class Intent(msgspec.Struct, frozen=True, kw_only=True):
-    """What an attempt writes down: its deadline when it begins, and what it is about to send before each replicate call.
-
-    :param destination: region, project and vault of the destination.
-    :param generation: the task's generation (clears) that the deadline belongs to.
-    :param deadline: Unix time at which the task gives up, in the local clock.
-    :param began: Unix time (service) of the newest record that was there before the first replicate call that this task intended: what is
-        newer is this task's, or was made beside it. None before the first call.
-    :param first_posted_at: Unix time of the first replicate call that this task intended, in the local clock; None before it.
-    :param posted_at: Unix time of the newest one.
-    :param needed: how many backups were to be copied.
-    :param eligible: how many backups were eligible.
-    :param digest: digest of the destination's records that were there before.
-    :param calls: the calls of this task in this Dag run, for their ceiling.
-    :param has_gap: whether there was nothing to read although earlier attempts may have sent something: the store was emptied by a clear.
-    """
-
-    destination: list[str]
-    generation: int = 0
-    deadline: float = 0.0
-    began: float | None = None
-    first_posted_at: float | None = None
-    posted_at: float | None = None
-    needed: int = 0
-    eligible: int = 0
-    digest: str = ""
-    calls: CallCounts | None = None
-    has_gap: bool = False
-
-    @classmethod
-    def read(cls, stored: Any) -> Intent | None:
-        """Return the intent that a store gave back, or None when there is none or it is not one of ours."""
-        try:
-            return msgspec.convert(stored, cls)
-        except msgspec.ValidationError:
-            return None
+__all__ = ["Memory"]
 
 
 class Memory(AttemptState, kw_only=True):

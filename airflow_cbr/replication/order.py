@@ -1,9 +1,11 @@
-"""What a replicate task is asked for, and which attempt at it this is."""
+"""What a replicate task is asked for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from airflow_cbr.once.attempt import Attempt
 
 if TYPE_CHECKING:
     from airflow_cbr.replication.coverage import Destination
@@ -43,22 +45,3 @@ class Order:
     max_poll_interval: float = 600.0
     settle_time: float = 120.0
     durable: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """Which attempt this is.
-
-    :param number: 1 for the first attempt after the last clear.
-    :param generation: how often the task was cleared, as far as Airflow tells; attempts of one generation share the deadline.
-    :param run_after: Unix time before which this Dag run cannot have begun, or None where it is not known.
-    """
-
-    number: int = 1
-    generation: int = 0
-    run_after: float | None = None
-
-    @property
-    def may_have_predecessor(self) -> bool:
-        """Return whether an earlier attempt of the same task may have sent something."""
-        return self.number > 1 or self.generation > 0

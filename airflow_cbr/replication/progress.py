@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -69,13 +70,14 @@ def remaining_seconds(record: ReplicationRecord, now: datetime) -> float | None:
 
     :param record: a record that has not ended.
     :param now: the service's clock.
-    :return: seconds, or None where progress or start is unknown.
+    :return: seconds, not negative; None where progress or start is unknown, or nothing can be reckoned with them.
     """
     percent, created = record.extra.progress, record.created
     if percent is None or created is None or not 0 < percent <= 100:
         return None
     age = max((now - created).total_seconds(), 0.0)
-    return age * (100 - percent) / percent
+    seconds = age * (100 - percent) / percent
+    return seconds if math.isfinite(seconds) else None
 
 
 def measure(records: Iterable[ReplicationRecord], *, unlisted: int, now: datetime) -> Progress:

@@ -40,7 +40,7 @@ from airflow_cbr.replication.announce import Announcer
 from airflow_cbr.replication.calls import ReplicateCalls
 from airflow_cbr.replication.coverage import BackupStanding, Coverage, Standing, assess
 from airflow_cbr.replication.evidence import Witness
-from airflow_cbr.replication.journal import Journal
+from airflow_cbr.replication.intents import ReplicationIntents
 from airflow_cbr.replication.refusals import declines_backup, describe, note_of, says_nothing_left
 from airflow_cbr.replication.schedule import Schedule
 from airflow_cbr.replication.steps import Result, Step
@@ -50,10 +50,11 @@ if TYPE_CHECKING:
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.api.models import ReplicationReference
     from airflow_cbr.exceptions import CbrReplicationTimeoutError
-    from airflow_cbr.once.state import IntentStore
+    from airflow_cbr.once.attempt import Attempt
+    from airflow_cbr.once.intents import IntentStore
     from airflow_cbr.replication.announce import Publish
     from airflow_cbr.replication.memory import Memory
-    from airflow_cbr.replication.order import Attempt, Order
+    from airflow_cbr.replication.order import Order
 
 __all__ = ["Submission"]
 
@@ -98,17 +99,17 @@ class Submission(Machine[Result]):
     ) -> None:
         super().__init__(client, order, observe=observe, now=now, log=log)
         self._order = order
-        self._journal = Journal(intents if order.durable else None, order, attempt, clock=self._clock, at=self._at, log=log)
+        self._intents = ReplicationIntents(intents if order.durable else None, order, attempt, clock=self._clock, at=self._at, log=log)
         self._announcer = Announcer(publish, at=self._at)
         self._schedule = Schedule(order.poll_interval, order.max_poll_interval)
-        self.memory: Memory = memory if memory is not None else self._journal.recall()
-        self._calls = ReplicateCalls(client, order, self.memory, self._journal, at=self._at)
+        self.memory: Memory = memory if memory is not None else self._intents.recall()
+        self._calls = ReplicateCalls(client, order, self.memory, self._intents, at=self._at)
         self._unlisted = None if destination is None else UnlistedCopies(client, destination, order, self.memory, self._clock)
         self._witness = Witness(client, order, self.memory, clock=self._clock, at=self._at, log=log)
 
     def _step(self) -> Pause | Result | None:
         if not self._has_begun():
-            self._journal.keep_deadline(self.memory)
+            self._intents.keep_deadline(self.memory)
         coverage = self._look(self._read, Step.LOOK)
         if isinstance(coverage, Pause):
             return coverage
@@ -139,7 +140,7 @@ class Submission(Machine[Result]):
             return self._pause_for_copies(coverage, running)
         return self._send(coverage, wanted)
 
-    # --- sending ------------------------------------------------------------------------------------------------------
+    # --- sending
 
     def _send(self, coverage: Coverage, wanted: list[BackupStanding]) -> Pause | None:
         memory = self.memory
@@ -242,7 +243,7 @@ class Submission(Machine[Result]):
         else:
             memory.sent.update(doubtful)
 
-    # --- looking ------------------------------------------------------------------------------------------------------
+    # --- looking
 
     def _read(self) -> Coverage:
         memory, vault_id = self.memory, self._order.vault_id
@@ -285,11 +286,11 @@ class Submission(Machine[Result]):
         if not self._order.durable:
             memory.disowned = [one.record.id for one in coverage.of(Standing.IN_FLIGHT) if one.record is not None]
             return
-        self._journal.correct_deadline(memory, coverage)
-        unsettled_until = self._journal.unsettled_until(coverage)
+        self._intents.correct_deadline(memory, coverage)
+        unsettled_until = self._intents.unsettled_until(coverage)
         memory.unsettled_until = unsettled_until if unsettled_until > self._clock.local else 0.0
 
-    # --- remembering and telling --------------------------------------------------------------------------------------
+    # --- remembering and telling
 
     def _accept(self, references: list[ReplicationReference]) -> None:
         memory = self.memory
@@ -339,7 +340,7 @@ class Submission(Machine[Result]):
     def _tell(self, coverage: Coverage) -> tuple[list[str], verdict.Counts]:
         return self._announcer.tell(verdict.record_ids_of(coverage, self.memory), verdict.counts_of(coverage, self.memory))
 
-    # --- pausing ------------------------------------------------------------------------------------------------------
+    # --- pausing
 
     def _pause_for_being_made(self, being_made: list[BackupStanding], others: bool) -> Pause | None:
         """Return the wait for backups that are still being made; None when the others have waited for them long enough."""
@@ -360,7 +361,7 @@ class Submission(Machine[Result]):
 
     def _pause_for_unlisted(self, in_flight: list[BackupStanding]) -> Pause:
         records = [one.record for one in in_flight if one.record is not None]
-        gap = self._schedule.gap(records, moment(self._clock.service), is_complete=len(records) == len(in_flight))
+        gap = self._schedule.gap(records, moment(self._clock.service), is_complete=len(records) == len(in_flight), at=self._clock.local)
         return self._pause(f"{len(in_flight)} copies run, by the operation log and the destination's list", gap)
 
     def _pause_for_accepted(self) -> Pause | None:
@@ -375,9 +376,9 @@ class Submission(Machine[Result]):
         progress = verdict.progress_of(coverage, self.memory, now=now)
         self._report(progress.change_key, progress.line)
         unfinished = [coverage.records[record_id][1] for record_id in running if record_id in coverage.records]
-        return Pause(progress.line, self._schedule.gap(unfinished, now), tuple(running))
+        return Pause(progress.line, self._schedule.gap(unfinished, now, at=self._clock.local), tuple(running))
 
-    # --- clocks and steps ---------------------------------------------------------------------------------------------
+    # --- clocks and steps
 
     def _unsettled_until(self, one: BackupStanding) -> float:
         sent = self.memory.sent.get(one.backup.id)

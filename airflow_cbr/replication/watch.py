@@ -16,19 +16,22 @@ import contextvars
 import random
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
 from airflow_cbr.api.models import Backup, ReplicationRecord
 from airflow_cbr.exceptions import CbrAuthenticationError, CbrNotFoundError, CbrThrottledError
-from airflow_cbr.replication.pace import Login, Pace
+from airflow_cbr.replication.lanes import Lanes
+from airflow_cbr.replication.pace import Pace
 from airflow_cbr.replication.records import RecordsSeen, find_records
 from airflow_cbr.replication.schedule import BLIND_GAP, Schedule
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from airflow_cbr.api.client import CbrClient
+    from airflow_cbr.replication.lanes import Lane
     from airflow_cbr.replication.progress import Progress
 
 __all__ = ["FIRST_LOOK_AFTER", "Access", "Opened", "Sight", "Waiter", "join"]
@@ -45,7 +48,7 @@ _SPREAD: Final = 2.0
 _BATCH: Final = 100
 """So many waiters are told before the event loop's other tasks get their turn."""
 
-_threads = ThreadPoolExecutor(4, thread_name_prefix="cbr-watch")
+_lanes = Lanes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +59,14 @@ class Opened:
     :param credentials: differs with any part of the credentials, and tells none of them.
     :param project: what credentials may be good for, or not.
     :param make_client: makes a client out of plain credentials, in the thread that looks; is given what takes derived secrets.
+    :param endpoint: where the client asks; looks at one endpoint do not wait for those at another. Default: one for the account.
     """
 
     account: Hashable
     credentials: Hashable
     project: Hashable
     make_client: Callable[[Callable[[str], None]], CbrClient]
+    endpoint: Hashable = None
 
 
 class Access(Protocol):
@@ -111,7 +116,7 @@ class Waiter:
     __slots__ = ("_news", "_told", "_wake", "answer_from", "backups", "due", "ended", "record_ids", "schedule")
 
     def __init__(self, record_ids: Sequence[str], *, shortest: float, longest: float, backups: Mapping[str, str] | None = None) -> None:
-        self.record_ids = tuple(record_ids)
+        self.record_ids = tuple(dict.fromkeys(record_id.lower() for record_id in record_ids))
         self.schedule = Schedule(shortest, longest)
         self.backups = dict(backups or {})
         self.ended: dict[str, tuple[Backup, ReplicationRecord]] = {}
@@ -155,14 +160,15 @@ class Watch:
         self._access = access
         self._here = here
         self._pace = Pace()
-        self._login = Login()
         self._opened: Opened | None = None
         self._client: CbrClient | None = None
+        self._lane: Lane | None = None
+        self._login: Hashable = None
         self._secrets: list[str] = []
         self._waiters: dict[Waiter, None] = {}
         self._joined = asyncio.Event()
         self._last_look = float("-inf")
-        self._refusals = 0
+        self._refusals = self._failures = 0
         self._failures = 0
         self._pages = 1
         self._shows_records = True
@@ -207,6 +213,7 @@ class Watch:
             if not isinstance(error, Exception):
                 raise
         finally:
+            self._leave_lane()
             if self._asking is None:
                 self._close()
             else:
@@ -237,8 +244,10 @@ class Watch:
         try:
             if self._opened is None:
                 self._opened = await self._access.open()
+                if (login := (self._opened.credentials, self._opened.project)) != self._login:
+                    # What others were refused says nothing of these.
+                    self._login, self._refusals = login, 0
                 self._pace = self._here.paces.setdefault(self._opened.account, self._pace)
-                self._login = self._here.logins.setdefault(self._opened.credentials, Login())
                 if self._pace.wait(loop.time()) > 0:
                     return
             answers = await self._ask_in_thread(waiters, self._opened)
@@ -253,7 +262,9 @@ class Watch:
         await self._tell({waiter: sight for waiter, (sight, _) in answers.items()})
 
     async def _ask_in_thread(self, waiters: list[Waiter], opened: Opened) -> dict[Waiter, tuple[Sight, float]]:
-        self._asking = asking = _threads.submit(self._ask, waiters, opened, asyncio.get_running_loop().time)
+        if self._lane is None:
+            self._lane = _lanes.take((opened.account, opened.endpoint))
+        self._asking = asking = self._lane.submit(self._ask, waiters, opened, asyncio.get_running_loop().time())
         answers = await asyncio.wrap_future(asking)
         self._asking = None
         return answers
@@ -262,10 +273,13 @@ class Watch:
         self._asking = None
         now = asyncio.get_running_loop().time()
         self._failures += 1
-        if isinstance(error, CbrAuthenticationError) and self._opened is not None:
-            persists = self._login.persists(self._opened.project)
+        if isinstance(error, CbrAuthenticationError):
+            # What was not sent, because others were refused, shows nothing new. But where the machine has met it often enough, it persists.
+            self._refusals += not error.is_local
+            persists = max(self._refusals, error.refusals) >= REFUSALS_LIMIT
             # A rotated key: the next look resolves the connection again.
             self._opened = None
+            self._leave_lane()
             self._close()
         else:
             # What is no error of the service is a mistake of this package, and persists.
@@ -287,6 +301,11 @@ class Watch:
             if number % _BATCH == 0:
                 await asyncio.sleep(0)
 
+    def _leave_lane(self) -> None:
+        lane, self._lane = self._lane, None
+        if lane is not None:
+            _lanes.give_back(lane)
+
     def _close(self) -> None:
         client, self._client = self._client, None
         if client is not None:
@@ -294,20 +313,13 @@ class Watch:
 
     # --- in a worker thread -------------------------------------------------------------------------------------------
 
-    def _ask(self, waiters: list[Waiter], opened: Opened, clock: Callable[[], float]) -> dict[Waiter, tuple[Sight, float]]:
+    def _ask(self, waiters: list[Waiter], opened: Opened, at: float) -> dict[Waiter, tuple[Sight, float]]:
         """Look at the vault, and work out for each waiter what concerns it and when to look again. Touches nothing of Airflow."""
-        asked_at = clock()
-        self._login.check(asked_at)
         if self._client is None:
             # Here and not on the event loop: the first client of a process loads the HTTP libraries.
             self._client = opened.make_client(self._secrets.append)
         client = self._client
-        try:
-            seen = self._few(client, waiters) or self._all(client, waiters)
-        except CbrAuthenticationError as error:
-            self._login.refused(error, project=opened.project, asked_at=asked_at, now=clock())
-            raise
-        self._login.accepted(project=opened.project, asked_at=asked_at)
+        seen = self._few(client, waiters) or self._all(client, waiters)
         now = client.server_time or datetime.now(UTC)
         answers: dict[Waiter, tuple[Sight, float]] = {}
         for waiter in waiters:
@@ -319,7 +331,7 @@ class Watch:
             listed |= waiter.ended
             own = RecordsSeen(listed, [record_id for record_id in waiter.record_ids if record_id not in listed])
             unlisted = {record_id: waiter.backups.get(record_id) for record_id in own.unlisted}
-            gap = waiter.schedule.gap(own.unfinished, now, is_complete=not unlisted)
+            gap = waiter.schedule.gap(own.unfinished, now, is_complete=not unlisted, at=at)
             answers[waiter] = Sight(own.progress(now), own.are_final, unlisted), gap
         return answers
 
@@ -367,11 +379,10 @@ def _open_ids(waiters: list[Waiter]) -> Iterator[str]:
 
 @dataclass(slots=True)
 class _Loop:
-    """What the watches of one event loop share: the register, and what concerns an account or a login."""
+    """What the watches of one event loop share: the register, and what concerns an account."""
 
     watches: dict[Hashable, Watch] = field(default_factory=dict)
     paces: dict[Hashable, Pace] = field(default_factory=dict)
-    logins: dict[Hashable, Login] = field(default_factory=dict)
 
 
 _loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = weakref.WeakKeyDictionary()
@@ -390,6 +401,8 @@ def join(waiter: Waiter, *, connection: Hashable, region: str, project_id: str, 
     :return: the waiter.
     """
     here = _loops.setdefault(asyncio.get_running_loop(), _Loop())
+    # An id in capitals is the same id, and the service writes it in small letters.
+    project_id, vault_id = project_id.lower(), vault_id.lower()
     key = (connection, region, project_id, vault_id)
     watch = here.watches.get(key)
     if watch is None:

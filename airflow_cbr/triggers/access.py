@@ -94,7 +94,9 @@ class ConnectionAccess:
         # The users of a domain share its quota; of an access key, nothing tells whose it is.
         account = (fields.endpoints, fields.domain_name or fields.login)
         credentials = hash((account, fields.login, fields.password, fields.security_token))
-        return Opened(account, credentials, (self.region, self.project_id), make_client)
+        # With the endpoints, this is what their addresses are made of.
+        endpoint = (fields.endpoints, fields.region, self.region)
+        return Opened(account, credentials, (self.region, self.project_id), make_client, endpoint)
 
     async def hide(self, secret: str) -> None:
         """Mask a secret in the logs of this process and of Airflow's supervisor, which writes the triggers' logs.

@@ -1,91 +1,123 @@
-"""What one replica must be. Whatever a row does not say is held against it."""
+"""Judging one replica: plain rows at a glance, all others line by line."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from airflow_cbr.api.models import parse_time
 from airflow_cbr.verification.claims import BackupRow, Verdict
-from airflow_cbr.verification.faults import Fault
+from airflow_cbr.verification.comparisons import LARGEST_GB, ReplicaCase, wrongs_of_replica
+from airflow_cbr.verification.faults import MAY_SETTLE, Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from datetime import datetime
 
     from airflow_cbr.api.models import Backup
+    from airflow_cbr.replication.coverage import Destination
 
 __all__ = ["ReplicaCheck"]
 
-# A replica in one of these will not become available; any other word, also one that nobody documented, may pass.
-_STAYS: Final = frozenset({"error", "deleting", "waiting_delete"})
+# What decides about a replica, apart from what differs from one to the next. The kind comes first.
+_decisive: Final = attrgetter("provider_id", "resource_type", "vault_id", "project_id", "status", "image_type", "parent_id")
 
 
 class ReplicaCheck:
     """Compares a replica with the backup that claims it.
 
-    :param vault_id: the vault that must hold it.
+    :param destination: where it must be.
+    :param now: the time until which it must not have expired.
     :param retention: seconds after the creation of the source backup for which it must be kept. Default: none.
     """
 
-    def __init__(self, vault_id: str, retention: float | None = None) -> None:
-        self._vault_id = vault_id
-        self._retention = None if retention is None else timedelta(seconds=retention)
-        self._checkpoint_id: str | None = None
+    def __init__(self, destination: Destination, now: datetime, retention: float | None = None) -> None:
+        self._destination = destination
+        self._now = now
+        self._retention = retention
+        self._right: tuple[str | None, ...] = (None, None)
 
     def judge(self, row: BackupRow, replica: Backup) -> None:
-        """Give a row its verdict.
+        """Give a row its verdict; one that has a verdict by this check already is judged once more, and keeps what is wrong.
 
         :param row: the source backup.
         :param replica: what the destination region lists under the id that the row claims.
         """
-        # One text for all neighbours of a checkpoint: a long list is kept in little memory.
-        if replica.checkpoint_id != self._checkpoint_id:
-            self._checkpoint_id = replica.checkpoint_id
-        row.replica_checkpoint_id = self._checkpoint_id
-        if (
-            replica.status == "available"
-            and replica.image_type == "replication"
-            and replica.vault_id == self._vault_id
-            and replica.resource_id == row.resource_id
-            and row.resource_id is not None
-            and replica.resource_size == row.size
-            and row.size is not None
-            and (replica.expired_at is None or self._retention is None or self._expires(row, replica, self._retention) is None)
-        ):
+        if row.verdict is not None:
+            self._judge_again(row, replica)
+        elif self.is_plainly_right(row, replica):
             row.verdict = Verdict.VERIFIED
-            return
-        wrong = list(self._wrongs(row, replica))
-        row.settle(
-            Verdict.FAILED,
-            f"replica {replica.id}: {'; '.join(text for _, text in wrong)}",
-            *dict.fromkeys(fault for fault, _ in wrong),
+        elif wrong := wrongs_of_replica(self._case(row, replica)):
+            reason = f"replica {replica.id}: {'; '.join(text for _, text in wrong)}"
+            row.settle(Verdict.FAILED, reason, *dict.fromkeys(fault for fault, _ in wrong))
+        else:
+            row.verdict, row.replica_checkpoint_id = Verdict.VERIFIED, replica.checkpoint_id
+            if replica.parent_id is None:
+                self._right = _decisive(replica)
+
+    def is_plainly_right(self, row: BackupRow, replica: Backup) -> bool:
+        """Return whether a replica is right at a glance; if not, it must be judged line by line.
+
+        At a glance means that it says the same as one that was found right line by line, apart from what differs from one to the next.
+
+        :param row: the source backup.
+        :param replica: what the destination region lists under the id that the row claims.
+        """
+        resource_id, size, extend_info = replica.resource_id, replica.resource_size, replica.extend_info
+        right = self._right
+        # Written out, as a call for each row costs more than all the comparisons.
+        if (
+            (
+                replica.provider_id,
+                replica.resource_type,
+                replica.vault_id,
+                replica.project_id,
+                replica.status,
+                replica.image_type,
+                replica.parent_id,
+            )
+            != right
+            or row.provider_id != right[0]
+            or row.resource_type != right[1]
+            or resource_id is None
+            or resource_id != row.resource_id
+            or size is None
+            or size != row.size
+            or not 0 < size <= LARGEST_GB
+            or not row.replica_checkpoint_id
+            or replica.checkpoint_id != row.replica_checkpoint_id
+            or (None if extend_info is None else extend_info.contain_system_disk) is not row.has_system_disk
+        ):
+            return False
+        made, created = parse_time(replica.created_at), row.created
+        return (
+            made is not None
+            and created is not None
+            and made >= created
+            and (replica.expired_at is None or self._is_kept(created, replica.expired_at))
         )
 
-    def _wrongs(self, row: BackupRow, replica: Backup) -> Iterator[tuple[Fault, str]]:
-        if replica.image_type != "replication":
-            yield Fault.REPLICA_KIND, f"its image_type is {replica.image_type}, not replication"
-        if replica.status != "available":
-            stays = replica.status is None or replica.status in _STAYS
-            yield Fault.REPLICA_STATUS if stays else Fault.REPLICA_UNSETTLED, f"its status is {replica.status}, not available"
-        if replica.vault_id != self._vault_id:
-            yield Fault.REPLICA_VAULT, f"it is in vault {replica.vault_id}, not in {self._vault_id}"
-        if replica.resource_id != row.resource_id or row.resource_id is None:
-            yield Fault.REPLICA_RESOURCE, f"it is of resource {replica.resource_id}, not of {row.resource_id}"
-        if replica.resource_size != row.size or row.size is None:
-            yield Fault.REPLICA_SIZE, f"its size is {replica.resource_size} GB, the source's {row.size} GB"
-        if self._retention is not None and (reason := self._expires(row, replica, self._retention)) is not None:
-            yield Fault.REPLICA_EXPIRES, reason
+    def _is_kept(self, made: datetime, expired_at: str) -> bool:
+        expiry, retention = parse_time(expired_at), self._retention
+        return expiry is not None and expiry > self._now and (retention is None or (expiry - made).total_seconds() >= retention)
 
-    @staticmethod
-    def _expires(row: BackupRow, replica: Backup, retention: timedelta) -> str | None:
-        """Return why the replica is not kept long enough, or None; one that never expires is."""
-        if replica.expired_at is None:
-            return None
-        expiry = parse_time(replica.expired_at)
-        if expiry is None:
-            return f"when it expires cannot be read: {replica.expired_at!r}"
-        if row.created is None:
-            return f"it expires at {replica.expired_at}, and when its source was made is not said"
-        if expiry < row.created + retention:
-            return f"it expires at {replica.expired_at}, less than {retention.total_seconds():g} s after its source was made"
-        return None
+    def _case(self, row: BackupRow, replica: Backup) -> ReplicaCase:
+        return ReplicaCase(row, replica, self._destination, self._now, self._retention)
+
+    def _judge_again(self, row: BackupRow, replica: Backup) -> None:
+        """Judge a replica that is listed once more: what is wrong with any of its rows is wrong, in whatever order they came."""
+        wrong = wrongs_of_replica(self._case(row, replica))
+        now, before = {fault for fault, _ in wrong}, set(row.faults)
+        if now == before - {Fault.REPLICA_TWICE}:
+            return
+        all_faults = now | before
+        # Between two pages a replica may become available; it is looked at again then.
+        if not MAY_SETTLE.issuperset(all_faults):
+            all_faults.add(Fault.REPLICA_TWICE)
+        texts = [row.reason] if row.reason else []
+        texts += [text for _, text in wrong if text not in row.reason]
+        listed = f"replica {replica.id} is listed more than once, with different contents"
+        row.settle(Verdict.FAILED, "; ".join([*texts, listed] if listed not in row.reason else texts), *_in_order(all_faults))
+
+
+def _in_order(faults: set[Fault]) -> list[Fault]:
+    return [fault for fault in Fault if fault in faults]

@@ -26,6 +26,22 @@ class Fault(StrEnum):
     """The record is ``skip``, and no earlier success explains it."""
     RECORD_FOREIGN = "record_foreign"
     """The record says that it belongs to another backup than the one that lists it."""
+    RECORD_CHECKPOINT = "record_checkpoint"
+    """The record says that it is of another checkpoint than its backup."""
+    RECORD_VAULT = "record_vault"
+    """The record says that it comes from another vault than the one that was asked about."""
+    RECORD_PROJECT = "record_project"
+    """The record says that it comes from another project."""
+    RECORD_REGION = "record_region"
+    """The record says that it comes from another region."""
+    RECORD_DESTINATION = "record_destination"
+    """The record that was asked about leads to another region, project or vault."""
+    RECORD_TWICE = "record_twice"
+    """The backup lists the record more than once, with different contents."""
+    BACKUP_FOREIGN = "backup_foreign"
+    """The source vault lists a backup whose row says that it is of another vault or project, or no backup."""
+    BACKUP_TWICE = "backup_twice"
+    """The source vault lists the backup more than once, with different contents."""
     ELSEWHERE = "elsewhere"
     """The destination region has the copy in another vault."""
 
@@ -35,18 +51,38 @@ class Fault(StrEnum):
     """The replica does not exist in the destination region."""
     REPLICA_SHARED = "replica_shared"
     """Two backups claim the same replica."""
+    REPLICA_IS_SOURCE = "replica_is_source"
+    """What the record names as the replica is a backup of the source vault, mostly the very one that was copied."""
+    REPLICA_TWICE = "replica_twice"
+    """The destination lists the replica more than once, with different contents."""
     REPLICA_UNSETTLED = "replica_unsettled"
     """The replica is there, and not yet available."""
     REPLICA_STATUS = "replica_status"
     """The replica's status is one that does not become available by waiting, or is not said."""
     REPLICA_KIND = "replica_kind"
-    """The replica's ``image_type`` is not ``replication``."""
+    """The replica's ``image_type`` is not ``replication``, or it names itself as its parent."""
     REPLICA_VAULT = "replica_vault"
     """The replica lies in another vault."""
+    REPLICA_PROJECT = "replica_project"
+    """The replica is one of another project, or does not say of which."""
+    REPLICA_CHECKPOINT = "replica_checkpoint"
+    """The replica is of no checkpoint, or of another one than its record says."""
     REPLICA_RESOURCE = "replica_resource"
     """The replica is of another resource, or one side does not say of which."""
+    REPLICA_TYPE = "replica_type"
+    """The replica's ``resource_type`` is not that of its source."""
+    REPLICA_PROVIDER = "replica_provider"
+    """The replica's ``provider_id`` is not that of its source."""
+    REPLICA_DISKS = "replica_disks"
+    """One side contains the server's system disk, the other does not."""
     REPLICA_SIZE = "replica_size"
     """The replica has another size, or one side does not say it."""
+    SIZE_IMPLAUSIBLE = "size_implausible"
+    """The replica's size is one that no resource has: nothing, less than that, or no number."""
+    REPLICA_TOO_EARLY = "replica_too_early"
+    """The replica was made before its source backup, or does not say when."""
+    REPLICA_EXPIRED = "replica_expired"
+    """The replica has expired already."""
     REPLICA_EXPIRES = "replica_expires"
     """The replica expires before the required retention is over, or when it does cannot be told."""
     CHECKPOINT_INCOMPLETE = "checkpoint_incomplete"
@@ -65,6 +101,8 @@ class Fault(StrEnum):
     """The newest verified replica of a resource is older than ``max_age``."""
     AGE_UNKNOWN = "age_unknown"
     """The age of a resource's newest verified replica cannot be told, or there is none."""
+    FROM_THE_FUTURE = "from_the_future"
+    """The source backup of a resource's newest verified replica says that it was made later than now."""
 
     VAULT_UNREADABLE = "vault_unreadable"
     """The destination vault does not exist, or cannot be looked at."""
@@ -91,10 +129,18 @@ _LEVELS: Final = {
         Fault.RECORD_UNFINISHED,
         Fault.RECORD_SKIPPED,
         Fault.RECORD_FOREIGN,
+        Fault.RECORD_CHECKPOINT,
+        Fault.RECORD_VAULT,
+        Fault.RECORD_PROJECT,
+        Fault.RECORD_REGION,
+        Fault.RECORD_DESTINATION,
+        Fault.RECORD_TWICE,
+        Fault.BACKUP_FOREIGN,
+        Fault.BACKUP_TWICE,
         Fault.ELSEWHERE,
     ),
     Level.COVERAGE: (Fault.BOUND_RESOURCES_UNKNOWN, Fault.RESOURCE_UNCOVERED, Fault.NEWEST_UNCOVERED),
-    Level.RPO: (Fault.TOO_OLD, Fault.AGE_UNKNOWN),
+    Level.RPO: (Fault.TOO_OLD, Fault.AGE_UNKNOWN, Fault.FROM_THE_FUTURE),
     Level.VAULT: (
         Fault.VAULT_UNREADABLE,
         Fault.VAULT_KIND,
@@ -110,6 +156,8 @@ _REPLICATE_AGAIN: Final = "Run the replicate task again: it asks for this backup
 _LOOK_AGAIN: Final = "Wait for the copy to end, then verify again."
 _REPLACE: Final = "Delete this replica in the destination vault, then replicate the backup alone: CopyBackup makes it again."
 _VAULT: Final = "Name the right destination_vault_id."
+_CONTRADICTED: Final = "Ask support, quoting the record id: the record contradicts what lists it."
+_LISTED_TWICE: Final = "Verify again. If it lasts, ask support, quoting the id: which of the two rows is right nobody knows."
 
 _ADVICE: Final = {
     Fault.RECORD_UNLISTED: "Check vault_id; if it is right, the source backup was deleted, and the copy can only be looked up by hand.",
@@ -118,16 +166,34 @@ _ADVICE: Final = {
     Fault.RECORD_UNFINISHED: _LOOK_AGAIN,
     Fault.RECORD_SKIPPED: _REPLICATE_AGAIN,
     Fault.RECORD_FOREIGN: "Ask support, quoting the record id: the record contradicts the backup that lists it.",
+    Fault.RECORD_CHECKPOINT: _CONTRADICTED,
+    Fault.RECORD_VAULT: "Check vault_id; if it is right, ask support, quoting the record id.",
+    Fault.RECORD_PROJECT: "Check project_id; if it is right, ask support, quoting the record id.",
+    Fault.RECORD_REGION: "Check region; if it is right, ask support, quoting the record id.",
+    Fault.RECORD_DESTINATION: "Name the destination to which it leads, or hand over the records of this destination's copies.",
+    Fault.RECORD_TWICE: _LISTED_TWICE,
+    Fault.BACKUP_FOREIGN: "Check vault_id and project_id; if they are right, ask support, quoting the backup id.",
+    Fault.BACKUP_TWICE: _LISTED_TWICE,
     Fault.ELSEWHERE: "Name that vault as the destination, or delete the replica there.",
     Fault.REPLICA_UNNAMED: "Look for the replica in the destination vault; if it is not there, replicate the backup alone.",
     Fault.REPLICA_MISSING: "Find out who or what deleted it, then replicate the backup alone: a vault's call leaves it out.",
     Fault.REPLICA_SHARED: "Ask support, quoting both records: a replica is the copy of one backup.",
+    Fault.REPLICA_IS_SOURCE: "Ask support, quoting the record id: a copy is another backup than its source.",
+    Fault.REPLICA_TWICE: _LISTED_TWICE,
     Fault.REPLICA_UNSETTLED: "Verify again a little later, or raise settle_timeout.",
     Fault.REPLICA_STATUS: _REPLACE,
     Fault.REPLICA_KIND: "Check what this is: a record should name a replica.",
     Fault.REPLICA_VAULT: "Name that vault as destination_vault_id, or delete the replica there and replicate again.",
+    Fault.REPLICA_PROJECT: "Check destination_project_id; if it is right, ask support, quoting the replica id.",
+    Fault.REPLICA_CHECKPOINT: _REPLACE,
     Fault.REPLICA_RESOURCE: _REPLACE,
+    Fault.REPLICA_TYPE: _REPLACE,
+    Fault.REPLICA_PROVIDER: _REPLACE,
+    Fault.REPLICA_DISKS: _REPLACE,
     Fault.REPLICA_SIZE: _REPLACE,
+    Fault.SIZE_IMPLAUSIBLE: "Look at the backup in both consoles: one without a size holds nothing that could be restored.",
+    Fault.REPLICA_TOO_EARLY: _REPLACE,
+    Fault.REPLICA_EXPIRED: "Raise the retention of the destination's policy, and replicate the backup alone.",
     Fault.REPLICA_EXPIRES: "Raise the retention of the destination's policy, or extend this replica's expiry in the console.",
     Fault.CHECKPOINT_INCOMPLETE: "See what is wrong with that other backup: a restore of the whole checkpoint would lack it.",
     Fault.CHECKPOINT_UNSETTLED: "Verify again a little later, or raise settle_timeout.",
@@ -136,6 +202,7 @@ _ADVICE: Final = {
     Fault.NEWEST_UNCOVERED: "See what is wrong with that backup's copy, and mend it; until then only the older copy could be restored.",
     Fault.TOO_OLD: "See when the resource was backed up last, and whether the replicate task ran since.",
     Fault.AGE_UNKNOWN: "See whether the resource is backed up and replicated at all.",
+    Fault.FROM_THE_FUTURE: "Compare the time of that backup with the service's clock in the line; ask support about the one that is wrong.",
     Fault.VAULT_UNREADABLE: "Check destination_vault_id, and grant cbr:vaults:get in the destination project.",
     Fault.VAULT_KIND: _VAULT,
     Fault.VAULT_OBJECT_TYPE: _VAULT,

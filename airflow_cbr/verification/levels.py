@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from airflow_cbr.replication.coverage import Destination
 
-__all__ = ["COPY_LEVELS", "Action", "Assignment", "Level", "Scope"]
+__all__ = ["COPY_LEVELS", "Action", "Assignment", "Level", "Scope", "Source"]
 
 
 class Level(StrEnum):
@@ -54,6 +54,20 @@ COPY_LEVELS: Final = (Level.RECORD, Level.REPLICA)
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where the source backups are looked for.
+
+    :param region: region id, as the client of the source has it.
+    :param project_id: project in that region.
+    :param vault_id: the source vault.
+    """
+
+    region: str
+    project_id: str
+    vault_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Assignment:
     """What one verification is asked.
 
@@ -66,7 +80,8 @@ class Assignment:
         Default: none.
     :param retention: seconds, counted from the creation of its source backup, for which a replica must be kept. Default: none.
     :param require_locked: whether the destination vault must be locked. Default: False.
-    :param allow_empty: whether a vault without any eligible backup is fine. Default: False.
+    :param allow_empty: whether a vault without any eligible backup is fine. Resources that are bound to it are findings of ``coverage`` and
+        ``rpo`` all the same. Default: False.
     """
 
     vault_id: str

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from itertools import chain, islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from airflow_cbr.exceptions import CbrNotFoundError, CbrPermissionError
 from airflow_cbr.verification.checks import ReplicaCheck
 from airflow_cbr.verification.claims import BackupRow, Claims, Verdict
-from airflow_cbr.verification.faults import MAY_SETTLE, Fault
+from airflow_cbr.verification.clock import Clocks
+from airflow_cbr.verification.faults import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.api.models import Backup
+    from airflow_cbr.verification.levels import Assignment
 
 __all__ = ["ask_destination"]
 
 _SINGLE_LOOKS: Final = 5
 """So many replicas that the vault does not list are looked up one by one; more of them cost a listing."""
+_SETTLES: Final = ("protecting", "waiting_protect", "restoring", "waiting_restore")
+
+_Lack = tuple[bool, str]
+"""What a checkpoint lacks: whether that may settle, and in words."""
 
 
-def ask_destination(claims: Claims, client: CbrClient, *, vault_id: str, retention: float | None) -> None:
+def ask_destination(claims: Claims, client: CbrClient, assignment: Assignment, *, source_time: datetime | None) -> Clocks:
     """Give every row a verdict that does not have one yet.
 
     A row of a checkpoint is charged with what is wrong with the others only where those get no verdict of their own. So each
@@ -29,16 +38,29 @@ def ask_destination(claims: Claims, client: CbrClient, *, vault_id: str, retenti
 
     :param claims: what the source says.
     :param client: a client of the destination region and project.
-    :param vault_id: the destination vault.
-    :param retention: seconds for which a replica must be kept, or None.
+    :param assignment: what is asked.
+    :param source_time: the source's clock, or None when it does not say it.
+    :return: the clocks by which was judged.
     """
-    check = ReplicaCheck(vault_id, retention)
+    vault_id = assignment.destination.vault_id
     claimed = _claimed_replicas(claims.rows)
     rests = _Rests()
+    repeated: list[Backup] = []
+    listed = client.list_backups(vault_id=vault_id, on_repeat=repeated.append)
+    # The first answer brings the destination's clock.
+    beginning = list(islice(listed, 1))
+    clocks = Clocks.read(source_time, client.server_time)
+    check = ReplicaCheck(assignment.destination, clocks.now, assignment.retention)
     judge, claim_on = check.judge, claimed.get
-    for replica in client.list_backups(vault_id=vault_id):
+    for replica in chain(beginning, listed):
         row = claim_on(replica.id)
-        if row is not None and row.verdict is None:
+        if row is not None:
+            judge(row, replica)
+        if replica.status != "available":
+            rests.add(replica, row)
+    for replica in repeated:
+        row = claim_on(replica.id)
+        if row is not None:
             judge(row, replica)
         if replica.status != "available":
             rests.add(replica, row)
@@ -47,20 +69,29 @@ def ask_destination(claims: Claims, client: CbrClient, *, vault_id: str, retenti
         if row.verdict is None:
             reason = f"record {row.record_id} is success, and replica {row.replica_id} does not exist in the destination region"
             row.settle(Verdict.MISSING, reason, Fault.REPLICA_MISSING)
-    _judge_checkpoints(claims, rests)
+    _judge_checkpoints(claims, rests, clocks.now)
+    return clocks
 
 
 def _claimed_replicas(rows: Sequence[BackupRow]) -> dict[str, BackupRow]:
-    claiming = [(row.replica_id, row) for row in rows if row.verdict is None and row.replica_id is not None]
-    claimed = dict(claiming)
-    if len(claimed) < len(claiming):
-        for replica_id, row in claiming:
-            other = claimed[replica_id]
-            if other is not row:
-                for one, its_rival in ((row, other), (other, row)):
-                    reason = f"replica {replica_id} is claimed for {its_rival.subject} too"
-                    one.settle(Verdict.FAILED, reason, Fault.REPLICA_SHARED)
-    return claimed
+    """Return the rows to be judged by the replica that each claims. Rows that claim the same one are settled, and not among them."""
+    claimed = {row.replica_id: row for row in rows if row.replica_id is not None}
+    if len(claimed) < sum(row.replica_id is not None for row in rows):
+        rivals: dict[str, list[BackupRow]] = {}
+        for row in rows:
+            if row.replica_id is not None:
+                rivals.setdefault(row.replica_id, []).append(row)
+        for replica_id, sharing in rivals.items():
+            for row in sharing if len(sharing) > 1 else ():
+                rival = min((other for other in sharing if other is not row), key=lambda other: other.id)
+                if row.verdict is None:
+                    row.settle(Verdict.FAILED, f"replica {replica_id} is claimed for {rival.subject} too", Fault.REPLICA_SHARED)
+    for row in [row for row in rows if row.id in claimed]:
+        claiming = claimed[row.id]
+        if claiming.verdict is None:
+            reason = f"record {claiming.record_id} names {row.subject} as the replica, a backup of the source vault"
+            claiming.settle(Verdict.FAILED, reason, Fault.REPLICA_IS_SOURCE)
+    return {replica_id: row for replica_id, row in claimed.items() if row.verdict is None}
 
 
 def _look_further(unlisted: list[BackupRow], client: CbrClient, vault_id: str, check: ReplicaCheck) -> None:
@@ -76,8 +107,9 @@ def _look_further(unlisted: list[BackupRow], client: CbrClient, vault_id: str, c
     if not _has_other_vaults(client, vault_id):
         return
     wanted = {row.replica_id: row for row in unlisted if row.verdict is None}
-    for replica in client.list_backups():
-        found = wanted.pop(replica.id, None)
+    repeated: list[Backup] = []
+    for replica in chain(client.list_backups(on_repeat=repeated.append), repeated):
+        found = wanted.get(replica.id)
         if found is not None:
             check.judge(found, replica)
 
@@ -116,32 +148,31 @@ class _Rests:
         if replica.checkpoint_id is not None:
             self._by_checkpoint.setdefault(replica.checkpoint_id, []).append((replica.id, replica.status, row))
 
-    def beside(self, row: BackupRow) -> tuple[str, bool] | None:
-        """Return what is wrong with another row of a replica's checkpoint, and whether that may settle; None when nothing is."""
+    def beside(self, row: BackupRow) -> Iterator[_Lack]:
+        """Yield what is wrong with other rows of a replica's checkpoint."""
         for replica_id, status, other in self._by_checkpoint.get(row.replica_checkpoint_id or "", ()):
             if other is None or not other.is_judged:
-                settles = status in ("protecting", "waiting_protect", "restoring", "waiting_restore")
-                return f"checkpoint {row.replica_checkpoint_id} is not complete: the status of its backup {replica_id} is {status}", settles
-        return None
+                reason = f"checkpoint {row.replica_checkpoint_id} is not complete: the status of its backup {replica_id} is {status}"
+                yield status in _SETTLES, reason
 
 
-def _judge_checkpoints(claims: Claims, rests: _Rests) -> None:
-    lacking: dict[str, BackupRow] = {}
+def _judge_checkpoints(claims: Claims, rests: _Rests, now: datetime) -> None:
+    lacking: dict[str, list[BackupRow]] = {}
     for row in claims.rows:
         if not row.is_judged and row.verdict is not Verdict.VERIFIED and row.is_eligible and row.checkpoint_id is not None:
-            lacking[row.checkpoint_id] = row
+            lacking.setdefault(row.checkpoint_id, []).append(row)
     if not lacking and rests.are_none:
         return
     for row in claims.judged:
         if not row.is_verified:
             continue
-        other = lacking.get(row.checkpoint_id or "")
-        if other is not None:
-            settles = MAY_SETTLE.issuperset(other.faults)
-            reason = f"checkpoint {row.checkpoint_id} is not complete: {other.subject}: {other.reason}"
-        elif (found := rests.beside(row)) is not None:
-            reason, settles = found
-        else:
-            continue
-        fault = Fault.CHECKPOINT_UNSETTLED if settles else Fault.CHECKPOINT_INCOMPLETE
-        row.settle(Verdict.FAILED, f"replica {row.replica_id}: {reason}", fault)
+        lacks: list[_Lack] = [
+            (other.may_settle(now), f"checkpoint {row.checkpoint_id} is not complete: {other.subject}: {other.reason}")
+            for other in lacking.get(row.checkpoint_id or "", ())
+        ]
+        lacks += rests.beside(row)
+        if lacks:
+            # What stays wrong decides, so that nobody waits for the rest of it.
+            settles, reason = min(lacks, key=itemgetter(0))
+            fault = Fault.CHECKPOINT_UNSETTLED if settles else Fault.CHECKPOINT_INCOMPLETE
+            row.settle(Verdict.FAILED, f"replica {row.replica_id}: {reason}", fault)

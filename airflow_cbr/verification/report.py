@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
 from itertools import chain, islice
@@ -12,17 +11,16 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from airflow_cbr.api.models import parse_time
 from airflow_cbr.exceptions import CbrVerificationError
 from airflow_cbr.verification.claims import BackupRow, Verdict
-from airflow_cbr.verification.faults import MAY_SETTLE, Fault, advice_on, level_of
+from airflow_cbr.verification.faults import Fault, advice_on, level_of
 from airflow_cbr.verification.levels import COPY_LEVELS, Action, Level
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     from airflow_cbr.verification.claims import Claims
+    from airflow_cbr.verification.clock import Clocks
     from airflow_cbr.verification.levels import Assignment
 
 __all__ = ["FIRST_FINDINGS", "LARGEST_WHOLE", "About", "Entry", "Finding", "Outcome", "Report"]
@@ -33,8 +31,6 @@ FIRST_FINDINGS: Final = 20
 """So many findings of a larger report are handed on, and told."""
 _VERIFIED: Final = str(Verdict.VERIFIED)
 _IN_PLACE: Final = "available in the destination vault"
-_APPEARS_WITHIN: Final = timedelta(days=1)
-"""A replica that is missing longer after its copy began does not appear any more: it was deleted."""
 
 
 class About(StrEnum):
@@ -143,17 +139,16 @@ class Report:
     :param claims: the source vault's backups with their verdicts.
     :param others: findings about resources and vaults.
     :param source: region, project and vault of the source.
-    :param now: the service's clock at the look, or None when it did not say it.
+    :param clocks: the clocks by which was judged.
     """
 
-    def __init__(
-        self, assignment: Assignment, claims: Claims, others: list[Finding], *, source: dict[str, str], now: datetime | None
-    ) -> None:
+    def __init__(self, assignment: Assignment, claims: Claims, others: list[Finding], *, source: dict[str, str], clocks: Clocks) -> None:
         self.assignment = assignment
         self.claims = claims
         self.others = others
         self.source = source
-        self.now = now
+        self.clocks = clocks
+        self.now = clocks.service_now
         self._judges_replicas = Level.REPLICA in assignment.levels
 
     # --- backups ------------------------------------------------------------------------------------------------------
@@ -262,15 +257,13 @@ class Report:
         rows = self.claims.judged
         if not self.assignment.levels.keys().isdisjoint({Level.COVERAGE, Level.RPO}):
             rows = chain(rows, (row for row in self.claims.all_perhaps_newest if not row.is_judged))
-        return [row for row in rows if row.faults and MAY_SETTLE.issuperset(row.faults) and self._may_still_appear(row)]
-
-    def _may_still_appear(self, row: BackupRow) -> bool:
-        begun = parse_time(row.begun_at)
-        return Fault.REPLICA_MISSING not in row.faults or begun is None or self.now is None or self.now - begun <= _APPEARS_WITHIN
+        return [row for row in rows if row.may_settle(self.now)]
 
     def lines(self) -> Iterator[tuple[int, str]]:
         """Return the lines for a log, each with its level of logging: one for each backup, or the first findings of a large report."""
         levels = self.assignment.levels
+        if self.assignment.looks_at_replicas and (doubt := self.clocks.doubt) is not None:
+            yield logging.WARNING, doubt
         if self.is_large:
             for finding in islice(self.findings, FIRST_FINDINGS):
                 yield _severity(levels[finding.level]), str(finding)

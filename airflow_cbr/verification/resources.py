@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_cbr.verification.comparisons import CLOCK_MARGIN
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.report import About, Finding
 
@@ -66,7 +67,7 @@ def ages(vault: Vault | CbrError, verified: dict[str, BackupRow], *, max_age: fl
     :param vault: the source vault, or why it cannot be looked at.
     :param verified: from :func:`newest_verified`.
     :param max_age: greatest age in seconds, from the creation of the source backup.
-    :param now: the service's clock, or None when it does not say it.
+    :param now: the service's clock, or None when none is said.
     """
     bound = _bound(vault)
     if isinstance(bound, str):
@@ -79,6 +80,10 @@ def ages(vault: Vault | CbrError, verified: dict[str, BackupRow], *, max_age: fl
         elif last.created is None or now is None:
             reason = f"when {last.subject} was made, or the service's time now, is not said"
             yield _of_resource(resource, Fault.AGE_UNKNOWN, reason, last)
+        elif last.created - now > CLOCK_MARGIN:
+            made, today = last.created.isoformat(timespec="seconds"), now.isoformat(timespec="seconds")
+            reason = f"its newest verified replica is of {last.subject}, made {made}, and the service's time now is {today}"
+            yield _of_resource(resource, Fault.FROM_THE_FUTURE, reason, last)
         elif (age := (now - last.created).total_seconds()) > max_age:
             made = last.created.isoformat(timespec="seconds")
             reason = f"its newest verified replica is of {last.subject}, made {made}: {age:.0f} s ago, more than {max_age:g} s"

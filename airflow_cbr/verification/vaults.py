@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from airflow_cbr.replication.vaults import room_of
+from airflow_cbr.verification.comparisons import is_plausible_size
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.report import About, Finding
 
@@ -24,10 +26,15 @@ def next_night_gb(claims: Claims) -> float | None:
     An upper bound: CBR's copies are mostly incremental, and how much changes until then nobody knows.
 
     :param claims: the source vault's backups.
-    :return: GB, or None when a size is not said.
+    :return: GB, or None when a size is not said, or none that a resource can have.
     """
-    sizes = [row.size for row in claims.newest.values()]
-    return None if any(size is None for size in sizes) else float(sum(size for size in sizes if size is not None))
+    perhaps = [{row.size for row in claims.perhaps_newest(resource_id)} for resource_id in claims.newest]
+    sizes = [max(map(_plausible, sizes)) for sizes in perhaps]
+    return None if math.inf in sizes else float(sum(sizes))
+
+
+def _plausible(size: float | None) -> float:
+    return size if size is not None and is_plausible_size(size) else math.inf
 
 
 def destination_vault(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_cbr.exceptions import CbrError, CbrNothingToReplicateError
-from airflow_cbr.verification.claims import read_claims
+from airflow_cbr.verification.clock import Clocks
 from airflow_cbr.verification.levels import Level, Scope
+from airflow_cbr.verification.reading import read_claims
 from airflow_cbr.verification.replicas import ask_destination
 from airflow_cbr.verification.report import Report
 from airflow_cbr.verification.resources import ages, coverage, newest_verified
@@ -36,24 +37,23 @@ def verify(source: CbrClient, destination: CbrClient, assignment: Assignment) ->
     :raises CbrError: one of the two lists cannot be read. A vault that cannot be looked at is a finding.
     """
     levels, there = assignment.levels, assignment.destination
-    claims = read_claims(source.list_backups(vault_id=assignment.vault_id, show_replication=True), assignment)
-    is_empty = assignment.scope is not Scope.RECORDS and not claims.newest
-    if is_empty and not assignment.allow_empty:
+    claims = read_claims(source, assignment)
+    if assignment.scope is not Scope.RECORDS and not claims.newest and not assignment.allow_empty:
         raise CbrNothingToReplicateError(
             f"Nothing to verify: vault {assignment.vault_id} holds no eligible backup.",
             advice="Check that backups are made, or set allow_empty=True if an empty vault is fine.",
         )
-    now = source.server_time
+    clocks = Clocks.read(source.server_time, None)
     if assignment.looks_at_replicas:
-        ask_destination(claims, destination, vault_id=there.vault_id, retention=assignment.retention)
+        clocks = ask_destination(claims, destination, assignment, source_time=source.server_time)
     others: list[Finding] = []
     if assignment.looks_at_source_vault:
         vault = _look_at(source, assignment.vault_id)
         verified = newest_verified(claims)
-        if Level.COVERAGE in levels and not is_empty:
+        if Level.COVERAGE in levels:
             others += coverage(vault, claims, verified)
-        if Level.RPO in levels and assignment.max_age is not None and not is_empty:
-            others += ages(vault, verified, max_age=assignment.max_age, now=now)
+        if Level.RPO in levels and assignment.max_age is not None:
+            others += ages(vault, verified, max_age=assignment.max_age, now=clocks.service_now)
         if Level.VAULT in levels:
             others += destination_vault(
                 _look_at(destination, there.vault_id),
@@ -63,7 +63,7 @@ def verify(source: CbrClient, destination: CbrClient, assignment: Assignment) ->
                 require_locked=assignment.require_locked,
             )
     here = {"region": source.region, "project_id": source.project_id, "vault_id": assignment.vault_id}
-    return Report(assignment, claims, others, source=here, now=now)
+    return Report(assignment, claims, others, source=here, clocks=clocks)
 
 
 def _look_at(client: CbrClient, vault_id: str) -> Vault | CbrError:

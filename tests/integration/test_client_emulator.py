@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_cbr.api import auth
 from airflow_cbr.api.auth import AkSkCredentials, PasswordCredentials
 from airflow_cbr.api.client import CbrClient
 from airflow_cbr.api.endpoints import Endpoints
@@ -29,11 +28,13 @@ from airflow_cbr.exceptions import (
 )
 from tests.support.emulated import TO_DESTINATION
 from tests.support.emulator import EmulatorServer
+from tests.support.machine import new_machine
 from tests.support.schemas import check_every_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from airflow_cbr.api import auth
     from airflow_cbr.api.models import Backup, ReplicationRecord
 
 KEYS = AkSkCredentials("EMULATORACCESSKEY001", "emulator-secret-key-for-local-use-only")
@@ -43,8 +44,7 @@ COPY = dataclasses.replace  # a credential with another field
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    auth._TOKENS.clear()
-    auth._PROJECT_IDS.clear()
+    new_machine()
     check_every_answer(monkeypatch)
 
 

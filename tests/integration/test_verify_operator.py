@@ -251,4 +251,4 @@ def test_the_destination_is_asked_with_its_own_connection(emulator: EmulatorServ
 def test_a_record_of_another_destination_is_not_taken_for_this_ones(emulator: EmulatorServer) -> None:
     emulator.control.add_vault(id=OTHER_VAULT, project_id=DESTINATION_PROJECT, protect_type="replication")
     record_ids = replicating(destination_vault_id=OTHER_VAULT).attempt()
-    fails(record_ids[:1], {"failed": 1}, f"it is in vault {OTHER_VAULT}, not in {DESTINATION_VAULT}")
+    fails(record_ids[:1], {"failed": 1}, f"leads to vault {OTHER_VAULT}, not to {DESTINATION_VAULT}")

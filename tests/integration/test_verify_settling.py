@@ -110,6 +110,27 @@ def test_it_does_not_wait_for_a_replica_that_was_deleted_long_ago(monkeypatch: p
     assert seconds_until_it_fails(stage, verifying(record_ids, deferrable=True)) == 0
 
 
+def test_it_does_not_wait_for_a_checkpoint_of_which_another_replica_was_deleted_long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage, record_ids = stage_with(monkeypatch, 0)
+    gone = replica_of(stage, BACKUPS[0])
+    backups = {one["id"]: one for one in stage.control.state(SOURCE_VAULT)["backups"]}
+    others = [one for one in record_ids if one != backups[BACKUPS[0]]["records"][-1]["id"]]
+    stage.control.remove_backup(gone)
+    assert seconds_until_it_fails(stage, verifying(others, deferrable=True, settle_timeout=100)) >= 100, "today it may still appear"
+    stage.sleep(2 * 86400)
+    assert seconds_until_it_fails(stage, verifying(others, deferrable=True, settle_timeout=100)) == 0
+
+
+def test_what_stays_wrong_with_a_checkpoint_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage, record_ids = stage_with(monkeypatch, 86400)
+    for backup_id, status in zip(BACKUPS, ("available", "error", "protecting"), strict=True):
+        stage.control.change_backup(replica_of(stage, backup_id), status=status)
+    backups = {one["id"]: one for one in stage.control.state(SOURCE_VAULT)["backups"]}
+    alone = backups[BACKUPS[0]]["records"][-1]["id"]
+    assert alone in record_ids
+    assert seconds_until_it_fails(stage, verifying([alone], deferrable=True)) == 0
+
+
 def test_it_waits_for_another_row_of_the_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     stage, record_ids = stage_with(monkeypatch, 300)
     stage.control.change_backup(replica_of(stage, BACKUPS[0]), status="available")

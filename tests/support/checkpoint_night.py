@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from airflow_cbr.api import auth
 from airflow_cbr.checkpoints.creation import Creation
 from airflow_cbr.checkpoints.memory import CheckpointMemory
 from airflow_cbr.checkpoints.order import CheckpointOrder, mark_of
 from airflow_cbr.emulator.clock import Clock
 from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.world import SOURCE_VAULT, default_world
+from airflow_cbr.once.attempt import Attempt
 from airflow_cbr.once.steps import Pause
-from airflow_cbr.replication.order import Attempt
 from tests.support.emulated import Plain
 from tests.support.emulator import IN_PROCESS_URL, InProcessAdapter
+from tests.support.machine import new_machine
 from tests.support.night import Intents, client_of
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class CheckpointNight:
     order: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        auth._TOKENS.clear()
+        new_machine()
         self.adapter = InProcessAdapter(Emulator(default_world(), Clock(speed=0)), latency=0.05)
         self.control = self.adapter.control()
         self.control.change_vault(SOURCE_VAULT, size=100_000)

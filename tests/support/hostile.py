@@ -12,10 +12,11 @@ import msgspec
 
 from airflow_cbr.api.models import Backup, OperationLog, Replication
 from airflow_cbr.exceptions import CbrAlreadyReplicatedError, CbrError, CbrNotFoundError
+from airflow_cbr.once.attempt import Attempt
 from airflow_cbr.once.steps import Pause
 from airflow_cbr.replication.coverage import Destination
 from airflow_cbr.replication.memory import Memory
-from airflow_cbr.replication.order import Attempt, Order
+from airflow_cbr.replication.order import Order
 from airflow_cbr.replication.submit import Submission
 from tests.support.night import Intents
 

@@ -9,19 +9,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_cbr.api import auth
 from airflow_cbr.api.auth import PasswordCredentials
 from airflow_cbr.api.client import CbrClient
 from airflow_cbr.api.endpoints import Endpoints
 from airflow_cbr.emulator.clock import Clock
 from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.world import DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_PROJECT, SOURCE_VAULT, default_world
+from airflow_cbr.once.attempt import Attempt
 from airflow_cbr.once.steps import Pause
 from airflow_cbr.replication.coverage import Destination
 from airflow_cbr.replication.memory import Memory
-from airflow_cbr.replication.order import Attempt, Order
+from airflow_cbr.replication.order import Order
 from airflow_cbr.replication.submit import Submission
 from tests.support.emulator import IN_PROCESS_URL, InProcessAdapter
+from tests.support.machine import new_machine
 
 if TYPE_CHECKING:
     from airflow_cbr.replication.steps import Result, Step
@@ -61,6 +62,7 @@ def client_of(adapter: InProcessAdapter, sleep: Callable[[float], None], **optio
     credentials = PasswordCredentials("backup-bot", "emulator-password", "acme")
     client = CbrClient(credentials, region="cn-north-4", project_id=SOURCE_PROJECT, endpoints=ENDPOINTS, sleep=sleep, **options)
     client._transport._session.mount(IN_PROCESS_URL, adapter)
+    client._authenticator._brake._clock = adapter.clock.now  # type: ignore[attr-defined]
     return client
 
 
@@ -77,7 +79,7 @@ class Night:
 
     def __post_init__(self) -> None:
         # Tokens are cached in the process; those of another night's service are worth nothing here.
-        auth._TOKENS.clear()
+        new_machine()
         self.adapter = InProcessAdapter(Emulator(default_world(), Clock(speed=0)), latency=0.05)
         self.control = self.adapter.control()
         self.clock = self.adapter.clock

@@ -7,18 +7,20 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_cbr.api.models import Backup, Billing, ReplicationRecord, Vault, VaultResource
+from airflow_cbr.api.paging import walk
 from airflow_cbr.exceptions import CbrError, CbrNotFoundError
 from airflow_cbr.replication.coverage import Destination
 from airflow_cbr.verification.levels import Action, Assignment, Level, Scope
 from airflow_cbr.verification.verify import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.verification.report import Report
 
 HERE = "a" * 32
+SERVERS = "0daac4c5-6707-4851-97ba-169e36266b66"
 THERE = Destination("there", "b" * 32, "c" * 32)
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 FAIL = Action.FAIL
@@ -47,6 +49,7 @@ def source(*records: ReplicationRecord, **fields: Any) -> Backup:
         "resource_id": "server",
         "resource_type": "OS::Nova::Server",
         "resource_size": 40,
+        "provider_id": SERVERS,
         "created_at": "2026-11-23T00:00:00",
     }
     return Backup(replication_records=list(records), **(values | fields))
@@ -60,8 +63,12 @@ def replica(**fields: Any) -> Backup:
         "status": "available",
         "checkpoint_id": "night there",
         "vault_id": THERE.vault_id,
+        "project_id": THERE.project_id,
+        "provider_id": SERVERS,
         "resource_id": "server",
+        "resource_type": "OS::Nova::Server",
         "resource_size": 40,
+        "created_at": "2026-11-24T00:10:00",
     }
     return Backup(**(values | fields))
 
@@ -107,10 +114,15 @@ class Side:
         """Return it as what the package takes it for."""
         return cast("CbrClient", self)
 
-    def list_backups(self, *, vault_id: str | None = None, show_replication: bool = False) -> Iterator[Backup]:
-        """List backups."""
+    def list_backups(
+        self, *, vault_id: str | None = None, show_replication: bool = False, on_repeat: Callable[[Backup], object] | None = None
+    ) -> Iterator[Backup]:
+        """List backups, all on one page."""
         self.calls["list_backups"] += 1
-        return (one for one in self.backups if vault_id is None or one.vault_id in (None, vault_id))
+        rows = [one for one in self.backups if vault_id is None or one.vault_id in (None, vault_id)]
+        return walk(
+            lambda offset, limit: (rows[offset : offset + limit], len(rows)), page_size=1000, call="ListBackups", on_repeat=on_repeat
+        )
 
     def show_backup(self, backup_id: str) -> Backup:
         """Show a backup."""

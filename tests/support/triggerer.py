@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_cbr.api import auth
+from airflow_cbr.api.brake import Brake
 from airflow_cbr.api.client import CbrClient
 from airflow_cbr.api.transport import Transport
 from airflow_cbr.checkpoints.creation import Creation
@@ -26,6 +26,7 @@ from airflow_cbr.replication.submit import Submission
 from airflow_cbr.triggers import cbr as triggers
 from tests.support.airflow_errors import AirflowRescheduleException, TaskDeferred
 from tests.support.emulator import IN_PROCESS_URL, InProcessAdapter
+from tests.support.machine import new_machine
 from tests.support.task_run import set_password_connection
 from tests.support.virtual_time import START, InlineLooks, VirtualLoop, run
 
@@ -52,13 +53,21 @@ def requests_end_in(adapter: InProcessAdapter) -> Iterator[None]:
         yield
 
 
+def keep_time(patch: pytest.MonkeyPatch, time: Callable[[], float]) -> None:
+    """Let refused logins be held for virtual time."""
+    defaults = Brake.__init__.__kwdefaults__
+    assert defaults is not None
+    patch.setitem(defaults, "clock", time)
+
+
 @contextmanager
 def triggerer(loop: VirtualLoop, adapter: InProcessAdapter, looks: Any = None) -> Iterator[pytest.MonkeyPatch]:
     """Let triggers wait in a virtual loop; their connection leads to the emulator."""
     with pytest.MonkeyPatch.context() as patch, requests_end_in(adapter):
         set_password_connection(patch, IN_PROCESS_URL)
-        patch.setattr(watch, "_threads", looks or InlineLooks())
+        patch.setattr(watch, "_lanes", looks or InlineLooks())
         patch.setattr(triggers, "time", SimpleNamespace(time=loop.unix_time))
+        keep_time(patch, loop.unix_time)
         yield patch
 
 
@@ -88,7 +97,7 @@ class Stage:
     switches: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        auth._TOKENS.clear()
+        new_machine()
         self.passed = 0.0
         self._loop: VirtualLoop | None = None
         self.adapter = InProcessAdapter(Emulator(default_world(), Clock(real=self._now, start=START)))
@@ -100,6 +109,7 @@ class Stage:
             self.patch.setattr(f"airflow_cbr.{module}.time", clock)
         self.patch.setattr("airflow.sdk.bases.sensor.time", clock)
         self.patch.setattr("airflow.sdk.bases.sensor.timezone", SimpleNamespace(utcnow=lambda: datetime.fromtimestamp(self.time(), UTC)))
+        keep_time(self.patch, self.time)
         for function, name, stand_in in (
             (Submission.__init__, "now", self.time),
             (Creation.__init__, "now", self.time),
@@ -108,7 +118,7 @@ class Stage:
             defaults = function.__kwdefaults__
             assert defaults is not None
             self.patch.setitem(defaults, name, stand_in)
-        self.patch.setattr(watch, "_threads", InlineLooks())
+        self.patch.setattr(watch, "_lanes", InlineLooks())
         set_password_connection(self.patch, IN_PROCESS_URL)
 
     def _now(self) -> float:

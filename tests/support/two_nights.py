@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from airflow_cbr.api import auth
 from airflow_cbr.api.auth import PasswordCredentials
 from airflow_cbr.api.client import CbrClient
 from airflow_cbr.api.endpoints import Endpoints
@@ -31,6 +30,7 @@ from airflow_cbr.replication.coverage import Destination
 from airflow_cbr.verification.levels import Action, Assignment, Level, Scope
 from airflow_cbr.verification.verify import verify
 from tests.support.emulator import IN_PROCESS_URL, EmulatorServer, InProcessAdapter
+from tests.support.machine import new_machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,7 +73,7 @@ class TwoNights:
 
     def __init__(self, server: EmulatorServer | None = None) -> None:
         # Tokens are cached in the process; those of another service are worth nothing here.
-        auth._TOKENS.clear()
+        new_machine()
         self._url = server.url if server else IN_PROCESS_URL
         self._open = ExitStack()
         self.control = server.control if server else _adapter().control()

@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import selectors
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 Result = TypeVar("Result")
 
@@ -88,8 +88,18 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._busy_since = time.perf_counter(), time.process_time()
 
 
-class InlineLooks:
-    """Stands for the pool of threads: a look is over as soon as it is asked for."""
+class _OneLane:
+    """Stands for the lanes of a process, and is the only one."""
+
+    def take(self, key: Hashable) -> Self:
+        return self
+
+    def give_back(self, lane: object) -> None:
+        """Nothing to do."""
+
+
+class InlineLooks(_OneLane):
+    """Stands for the threads: a look is over as soon as it is asked for."""
 
     def submit(self, work: Callable[..., Result], *arguments: Any) -> Future[Result]:
         future: Future[Result] = Future()
@@ -104,7 +114,7 @@ class InlineLooks:
 
 
 class SlowLooks(InlineLooks):
-    """Stands for the pool of threads: a look takes virtual time, and cannot be stopped once it has begun.
+    """Stands for the threads: a look takes virtual time, and cannot be stopped once it has begun.
 
     :param loop: the loop.
     :param seconds: returns how long the next look takes.
@@ -127,7 +137,7 @@ class SlowLooks(InlineLooks):
         self.carry_out(future, work, *arguments)
 
 
-class ThreadedLooks:
+class ThreadedLooks(_OneLane):
     """Real threads, which the loop waits for before it lets virtual time pass."""
 
     def __init__(self, loop: VirtualLoop, threads: ThreadPoolExecutor) -> None:

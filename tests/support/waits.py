@@ -9,7 +9,6 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_cbr.api import auth
 from airflow_cbr.api.auth import PasswordCredentials
 from airflow_cbr.api.client import CbrClient
 from airflow_cbr.api.endpoints import Endpoints
@@ -20,6 +19,7 @@ from airflow_cbr.emulator.world import DESTINATION_PROJECT, SOURCE_PROJECT, Back
 from airflow_cbr.replication import watch
 from airflow_cbr.replication.watch import Opened, Waiter, join
 from tests.support.emulator import IN_PROCESS_URL, InProcessAdapter
+from tests.support.machine import new_machine
 from tests.support.virtual_time import START, VirtualLoop
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Service:
 
     def __init__(self, loop: VirtualLoop, vaults: Sequence[Sequence[int]] = ((60,),), **switches: Any) -> None:
         # Tokens are cached in the process; those of another service are worth nothing here.
-        auth._TOKENS.clear()
+        new_machine()
         self.loop = loop
         world = default_world()
         number = itertools.count()
@@ -109,6 +109,7 @@ class Service:
             on_secret=on_secret,
         )
         client._transport._session.mount(IN_PROCESS_URL, self.adapter)
+        client._authenticator._brake._clock = self.loop.unix_time  # type: ignore[attr-defined]
         close = client.close
 
         def note_close() -> None:

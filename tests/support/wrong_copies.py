@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from airflow_cbr.emulator.world import DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_VAULT
+from airflow_cbr.emulator.world import DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_PROJECT, SOURCE_VAULT
 from tests.support.two_nights import DAY, HERE, HOUR, THERE, TwoNights
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ CASES: Final[dict[str, Case]] = {}
 """By row of the table of faults."""
 RIGHT_CASES: Final[dict[str, Case]] = {}
 """By row of the table of what is no fault."""
+ANOTHER: Final = "9b1c0f66-6b0e-4a3e-8f43-0d7c5f1f8a55"
+"""An id that nothing has."""
 NEW_SERVER: Final = "0d6c1a50-7b52-4f3c-9d5e-6f0e8f0e4a11"
 
 
@@ -65,6 +67,16 @@ def replica_is(name: str, **changes: Any) -> None:
     case(name)(arrange)
 
 
+def source_is(name: str, **changes: Any) -> None:
+    """Enter a case of one source backup that is not as it should be after a good copy."""
+
+    def arrange(nights: TwoNights) -> None:
+        nights.copy()
+        nights.control.change_backup(nights.tonight[0], **changes)
+
+    case(name)(arrange)
+
+
 def destination_is(name: str, **changes: Any) -> None:
     """Enter a case of a destination vault that is not as it should be after a good copy."""
 
@@ -85,6 +97,32 @@ while_copying("The copy was skipped, and there is no earlier one (vault ids alon
 record_says("The record's status is not said", row={"status": None})
 record_says("The record says that it belongs to another backup", row={"source_backup_id": "4cbfd4b0-ad54-4d75-a9fd-b0d3bb1d0b11"})
 record_says("The record leads to another region (vault ids alone)", destination_region="cn-east-3")
+record_says("The record says that it is of another checkpoint", row={"source_checkpoint_id": ANOTHER})
+record_says("The record says that it comes from another vault", row={"vault_id": ANOTHER})
+record_says("The record says that it comes from another project", row={"source_project_id": DESTINATION_PROJECT})
+record_says("The record says that it comes from another region", row={"source_region": "cn-south-1"})
+record_says("The record leads to another region (record ids)", destination_region="cn-east-3")
+record_says("The record leads to another project (record ids)", destination_project_id=SOURCE_PROJECT)
+record_says("The record leads to another vault in its extra_info", row={"extra_info": {"destination_vault_id": ANOTHER}})
+source_is("The vault lists a backup of another vault", row={"vault_id": ANOTHER})
+source_is("The vault lists a backup of another project", row={"project_id": DESTINATION_PROJECT})
+source_is("What lists the record is itself a replica (record ids)", image_type="replication")
+
+
+@case("The backup lists its record twice, and they differ")
+def _(nights: TwoNights) -> None:
+    nights.control.fault("copy_fails", backup_id=nights.tonight[0])
+    nights.copy()
+    failed = nights.record(nights.tonight[0])["id"]
+    nights.copy()
+    nights.control.change_record(failed, row={"id": nights.record(nights.tonight[0])["id"]})
+
+
+@case("The vault lists a backup twice, and they differ")
+def _(nights: TwoNights) -> None:
+    nights.copy()
+    other = nights.control.add_backup(SOURCE_VAULT, resource_id=nights.resources[0]["id"], status="error")["id"]
+    nights.control.change_backup(other, row={"id": nights.tonight[0]})
 
 
 @case("The copy still runs")
@@ -145,7 +183,69 @@ replica_is("The replica is of another resource", resource_id=NEW_SERVER)
 replica_is("The replica's resource is not said", row={"resource_id": None})
 replica_is("What the record names is no replica but a backup", image_type="backup")
 replica_is("When the replica expires cannot be read", row={"expired_at": "soon"})
+replica_is("The replica is of another resource type", row={"resource_type": "OS::Sfs::Turbo"})
+replica_is("The replica's resource type is not said", row={"resource_type": None})
+replica_is("The replica is of another provider", row={"provider_id": "3f3c3220-245c-4805-b811-758870015881"})
+replica_is("The replica lacks the system disk", contain_system_disk=False)
+replica_is("When the replica was made is not said", row={"created_at": None})
+replica_is("The replica is of another checkpoint than its record says", row={"checkpoint_id": ANOTHER})
+replica_is("The replica is of no checkpoint", row={"checkpoint_id": None})
+replica_is("The replica is one of another project", row={"project_id": SOURCE_PROJECT})
 record_says("The record names no replica", destination_backup_id=None)
+
+
+def _now(nights: TwoNights) -> float:
+    return float(nights.control.state()["clock"]["seconds"])
+
+
+def _both_have_the_size(size: Any) -> Case:
+    def arrange(nights: TwoNights) -> None:
+        nights.copy()
+        nights.control.change_backup(nights.tonight[0], row={"resource_size": size})
+        nights.change_replica(nights.tonight[0], row={"resource_size": size})
+
+    return arrange
+
+
+case("Backup and replica have the size of nothing")(_both_have_the_size(0))
+case("Backup and replica have a size that is no number")(_both_have_the_size("nan"))
+
+
+@case("The replica was made before its source")
+def _(nights: TwoNights) -> None:
+    nights.copy()
+    nights.change_replica(nights.tonight[0], created_at=_now(nights) - DAY)
+
+
+@case("The replica names itself as its parent")
+def _(nights: TwoNights) -> None:
+    nights.copy()
+    nights.change_replica(nights.tonight[0], row={"parent_id": nights.replica(nights.tonight[0])})
+
+
+@case("The record names its source backup as the replica")
+def _(nights: TwoNights) -> None:
+    nights.copy()
+    nights.change_record(nights.tonight[0], destination_backup_id=nights.tonight[0])
+
+
+@case("The record names another source backup as the replica")
+def _(nights: TwoNights) -> None:
+    nights.copy()
+    nights.change_record(nights.tonight[0], destination_backup_id=nights.last_night[1])
+
+
+@case("The destination lists the replica twice, and they differ")
+def _(nights: TwoNights) -> None:
+    nights.copy()
+    other = nights.control.add_backup(DESTINATION_VAULT, image_type="replication", status="error")["id"]
+    nights.control.change_backup(other, row={"id": nights.replica(nights.tonight[0])})
+
+
+@case("The replica has expired")
+def _(nights: TwoNights) -> None:
+    nights.copy()
+    nights.change_replica(nights.tonight[0], expired_at=_now(nights) - HOUR)
 
 
 @case("The replica was deleted")
@@ -170,7 +270,7 @@ def _(nights: TwoNights) -> None:
 @case("The replica expires before the retention is over")
 def _(nights: TwoNights) -> None:
     nights.copy()
-    nights.change_replica(nights.tonight[0], expired_at=nights.control.state()["clock"]["seconds"] + 3 * DAY)
+    nights.change_replica(nights.tonight[0], expired_at=_now(nights) + 3 * DAY)
 
 
 @case("Two records name each other's replica")
@@ -200,11 +300,19 @@ def _(nights: TwoNights) -> None:
     nights.record_ids.remove(nights.record(nights.tonight[0])["id"])
 
 
-@case("Another backup's replica was deleted (record ids of the good ones)")
-def _(nights: TwoNights) -> None:
+def _delete_another(nights: TwoNights) -> None:
     nights.copy()
     nights.record_ids.remove(nights.record(nights.tonight[0])["id"])
     nights.control.remove_backup(nights.replica(nights.tonight[0]))
+
+
+case("Another backup's replica was deleted (record ids of the good ones)")(_delete_another)
+
+
+@case("Another backup's replica was deleted two days ago (record ids of the good ones)")
+def _(nights: TwoNights) -> None:
+    _delete_another(nights)
+    nights.control.advance(2 * DAY)
 
 
 def _beside(status: str) -> Case:
@@ -322,6 +430,14 @@ def _(nights: TwoNights) -> None:
         nights.control.change_backup(backup_id, row={"created_at": None})
 
 
+@case("The backups say that they were made in ten days")
+def _(nights: TwoNights) -> None:
+    nights.copy()
+    for backup_id in nights.tonight:
+        nights.control.change_backup(backup_id, created_at=_now(nights) + 10 * DAY)
+        nights.change_replica(backup_id, created_at=_now(nights) + 10 * DAY)
+
+
 # --- vault ------------------------------------------------------------------------------------------------------------------
 
 destination_is("The destination vault is not made for replicas", protect_type="backup")
@@ -414,7 +530,7 @@ def _(nights: TwoNights) -> None:
 @right("The replica expires after the retention")
 def _(nights: TwoNights) -> None:
     nights.copy()
-    nights.change_replica(nights.tonight[0], expired_at=nights.control.state()["clock"]["seconds"] + 8 * DAY)
+    nights.change_replica(nights.tonight[0], expired_at=_now(nights) + 8 * DAY)
 
 
 @right("The destination vault is full, and expands by itself")

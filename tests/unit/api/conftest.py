@@ -8,6 +8,7 @@ import pytest
 from airflow_cbr.api import auth, transport
 from airflow_cbr.api.client import CbrClient
 from airflow_cbr.api.endpoints import Endpoints
+from tests.support.machine import new_machine
 from tests.unit.api.service import PROJECT, Service, running
 
 MakeClient = Callable[..., CbrClient]
@@ -16,8 +17,7 @@ MakeClient = Callable[..., CbrClient]
 @pytest.fixture(autouse=True)
 def _fresh_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget what is kept for the life of a process."""
-    auth._TOKENS.clear()
-    auth._PROJECT_IDS.clear()
+    new_machine()
     transport._warned_hosts.clear()
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)

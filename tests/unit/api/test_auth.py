@@ -132,8 +132,8 @@ def test_a_refused_key_is_never_tried_again(
     assert pauses == []
 
 
-def projects(*ids: str) -> Reply:
-    return reply({"projects": [{"id": project_id, "name": "cn-north-4"} for project_id in ids]})
+def projects(*ids: str, name: str = "cn-north-4") -> Reply:
+    return reply({"projects": [{"id": project_id, "name": name} for project_id in ids]})
 
 
 def test_the_project_is_looked_up_by_the_regions_name_once_per_process(service: Service, make_client: MakeClient) -> None:
@@ -153,7 +153,7 @@ def test_the_project_is_looked_up_by_the_regions_name_once_per_process(service: 
 
 def test_looked_up_projects_are_kept_apart_by_region_and_key(service: Service, make_client: MakeClient) -> None:
     ids = [character * 32 for character in "abcd"]
-    service.iam_answers(*(projects(project_id) for project_id in ids))
+    service.iam_answers(*(lambda asked, one=one: projects(one, name=dict(asked.query)["name"]) for one in ids))
     found = [
         make_client(project_id=None).project_id,
         make_client(project_id=None, region="cn-east-3").project_id,

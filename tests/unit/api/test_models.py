@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from airflow_cbr.api import models
 from airflow_cbr.api.models import Backup, OperationLog, Replication, ReplicationRecord, Vault, parse_time
+from tests.unit.api.service import BACKUP, RECORD
 
 
 def read(model: type[Any], content: object) -> Any:
@@ -27,6 +28,8 @@ def read(model: type[Any], content: object) -> Any:
         ("2020-02-21T09:00:54+02:00", datetime(2020, 2, 21, 7, 0, 54, tzinfo=UTC)),
         ("2020-01-04T09:08:49.965000Z", datetime(2020, 1, 4, 9, 8, 49, 965000, UTC)),
         ("2019-05-10T07:59:12Z", datetime(2019, 5, 10, 7, 59, 12, tzinfo=UTC)),
+        ("2020-02-21T09:00:54.5+0200", datetime(2020, 2, 21, 7, 0, 54, 500000, UTC)),
+        ("2020-02-21T09:00:54.50000Z", datetime(2020, 2, 21, 9, 0, 54, 500000, UTC)),
         ("2020-01-08 09:59:49", datetime(2020, 1, 8, 9, 59, 49, tzinfo=UTC)),
         ("2020-01-08", datetime(2020, 1, 8, tzinfo=UTC)),
         (None, None),
@@ -103,11 +106,18 @@ def test_creation_times() -> None:
 
 
 def test_references_of_both_replicate_calls() -> None:
-    many = read(Replication, {"backups": [{"backup_id": "b", "replication_record_id": "r"}], "provider_id": "p"})
-    one = read(Replication, {"backup_id": "b", "replication_record_id": "r"})
-    assert [(pair.backup_id, pair.replication_record_id) for pair in many.references] == [("b", "r")]
+    many = read(Replication, {"backups": [{"backup_id": BACKUP, "replication_record_id": RECORD}], "provider_id": "p"})
+    one = read(Replication, {"backup_id": BACKUP, "replication_record_id": RECORD})
+    assert [(pair.backup_id, pair.replication_record_id) for pair in many.references] == [(BACKUP, RECORD)]
     assert one.references == many.references
     assert Replication(backups=[]).references == []
+
+
+@pytest.mark.parametrize("bad", ["", "b", "../../x", f"{RECORD}\n", f" {RECORD}", "$(id)", RECORD[:-1], "\u0661" * 32])
+def test_what_is_no_id_is_no_reference(bad: str) -> None:
+    for pair in ({"backup_id": bad, "replication_record_id": RECORD}, {"backup_id": BACKUP, "replication_record_id": bad}):
+        assert read(Replication, {"backups": [pair]}).references == []
+        assert len(read(Replication, {"backups": [pair]}).pairs) == 1
 
 
 @pytest.mark.parametrize("as_text", [False, True])

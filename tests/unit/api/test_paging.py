@@ -260,3 +260,27 @@ def test_the_same_of_a_list_of_which_only_the_last_rows_are_remembered(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paging, "_REMEMBERED", 2 * max(2, page_size))
         check(List(size, cap=cap, counts=counts), page_size, steps)
+
+
+# --- rows that come again -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Said(Row):
+    word: str
+
+
+@pytest.mark.parametrize("page_size", [2, 3, 1000])
+@pytest.mark.parametrize("places", [(0, 1), (0, 6), (5, 6), (2, 4)])
+def test_a_row_that_comes_again_with_other_contents_is_told(places: tuple[int, int], page_size: int) -> None:
+    rows: list[Row] = [Row(f"row-{number}") for number in range(7)]
+    for place, word in zip(places, ("one", "another"), strict=True):
+        rows[place] = Said("twice", word)
+    repeated: list[Row] = []
+    walked = list(
+        walk(lambda offset, limit: (rows[offset : offset + limit], len(rows)), page_size=page_size, call="List", on_repeat=repeated.append)
+    )
+    assert len({row.id for row in walked}) == len(walked)
+    assert {row.word for row in [*walked, *repeated] if isinstance(row, Said)} == {"one", "another"}
+    assert {row.id for row in walked} == {row.id for row in rows}
+    list(walk(lambda offset, limit: (rows[offset : offset + limit], len(rows)), page_size=page_size, call="List"))

@@ -17,6 +17,7 @@ from airflow_cbr.exceptions import (
     CbrCheckpointTimeoutError,
     CbrOutcomeUnknownError,
     CbrParameterError,
+    CbrPermissionError,
     CbrRefusedError,
     CbrUnavailableError,
 )
@@ -572,3 +573,24 @@ def test_a_second_checkpoint_after_a_failed_one_is_as_safe_as_the_first() -> Non
     assert (CheckpointStep.LOOK_AT_LOG, "before") not in night.steps, "what became of the first call is known"
     assert night.attempt().checkpoint_id == night.made[1]
     assert len(night.made) == 2
+
+
+@pytest.mark.parametrize("deferred", [False, True])
+@pytest.mark.parametrize(("bad", "is_over"), [({3, 4, 6, 7, 9, 10}, False), ({3, 4, 6, 7, 8}, True)])
+def test_looks_that_fail_for_good_end_a_wait_only_three_times_in_a_row(bad: set[int], is_over: bool, deferred: bool) -> None:
+    night = CheckpointNight(order={"max_poll_interval": 60.0})
+    night.control.switch(checkpoint_seconds=3600)
+    looks = 0
+
+    def observe(step: CheckpointStep, moment: str) -> None:
+        nonlocal looks
+        if step is CheckpointStep.LOOK and moment == "before":
+            looks += 1
+            night.control.change_user("backup-bot", denied_calls=["ListBackups"] if looks in bad else [])
+
+    if is_over:
+        with pytest.raises(CbrPermissionError):
+            night.attempt(deferred=deferred, observe=observe)
+    else:
+        night.attempt(deferred=deferred, observe=observe)
+    assert sum("not authorized" in pause.reason for pause in night.pauses) == len(bad) - is_over, "each of them was met"

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_cbr.emulator.app import ROUTES
+from airflow_cbr.emulator.bounds import FIRST_MOMENT, LAST_MOMENT
 from airflow_cbr.emulator.changes import BackupChange, RecordChange, VaultChange
 from airflow_cbr.emulator.clock import Clock
 from airflow_cbr.emulator.control import ClockChange, Control, TokensEnd
@@ -33,10 +34,12 @@ from airflow_cbr.emulator.world import (
     default_world,
 )
 from tests.support.emulated import TO_DESTINATION, Plain, token_body
-from tests.support.emulator import InProcessAdapter
+from tests.support.emulator import ControlError, InProcessAdapter
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+
+    from tests.support.emulator import ControlClient
 
 BOUNDED = settings(derandomize=True, max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -224,6 +227,167 @@ def test_no_series_of_control_calls_bricks_it(changes: list[tuple[tuple[str, str
     still_answers(cbr)
 
 
+def fields(prefix: dict[str, Any], *models: type[BaseModel]) -> list[dict[str, Any]]:
+    """Every field of the models with every odd value, one at a time."""
+    names = sorted({name for model in models for name in model.model_fields} - set(prefix))
+    words = ["", "\x00", "nan", "-inf", "9" * 5000, "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "server", SOURCE_VAULT]
+    odd = [*NUMBERS, *words, None, True, [], {}, [1], {"x": 1}]
+    return [prefix | {name: value} for name in names for value in odd]
+
+
+GENERATED = {"count": 2}
+EVERY_FIELD: dict[str, tuple[str, str, list[Any]]] = {
+    "clock": ("POST", "/clock", fields({}, ClockChange)),
+    "switches": ("PATCH", "/switches", fields({}, Switches)),
+    "tokens": ("POST", "/tokens/revoke", fields({}, TokensEnd)),
+    "vault": ("PATCH", f"/vaults/{SOURCE_VAULT}", fields({}, VaultChange)),
+    "backup": ("PATCH", f"/backups/{BACKUPS[0]}", fields({}, BackupChange)),
+    "new vault": ("POST", "/vaults", fields(VAULT, VaultPart)),
+    "new backup": ("POST", f"/vaults/{SOURCE_VAULT}/backups", fields({}, BackupPart)),
+    "generated": ("POST", "/vaults", [VAULT | {"generate": part} for part in fields(GENERATED, GeneratePart)]),
+    "count": ("POST", "/vaults", [VAULT | {"generate": {"count": count}} for count in (0, -1, 50_001, 200_000, 10**9, 1e308, "9" * 9)]),
+    "user": ("PATCH", "/users/backup-bot", fields({}, UserPart)),
+    **{
+        kind: ("POST", "/faults", fields({"kind": kind} | ({"call": "ShowOpLog"} if "call" in model.model_fields else {}), model))
+        for model in kinds()
+        for kind in words_of([model])[:1]
+    },
+}
+
+
+@pytest.mark.parametrize("what", EVERY_FIELD)
+@pytest.mark.usefixtures("wrong_answers")
+def test_no_value_of_any_field_bricks_it(what: str) -> None:
+    """What is accepted can be lived with: the world is looked at after each change."""
+    cbr = served()
+    method, path, bodies = EVERY_FIELD[what]
+    accepted = 0
+    for body in bodies:
+        answer = send(cbr, method, f"/_emulator{path}", body)
+        assert answer is not None
+        assert answer.status_code in (200, 400), answer.text
+        accepted += answer.status_code == 200
+        if answer.status_code == 200:
+            told()
+            if what in ("new vault", "generated", "new backup"):
+                state = cbr.control.state()
+                assert len(state["vaults"]) <= 1000
+    assert accepted or what in ("count", "code", "replica_changed")
+    still_answers(cbr)
+
+
+FAR = [FIRST_MOMENT - 1, LAST_MOMENT + 1, 1e18, 1e308, -1e308, float("inf"), float("nan"), 10**30]
+
+
+@pytest.mark.parametrize("moment", FAR)
+def test_a_time_that_is_no_date_is_refused(cbr: Plain, moment: float) -> None:
+    cbr.accepted()
+    record = cbr.records(BACKUPS[0])[0]["id"]
+    for path, field in (
+        (f"/backups/{BACKUPS[0]}", "created_at"),
+        (f"/backups/{BACKUPS[0]}", "expired_at"),
+        (f"/records/{record}", "visible_at"),
+    ):
+        answer = send(cbr, "PATCH", f"/_emulator{path}", {field: moment})
+        assert answer is not None
+        assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("distance", [1e10, -1e10])
+def test_the_farthest_dates_can_be_written(cbr: Plain, control: ControlClient, distance: float) -> None:
+    world = default_world()
+    for region in world.regions:
+        region.clock_ahead = distance
+    control.world(world)
+    cbr.forget_tokens()
+    control.fault("date_shifted", call="ListVault", seconds=distance)
+    years = {int(cbr.send("GET", path).headers["Date"].split()[3]) for path in ("/vaults", "/backups")}
+    assert max(years) - min(years) in (316, 317)
+    control.fault("throttle", call="ListBackups", retry_after=1e10, as_date=True)
+    assert cbr.send("GET", "/backups").headers["Retry-After"].endswith(" GMT")
+
+
+@pytest.mark.parametrize("distance", [1.1e10, -1.1e10, 1e18, 1e308])
+def test_what_is_farther_is_refused(control: ControlClient, distance: float) -> None:
+    world = default_world().model_dump(mode="json")
+    with pytest.raises(ControlError, match="clock_ahead"):
+        control.world(world | {"regions": [region | {"clock_ahead": distance} for region in world["regions"]]})
+    with pytest.raises(ControlError, match="seconds"):
+        control.fault("date_shifted", seconds=distance)
+    with pytest.raises(ControlError, match="retry_after"):
+        control.fault("throttle", retry_after=abs(distance))
+    with pytest.raises(ControlError, match="age_seconds"):
+        control.add_backup(SOURCE_VAULT, age_seconds=abs(distance))
+
+
+def test_the_clock_ends(cbr: Plain) -> None:
+    answer = None
+    for _ in range(8):
+        answer = send(cbr, "POST", "/_emulator/clock", {"advance": 1e9, "speed": 5})
+    assert answer is not None
+    assert (answer.status_code, answer.json()["error"][:36]) == (400, "the clock would pass 2200-01-01, whe")
+    assert cbr.control.state()["clock"]["now"] < "2200"
+    assert cbr.accepted()
+
+
+@pytest.mark.parametrize(
+    ("vault", "mistake"),
+    [
+        ({"backups": [{"name": "good"}, {"id": BACKUPS[0]}]}, "is there already"),
+        ({"backups": [{"id": "0" * 32}, {"name": "good"}, {"id": "0" * 32}]}, "is there twice"),
+        ({"backups": [{"name": "good"}, {"replicated_to": [SOURCE_VAULT]}]}, "no replication vault"),
+        ({"backups": [{"name": "good", "replicated_to": [DESTINATION_VAULT, "0" * 32]}]}, "no replication vault"),
+        ({"backups": [{"name": "good"}], "generate": {"count": 2, "replicated_to": ["0" * 32]}}, "no replication vault"),
+        ({"backups": [{"name": "good"}], "generate": {"count": 49_999}}, "at most 50000 backups"),
+        ({"generate": {"count": 25_000, "replicated_to": [DESTINATION_VAULT]}}, "at most 50000 backups"),
+    ],
+)
+def test_a_vault_comes_whole_or_not_at_all(vault: dict[str, Any], mistake: str) -> None:
+    cbr = served()
+    before = told()
+    answer = send(cbr, "POST", "/_emulator/vaults", VAULT | vault)
+    assert answer is not None
+    assert (answer.status_code, mistake in answer.json()["error"]) == (400, True)
+    assert told() == before
+
+
+@pytest.mark.parametrize(
+    ("path", "change"),
+    [
+        (f"/backups/{BACKUPS[0]}", {"status": "error", "vault_id": "x", "row": {"a": 1}, "resource_size": "x"}),
+        (f"/backups/{BACKUPS[0]}", {"status": "error", "row": {str(number): 1 for number in range(201)}}),
+        (f"/vaults/{SOURCE_VAULT}", {"status": "frozen", "used": 1, "row": {"a": 1}, "size": 0}),
+        ("/switches", {"careless": True, "copy_seconds": -1}),
+        ("/users/backup-bot", {"password": "new", "denied_calls": 5}),
+    ],
+)
+def test_a_change_is_made_whole_or_not_at_all(path: str, change: dict[str, Any]) -> None:
+    cbr = served()
+    before = told()
+    answer = send(cbr, "PATCH", f"/_emulator{path}", change)
+    assert answer is not None
+    assert answer.status_code == 400
+    assert told() == before
+
+
+def test_a_key_belongs_to_one_user(cbr: Plain, control: ControlClient) -> None:
+    world = default_world()
+    world.users.append(UserPart(name="other", password="p", access_key="AK", secret_key="SK"))
+    control.world(world)
+    answer = send(cbr, "PATCH", "/_emulator/users/other", {"access_key": "EMULATORACCESSKEY001"})
+    assert answer is not None
+    assert (answer.status_code, "is there already" in answer.json()["error"]) == (400, True)
+
+
+def test_a_fault_without_anything_to_start_needs_no_sense_in_the_body(cbr: Plain, control: ControlClient) -> None:
+    cbr.token(SOURCE_PROJECT)
+    bodies: list[Any] = [{"replicate": 5}, {"replicate": None}, [], 5, None]
+    for body in bodies:
+        control.fault("empty_backups", when="before")
+        answer = cbr.send("POST", "/checkpoints/replicate", body=body)
+        assert (answer.status_code, answer.json()["replication"]) == (200, {"backups": []})
+
+
 REQUESTS: dict[str, dict[str, Any]] = {
     "CopyCheckpoint": {"replicate": {"vault_id": SOURCE_VAULT, "auto_trigger": False, "enable_acceleration": True} | TO_DESTINATION},
     "CopyBackup": {"replicate": TO_DESTINATION | {"name": "n", "description": "d"}},
@@ -290,7 +454,7 @@ def call_bodies(name: str) -> st.SearchStrategy[Any]:
 CALLS = st.sampled_from(ROUTES).flatmap(lambda route: st.tuples(st.just(route), call_bodies(route[0])))
 
 
-@settings(BOUNDED, max_examples=120)
+@settings(BOUNDED, max_examples=80)
 @given(
     CALLS,
     st.lists(IDS, min_size=3, max_size=3),

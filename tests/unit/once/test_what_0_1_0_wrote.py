@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from airflow_cbr.checkpoints.memory import CheckpointIntent, CheckpointMemory
-from airflow_cbr.replication.memory import Intent, Memory
+from airflow_cbr.checkpoints.intents import CheckpointIntent
+from airflow_cbr.checkpoints.memory import CheckpointMemory
+from airflow_cbr.replication.intents import ReplicationIntent
+from airflow_cbr.replication.memory import Memory
 
 if TYPE_CHECKING:
     from airflow_cbr.once.state import AttemptState
@@ -40,7 +42,7 @@ def test_an_attempts_memory(kind: type[AttemptState], written: dict[str, object]
     assert {name: read[name] for name in written} == written
 
 
-@pytest.mark.parametrize(("kind", "written"), [(Intent, INTENT), (CheckpointIntent, CHECKPOINT_INTENT)])
-def test_an_intent(kind: type[Intent] | type[CheckpointIntent], written: dict[str, object]) -> None:
+@pytest.mark.parametrize(("kind", "written"), [(ReplicationIntent, INTENT), (CheckpointIntent, CHECKPOINT_INTENT)])
+def test_an_intent(kind: type[ReplicationIntent] | type[CheckpointIntent], written: dict[str, object]) -> None:
     read = msgspec.to_builtins(kind.read(written))
     assert {name: read[name] for name in written} == written

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from airflow_cbr.api import auth
 from airflow_cbr.api.auth import AkSkCredentials, PasswordCredentials
 from airflow_cbr.api.client import CbrClient
 from airflow_cbr.api.endpoints import Endpoints
@@ -33,6 +32,7 @@ from airflow_cbr.replication.plan import LISTED
 from airflow_cbr.replication.preflight import Access, Preflight
 from tests.support.emulated import Plain, code_of
 from tests.support.emulator import IN_PROCESS_URL, ControlClient, InProcessAdapter
+from tests.support.machine import new_machine
 
 NOWHERE = "5f6e2ad1-2d60-4b4a-b2a6-0de0d3c4a001"
 ENDPOINTS = Endpoints(cbr=IN_PROCESS_URL, iam=IN_PROCESS_URL)
@@ -51,7 +51,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         # Tokens are cached in the process; those of another stage's service are worth nothing here.
-        auth._TOKENS.clear()
+        new_machine()
         self.adapter = InProcessAdapter(Emulator(self.world, Clock(speed=0)))
         self.control: ControlClient = self.adapter.control()
         self.plain = Plain.in_process(self.adapter)

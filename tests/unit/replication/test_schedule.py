@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_cbr.api.models import ReplicationExtra, ReplicationRecord
+from airflow_cbr.replication.progress import measure
 from airflow_cbr.replication.schedule import BLIND_GAP, Schedule
 
 NOW = datetime(2026, 11, 24, 3, tzinfo=UTC)
@@ -142,3 +143,50 @@ def test_the_gap_is_between_the_shortest_and_the_longest(
         assert shortest <= gap <= shortest * factor * 1.0001
         if not is_complete or any(percent is None for percent, _ in copies):
             assert gap <= max(BLIND_GAP, shortest)
+
+
+STRANGE = st.one_of(
+    st.none(),
+    st.floats(-1e3, 1e3),
+    st.sampled_from([-5, 0, 5e-324, 1e-300, 100, 250, 1e308, float("nan"), float("inf"), float("-inf"), 10**400, -(10**400)]),
+)
+MOMENTS = st.datetimes(datetime(1900, 1, 1), datetime(2400, 1, 1), timezones=st.just(UTC))
+COPIES = st.lists(st.tuples(STRANGE, st.one_of(st.none(), MOMENTS)), max_size=4)
+
+
+@given(
+    st.lists(
+        st.tuples(st.lists(st.tuples(STRANGE, st.one_of(st.none(), MOMENTS)), max_size=4), MOMENTS, st.booleans()), min_size=1, max_size=6
+    ),
+    st.floats(0.1, 1000),
+    st.floats(0.5, 50),
+)
+def test_no_clock_and_no_percentage_makes_a_gap_shorter_or_longer_than_is_stated(
+    looks: list[tuple[list[tuple[float | None, datetime | None]], datetime, bool]], shortest: float, factor: float
+) -> None:
+    """The service's clock may leap between two looks, by a day or from 1900, and its records may say anything."""
+    chosen, longest = Schedule(shortest, shortest * factor), max(shortest, shortest * factor)
+    for number, (copies, now, is_complete) in enumerate(looks):
+        records = [
+            ReplicationRecord(
+                id=f"record-{index}",
+                status="replicating",
+                created_at=None if created is None else created.isoformat(),
+                extra_info=ReplicationExtra(progress=percent),
+            )
+            for index, (percent, created) in enumerate(copies)
+        ]
+        gap = chosen.gap(records, now, is_complete=is_complete, at=30.0 * number)
+        assert shortest <= gap <= longest
+        if not is_complete or any(percent is None for percent, _ in copies):
+            assert gap <= max(BLIND_GAP, shortest)
+        assert measure(records, unlisted=0, now=now).line
+
+
+def test_what_passes_between_two_looks_is_measured_with_this_machines_clock() -> None:
+    honest, leaping = schedule(), schedule()
+    for chosen in (honest, leaping):
+        chosen.gap([record(10, 7200)], NOW, at=0.0)
+    at = NOW + timedelta(seconds=300)
+    (copy,) = [record(50, 7500, at=at)]
+    assert honest.gap([copy], at, at=300.0) == leaping.gap([copy], at + timedelta(days=1), at=300.0)

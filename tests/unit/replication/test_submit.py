@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,6 +22,9 @@ from airflow_cbr.once.steps import Pause
 from airflow_cbr.replication.steps import Step
 from airflow_cbr.replication.submit import BEING_MADE_LIMIT
 from tests.support.night import Night
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BACKUPS = ["7558e1a3-7046-4787-95cd-14b0ad0642a8", "6df2b54c-dd62-4059-a07c-1b8f24f2725d", "aa00034d-ef40-443d-ab7a-dc846d988cdf"]
 SETTLE = "an earlier replicate call may still show up"
@@ -618,3 +621,32 @@ def test_a_copy_that_only_the_operation_log_shows_is_given_up_after_settle_time(
         night.attempt()
     assert night.clock.now() - began < 1200
     assert len(night.copies) == 3
+
+
+def deny(night: Night, bad: set[int]) -> Callable[[Step, str], None]:
+    """Return an observer that takes the permission away for some of the looks, counted from 1."""
+    looks = 0
+
+    def observe(step: Step, moment: str) -> None:
+        nonlocal looks
+        if step is Step.LOOK and moment == "before":
+            looks += 1
+            night.control.change_user("backup-bot", denied_calls=["ListBackups"] if looks in bad else [])
+
+    return observe
+
+
+@pytest.mark.parametrize("deferred", [False, True])
+def test_looks_that_fail_for_good_end_a_wait_only_three_times_in_a_row(deferred: bool) -> None:
+    night = Night()
+    night.control.switch(copy_seconds=36000)
+    bad = {3, 4, 6, 7, 9, 10}
+    result = night.attempt(deferred=deferred, observe=deny(night, bad))
+    assert result.counts["succeeded"] == 3
+    assert sum("not authorized" in pause.reason for pause in night.pauses) == len(bad), "each of them was met"
+
+    night = Night()
+    night.control.switch(copy_seconds=36000)
+    with pytest.raises(CbrPermissionError):
+        night.attempt(deferred=deferred, observe=deny(night, {3, 4, 6, 7, 8}))
+    assert sum("not authorized" in pause.reason for pause in night.pauses) == 4

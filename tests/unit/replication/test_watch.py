@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import contextvars
 import gc
+import itertools
 import random
 import threading
 import weakref
@@ -15,6 +16,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from airflow_cbr.api import auth
 from airflow_cbr.api.auth import AkSkCredentials, PasswordCredentials
@@ -27,7 +30,7 @@ from airflow_cbr.exceptions import (
     CbrThrottledError,
 )
 from airflow_cbr.replication import watch
-from airflow_cbr.replication.pace import REFUSED_FOR, Login, Pace
+from airflow_cbr.replication.pace import LONGEST_HOLD, Pace
 from airflow_cbr.replication.watch import FIRST_LOOK_AFTER, Opened, Sight, Waiter, join
 from tests.support.virtual_time import InlineLooks, NothingLeftError, SlowLooks, ThreadedLooks, VirtualLoop, run
 from tests.support.waits import Service, Vault, registered
@@ -40,7 +43,7 @@ HOUR = 3600.0
 
 @pytest.fixture(autouse=True)
 def _looks_take_no_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(watch, "_threads", InlineLooks())
+    monkeypatch.setattr(watch, "_lanes", InlineLooks())
     yield
     assert registered() == 0, "nobody waits any more, and no watch is left"
 
@@ -115,6 +118,20 @@ def test_another_connection_or_vault_has_a_watch_of_its_own(what: str) -> None:
     play(scene, [[60], [60]])
 
 
+def test_an_id_in_capitals_is_the_same_id() -> None:
+    async def scene(service: Service) -> None:
+        (vault,) = service.vaults
+        loud = Vault(vault.id.upper(), [record.upper() for record in vault.records])
+        with service.wait(vault), service.wait(loud) as waiter:
+            assert registered() == 1
+            sight = await waiter.next()
+            assert sight.unlisted == {}
+            assert service.opened == 1
+        assert await end(service, loud) < HOUR + 60
+
+    play(scene)
+
+
 def test_two_event_loops_in_one_process_know_nothing_of_each_other() -> None:
     async def scene(service: Service) -> float:
         return await end(service, service.vaults[0])
@@ -183,7 +200,7 @@ def test_each_wait_is_asked_for_at_its_own_pace_and_a_new_one_does_not_wait_for_
 def test_one_that_joins_during_a_look_is_looked_for_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene(service: Service) -> float:
         (vault,) = service.vaults
-        monkeypatch.setattr(watch, "_threads", SlowLooks(service.loop, lambda: 2.0))
+        monkeypatch.setattr(watch, "_lanes", SlowLooks(service.loop, lambda: 2.0))
         with service.wait(vault, longest=600.0, shortest=600.0):
             await asyncio.sleep(FIRST_LOOK_AFTER + 2)
             joined = service.loop.time()
@@ -233,7 +250,7 @@ def test_the_last_one_to_leave_stops_the_watch_and_closes_its_client() -> None:
 def test_a_cancelled_wait_leaves_at_once_and_the_look_in_flight_keeps_its_client_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene(service: Service) -> None:
         slow = SlowLooks(service.loop, lambda: 300.0)
-        monkeypatch.setattr(watch, "_threads", slow)
+        monkeypatch.setattr(watch, "_lanes", slow)
         (vault,) = service.vaults
         waiting = asyncio.create_task(end(service, vault))
         await asyncio.sleep(FIRST_LOOK_AFTER + 3)
@@ -267,7 +284,7 @@ def test_an_abandoned_look_does_not_read_the_pages_that_are_left(monkeypatch: py
             return send(*arguments, **options)
 
         with ThreadPoolExecutor(1) as threads:
-            monkeypatch.setattr(watch, "_threads", ThreadedLooks(service.loop, threads))
+            monkeypatch.setattr(watch, "_lanes", ThreadedLooks(service.loop, threads))
             with service.wait(vault) as waiter:
                 await waiter.next()
                 before = service.looks()
@@ -454,6 +471,56 @@ def test_one_that_passes_is_not(lose: Callable[[Service], None]) -> None:
     assert play(scene) < HOUR + 70
 
 
+def test_after_a_good_look_failures_are_counted_and_spaced_anew() -> None:
+    async def scene(service: Service) -> list[float]:
+        failed: list[float] = []
+        with service.wait(service.vaults[0], shortest=10.0, longest=600.0) as waiter:
+            for bad in (4, 4):
+                service.control.fault("status", call="ListBackups", status=500, count=bad)
+                before = service.looks()
+                while service.looks() < before + bad + 1:
+                    moment, looks = service.loop.time(), service.looks()
+                    await asyncio.sleep(0.5)
+                    failed += [moment] * (looks < service.looks() <= before + bad)
+            await waiter.next()
+        return failed
+
+    times = play(scene, [[600]], progress="null")
+    first, second = times[:4], times[4:]
+    for moments in (first, second):
+        gaps = [after - before for before, after in itertools.pairwise(moments)]
+        assert [round(gap / 10) for gap in gaps] == [1, 2, 4], gaps
+
+
+def test_the_loops_other_tasks_get_their_turn_while_many_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(service: Service) -> str:
+        (vault,) = service.vaults
+        happened: list[str] = []
+        tell = Waiter.tell
+
+        def turn() -> None:
+            happened.append("|")
+            if len(happened) < 400:
+                service.loop.call_soon(turn)
+
+        def noted(self: Waiter, sight: Sight) -> None:
+            if not happened:
+                service.loop.call_soon(turn)
+            happened.append("t")
+            tell(self, sight)
+
+        monkeypatch.setattr(Waiter, "tell", noted)
+        with contextlib.ExitStack() as waits:
+            for _ in range(350):
+                waits.enter_context(service.wait(vault))
+            await asyncio.sleep(FIRST_LOOK_AFTER + 3)
+        return "".join(happened)
+
+    runs = [len(run) for run in play(scene, [[600]]).split("|") if run]
+    assert sum(runs) == 350
+    assert max(runs) <= 100
+
+
 def test_a_rotated_key_is_resolved_again() -> None:
     async def scene(service: Service) -> None:
         waiting = asyncio.create_task(end(service, service.vaults[0]))
@@ -483,7 +550,7 @@ def test_refused_credentials_are_not_tried_for_every_vault(
         clock = service.emulator.clock
         monkeypatch.setattr(auth, "datetime", SimpleNamespace(now=lambda zone: datetime.fromtimestamp(clock.now(), zone)))
         with ThreadPoolExecutor(4) as threads:
-            monkeypatch.setattr(watch, "_threads", ThreadedLooks(service.loop, threads))
+            monkeypatch.setattr(watch, "_lanes", ThreadedLooks(service.loop, threads))
             waits = [asyncio.create_task(first(service, vault, lambda sight: sight.refused)) for vault in service.vaults]
             await asyncio.sleep(300)
             assert service.looks() > 3 * len(service.vaults)
@@ -547,48 +614,6 @@ def test_a_project_that_refuses_the_credentials_ends_no_wait_in_another() -> Non
         await waiting
 
     play(scene, [[60], [60]], progress="null")
-
-
-REFUSED = CbrAuthenticationError("no", http_status=401)
-
-
-def test_a_login_that_was_refused_is_tried_by_one_look_after_a_while() -> None:
-    login = Login()
-    login.check(0.0)
-    login.refused(REFUSED, project="p", asked_at=0.0, now=1.0)
-    with pytest.raises(CbrAuthenticationError, match="no"):
-        login.check(1.0 + REFUSED_FOR - 0.1)
-    login.check(1.0 + REFUSED_FOR)
-    with pytest.raises(CbrAuthenticationError, match="no"):
-        login.check(1.0 + REFUSED_FOR)
-    login.accepted(project="p", asked_at=1.0 + REFUSED_FOR)
-    login.check(1.0 + REFUSED_FOR)
-    assert not login.persists("p")
-
-
-def test_a_look_that_began_before_the_refusal_does_not_lift_it() -> None:
-    login = Login()
-    login.refused(REFUSED, project="p", asked_at=0.0, now=1.0)
-    login.accepted(project="p", asked_at=0.5)
-    with pytest.raises(CbrAuthenticationError):
-        login.check(2.0)
-
-
-def test_a_refusal_persists_after_three_attempts_at_two_moments() -> None:
-    login = Login()
-    for _ in range(4):
-        login.refused(REFUSED, project="p", asked_at=0.0, now=1.0)
-    assert not login.persists("p"), "these were on their way together"
-    login.refused(REFUSED, project="p", asked_at=200.0, now=201.0)
-    assert login.persists("p")
-    assert not login.persists("q")
-    login.refused(REFUSED, project="q", asked_at=400.0, now=401.0)
-    assert login.persists("q"), "one more attempt says it for another project"
-    login.accepted(project="q", asked_at=600.0)
-    assert login.persists("p")
-    login.accepted(project="p", asked_at=600.0)
-    login.refused(REFUSED, project="p", asked_at=800.0, now=801.0)
-    assert not login.persists("p"), "it was good in between"
 
 
 def test_derived_tokens_are_hidden_from_the_coroutine_before_anybody_is_told() -> None:
@@ -743,10 +768,10 @@ def test_two_connections_that_log_in_alike_are_one_account() -> None:
         one, other = service.vaults
         with service.wait(one, connection="one"), service.wait(other, connection="other"):
             await asyncio.sleep(30)
-            service.control.fault("throttle", call="ListBackups", retry_after=3000, count=1)
+            service.control.fault("throttle", call="ListBackups", retry_after=1700, count=1)
             await asyncio.sleep(200)
             before = service.looks()
-            await asyncio.sleep(2500)
+            await asyncio.sleep(1400)
             assert service.looks() == before
 
     play(scene, [[600], [600]], progress="null")
@@ -773,8 +798,26 @@ def test_the_back_off_doubles_by_rounds_and_not_by_refusals() -> None:
 
 def test_the_services_own_word_counts_where_it_asks_for_more() -> None:
     pace = Pace()
-    pace.throttled(CbrThrottledError("429", retry_after=1800.0), asked_at=0.0, now=0.0)
-    assert pace.wait(0.0) == 1800.0
+    pace.throttled(CbrThrottledError("429", retry_after=1700.0), asked_at=0.0, now=0.0)
+    assert pace.wait(0.0) == 1700.0
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 1e6), st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True), st.just(1e308))),
+        min_size=1,
+        max_size=10,
+    )
+)
+@example([(0.0, 1e9)])
+@example([(0.0, float("nan"))])
+@example([(0.0, float("inf")), (1.0, float("-inf"))])
+def test_nobody_is_held_longer_than_half_an_hour_whatever_the_service_asks_for(refusals: list[tuple[float, float | None]]) -> None:
+    pace, now = Pace(), 0.0
+    for later, retry_after in refusals:
+        now += later
+        pace.throttled(CbrThrottledError("429", retry_after=retry_after), asked_at=now, now=now)
+        assert 30.0 <= pace.wait(now) <= LONGEST_HOLD
 
 
 # --- asking for few -----------------------------------------------------------------------------------------------------------
@@ -927,7 +970,7 @@ def test_a_thousand_waits_start_wake_and_are_cancelled_at_random(seed: int, monk
 
     async def scene(service: Service) -> None:
         slow = SlowLooks(service.loop, lambda: chance.choice([0.0, 0.1, 3.0, 40.0]))
-        monkeypatch.setattr(watch, "_threads", slow)
+        monkeypatch.setattr(watch, "_lanes", slow)
         for _ in range(10):
             fault: dict[str, Any] = chance.choice(
                 [{"kind": "reset"}, {"kind": "throttle"}, {"kind": "status", "status": 500}, {"kind": "truncated"}]
@@ -980,7 +1023,7 @@ def test_real_threads_serve_many_vaults(monkeypatch: pytest.MonkeyPatch) -> None
     async def scene(service: Service) -> None:
         before = threading.active_count()
         with ThreadPoolExecutor(4) as threads:
-            monkeypatch.setattr(watch, "_threads", ThreadedLooks(service.loop, threads))
+            monkeypatch.setattr(watch, "_lanes", ThreadedLooks(service.loop, threads))
             ended = await asyncio.gather(*(end(service, vault) for vault in service.vaults for _ in range(20)))
             assert threading.active_count() <= before + 4
         assert max(ended) < HOUR + 60

@@ -117,11 +117,12 @@ def test_a_skipped_record_is_verified_by_the_copy_that_made_it_superfluous() -> 
     assert report(backup, replica()).counts["verified"] == 1
 
 
-def test_the_newest_of_a_backups_records_decides() -> None:
+def test_the_best_of_a_backups_records_decides() -> None:
     failed, later = record("r1", status="fail"), "2026-11-24T01:00:00"
     assert report(source(failed, record("r2", created_at=later)), replica(), ids=("r1", "r2")).counts["verified"] == 1
-    outcome = report(source(record("r2"), record("r1", status="fail", created_at=later)), replica(), ids=("r1", "r2"))
-    assert outcome.counts == {"verified": 0, "failed": 1, "missing": 0, "skipped": 0}
+    backup = source(record("r2"), record("r1", status="fail", created_at=later))
+    assert report(backup, replica(), ids=("r1", "r2")).counts["verified"] == 1, "a success counts, whatever stands beside it"
+    assert entry(report(backup, replica(), ids=("r1",))).faults == (Fault.RECORD_FAILED,), "what was asked about decides"
 
 
 def test_a_record_that_nobody_lists_is_missing() -> None:
@@ -167,7 +168,7 @@ def test_a_backup_that_lacks_the_system_disk_is_skipped_unless_it_was_copied() -
 
     lacks = BackupExtendInfo(contain_system_disk=False)
     good, its_replica = copied(1)
-    outcome = judged(Side([good, source(extend_info=lacks)]), Side([its_replica]))
+    outcome = judged(Side([good, source(id="b2", extend_info=lacks)]), Side([its_replica]))
     assert outcome.counts == {"verified": 1, "failed": 0, "missing": 0, "skipped": 1}
     outcome = judged(Side([source(record(status="fail"), extend_info=lacks)]), Side())
     assert outcome.counts["failed"] == 1
@@ -177,8 +178,11 @@ def test_a_vault_without_an_eligible_backup_is_an_error_unless_that_is_allowed()
     here = Side([source(status="error")], [vault(HERE, "server")])
     with pytest.raises(CbrNothingToReplicateError):
         judged(here, Side())
-    levels = [Level.RECORD, Level.REPLICA, Level.COVERAGE]
-    assert judged(here, Side(), allow_empty=True, levels=levels).verdict == "verified"
+    levels = [Level.RECORD, Level.REPLICA, Level.COVERAGE, Level.RPO]
+    outcome = judged(here, Side(), allow_empty=True, levels=levels, max_age=3600.0)
+    assert [one.faults for one in outcome.findings] == [(Fault.RESOURCE_UNCOVERED,), (Fault.AGE_UNKNOWN,)], "something is bound"
+    nothing_bound = Side([source(status="error")], [vault(HERE)])
+    assert judged(nothing_bound, Side(), allow_empty=True, levels=levels, max_age=3600.0).verdict == "verified"
 
 
 # --- retention --------------------------------------------------------------------------------------------------------------
@@ -195,7 +199,8 @@ def test_a_replica_that_is_kept_long_enough_is_verified(expired_at: str | None) 
 def test_a_replica_that_expires_too_early_fails(expired_at: str) -> None:
     outcome = report(source(record()), replica(expired_at=expired_at), retention=WEEK)
     assert entry(outcome).faults == (Fault.REPLICA_EXPIRES,)
-    assert report(source(record()), replica(expired_at=expired_at)).counts["verified"] == 1, "nothing is required"
+    is_readable = expired_at != "soon"
+    assert report(source(record()), replica(expired_at=expired_at)).counts["verified"] == is_readable, "nothing more is required"
 
 
 def test_a_retention_that_cannot_be_told_fails() -> None:
@@ -219,6 +224,14 @@ def test_a_checkpoint_is_complete_when_all_its_backups_have_a_replica(sibling: B
     outcome = judged(Side([source(record()), sibling]), Side([replica()]), "r1")
     assert entry(outcome).faults == (fault,)
     assert "db (b2)" in entry(outcome).reason
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_what_stays_wrong_with_a_checkpoint_decides_whatever_else_may_settle(swap: bool) -> None:
+    siblings = [source(record("r2", destination_backup_id="not there yet"), id="b2"), source(record("r3", status="fail"), id="b3")]
+    outcome = judged(Side([source(record()), *(siblings[::-1] if swap else siblings)]), Side([replica()]), "r1")
+    assert entry(outcome).faults == (Fault.CHECKPOINT_INCOMPLETE,)
+    assert outcome.settling == []
 
 
 @pytest.mark.parametrize("sibling", [source(id="b2", status="error"), source(id="b2", checkpoint_id="another night")])

@@ -1,34 +1,52 @@
 """What a checkpoint task writes down for its next attempt, and what an attempt makes of what it finds.
 
-Correctness does not rest on it: the checkpoint's name carries the task's mark. With a journal the next attempt knows the checkpoint without
+Correctness does not rest on it: the checkpoint's name carries the task's mark. With it the next attempt knows the checkpoint without
 looking for it, and how long a call whose answer was lost may still show up.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from airflow_cbr.checkpoints.evidence import Sighting
-from airflow_cbr.checkpoints.memory import CheckpointIntent, CheckpointMemory
+from airflow_cbr.checkpoints.memory import CheckpointMemory
 from airflow_cbr.checkpoints.steps import CheckpointStep
+from airflow_cbr.once.intents import Intent, IntentLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from airflow_cbr.checkpoints.order import CheckpointOrder
+    from airflow_cbr.once.attempt import Attempt
     from airflow_cbr.once.clock import ServiceClock
-    from airflow_cbr.once.state import IntentStore
-    from airflow_cbr.replication.order import Attempt
+    from airflow_cbr.once.intents import IntentStore
 
-__all__ = ["CheckpointJournal"]
+__all__ = ["CheckpointIntent", "CheckpointIntents"]
 
 
-class CheckpointJournal:
-    """The intents of one task.
+class CheckpointIntent(Intent, frozen=True, kw_only=True):
+    """What is written down before the call, and when the checkpoint is known.
+
+    :param vault_id: the vault.
+    :param mark: the order's mark.
+    :param posted_at: Unix time of the newest call that this task intended, in the local clock; None before it.
+    :param checkpoint_id: the checkpoint that came of it; None as long as that is not known.
+    :param put_aside: checkpoints of this task that lack resources and are not to be taken for its result, after a clear.
+    """
+
+    vault_id: str
+    mark: str
+    posted_at: float | None = None
+    checkpoint_id: str | None = None
+    put_aside: list[str] = []
+
+
+class CheckpointIntents(IntentLog[CheckpointIntent]):
+    """The intents of one checkpoint task.
 
     :param store: where they outlive the process, or None where there is no such place.
     :param order: what is asked for.
@@ -44,21 +62,16 @@ class CheckpointJournal:
         attempt: Attempt,
         *,
         clock: ServiceClock,
-        at: Callable[[CheckpointStep], AbstractContextManager[None]],
+        at: Callable[[Any], AbstractContextManager[None]],
     ) -> None:
-        self._clock = clock
-        self._store = store
+        found = CheckpointIntent.read(store.load()) if store is not None else None
+        if found is not None and (found.vault_id, found.mark) != (order.vault_id, order.mark):
+            found = None
+        super().__init__(store, found, attempt, clock=clock, at=at)
         self._order = order
-        self._attempt = attempt
-        self._at = at
-        self._intent = CheckpointIntent(vault_id=order.vault_id, mark=order.mark, generation=-1)
-        self.is_found = False
+        self._intent = found or CheckpointIntent(vault_id=order.vault_id, mark=order.mark, generation=-1)
+        self.is_found = found is not None and not found.has_gap
         """Whether an earlier attempt, or an earlier leg of this one, has left a note."""
-
-    @property
-    def has_store(self) -> bool:
-        """Return whether what is written outlives the process."""
-        return self._store is not None
 
     def noted(self) -> Sighting | None:
         """Return the checkpoint that is known from a note, if there is one."""
@@ -69,21 +82,13 @@ class CheckpointJournal:
         return Sighting(intent.checkpoint_id, posted, "by this task's note")
 
     def recall(self, memory: CheckpointMemory | None) -> CheckpointMemory:
-        """Read what was written, and return the memory to go on with.
+        """Return the memory to go on with.
 
         :param memory: what an earlier leg of the same attempt knew, or None.
         """
-        intent = CheckpointIntent.read(self._store.load()) if self._store is not None else None
-        if intent is not None and (intent.vault_id, intent.mark) == (self._order.vault_id, self._order.mark):
-            self._intent = intent
-            self.is_found = not intent.has_gap
-        if memory is not None:
-            return memory
-        memory = CheckpointMemory(deadline=self._clock.local + self._order.timeout, put_aside=list(self._intent.put_aside))
-        memory.calls = self._intent.calls or memory.calls
-        if self._intent.generation == self._attempt.generation:
-            # A deadline further away than the task's whole timeout was written by a clock that was wrong.
-            memory.deadline = min(self._intent.deadline, memory.deadline)
+        if memory is None:
+            memory = CheckpointMemory(deadline=self._clock.local + self._order.timeout, put_aside=list(self._intent.put_aside))
+            self.resume(memory)
         return memory
 
     def begin(self, memory: CheckpointMemory) -> None:
@@ -108,10 +113,8 @@ class CheckpointJournal:
 
         :param memory: the attempt's memory.
         """
-        if self._intent.generation != self._attempt.generation:
-            # Should this attempt die, the next one must not take the note for the word that nothing was sent.
-            has_gap = not self.is_found and self._attempt.may_have_predecessor
-            self._save(CheckpointStep.RECORD_INTENT, memory, has_gap=has_gap)
+        if not self.has_deadline:
+            self._save(CheckpointStep.RECORD_INTENT, memory, has_gap=self.has_gap)
 
     def record_intent(self, memory: CheckpointMemory) -> None:
         """Write down that the call is about to be sent.
@@ -137,9 +140,5 @@ class CheckpointJournal:
         self._save(CheckpointStep.RECORD_INTENT, memory, put_aside=[*self._intent.put_aside, checkpoint_id][-10:])
 
     def _save(self, step: CheckpointStep, memory: CheckpointMemory, **changes: object) -> None:
-        if self._store is None:
-            return
-        generation = self._attempt.generation
-        self._intent = msgspec.structs.replace(self._intent, generation=generation, deadline=memory.deadline, calls=memory.calls, **changes)
-        with self._at(step):
-            self._store.save(msgspec.to_builtins(self._intent))
+        self._intent = msgspec.structs.replace(self._intent, **changes)
+        self.save(self._intent, memory, step)

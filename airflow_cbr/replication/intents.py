@@ -1,34 +1,56 @@
-"""What a task writes down for its next attempt, and what an attempt makes of what it finds.
+"""What a replicate task writes down for its next attempt, and what an attempt makes of what it finds.
 
-Correctness does not rest on it: without a journal the next attempt waits out ``settle_time`` and looks. With one it knows how long to
-wait, which records are its own, and when the task gives up.
+With it the next attempt knows how long to wait, which records are its own, and when the task gives up.
 """
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from airflow_cbr.once.clock import CLOCK_MARGIN
-from airflow_cbr.replication.memory import Intent, Memory, digest_of
+from airflow_cbr.once.intents import Intent, IntentLog
+from airflow_cbr.replication.memory import Memory
 from airflow_cbr.replication.steps import Step
 from airflow_cbr.replication.verdict import newest_record_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
 
+    from airflow_cbr.once.attempt import Attempt
     from airflow_cbr.once.clock import ServiceClock
-    from airflow_cbr.once.state import IntentStore
+    from airflow_cbr.once.intents import IntentStore
     from airflow_cbr.replication.coverage import BackupStanding, Coverage, Destination
-    from airflow_cbr.replication.order import Attempt, Order
+    from airflow_cbr.replication.order import Order
 
-__all__ = ["Journal", "has_sent"]
+__all__ = ["ReplicationIntent", "ReplicationIntents", "has_sent"]
 
 
-class Journal:
-    """The intents of one task.
+class ReplicationIntent(Intent, frozen=True, kw_only=True):
+    """What is written down before each replicate call.
+
+    :param destination: region, project and vault of the destination.
+    :param began: Unix time (service) of the newest record that was there before the first replicate call that this task intended: what is
+        newer is this task's, or was made beside it. None before the first call.
+    :param first_posted_at: Unix time of the first replicate call that this task intended, in the local clock; None before it.
+    :param posted_at: Unix time of the newest one.
+    :param needed: how many backups were to be copied.
+    :param eligible: how many backups were eligible.
+    :param digest: digest of the destination's records that were there before.
+    """
+
+    destination: list[str]
+    began: float | None = None
+    first_posted_at: float | None = None
+    posted_at: float | None = None
+    needed: int = 0
+    eligible: int = 0
+    digest: str = ""
+
+
+class ReplicationIntents(IntentLog[ReplicationIntent]):
+    """The intents of one replicate task.
 
     :param store: where they outlive the process, or None where there is no such place.
     :param order: what is asked for.
@@ -45,40 +67,25 @@ class Journal:
         attempt: Attempt,
         *,
         clock: ServiceClock,
-        at: Callable[[Step], AbstractContextManager[None]],
+        at: Callable[[Any], AbstractContextManager[None]],
         log: Any,
     ) -> None:
-        self._store = store
+        super().__init__(store, None, attempt, clock=clock, at=at)
         self._order = order
-        self._attempt = attempt
-        self._clock = clock
-        self._at = at
         self._log = log
-        self._found: Intent | None = None
-        destination = order.destination
-        self._destination = [destination.region, destination.project_id, destination.vault_id]
 
     def recall(self) -> Memory:
         """Return the memory of an attempt that begins."""
-        memory = Memory(deadline=self._clock.local + self._order.timeout)
-        intent = Intent.read(self._store.load()) if self._store is not None else None
-        if intent is not None and intent.destination == self._destination:
-            self._found = intent
-            memory.began = intent.began
-            memory.first_sent_at = intent.first_posted_at if intent.first_posted_at is not None else intent.posted_at
-            memory.calls = intent.calls or memory.calls
-            if intent.generation == self._attempt.generation:
-                # A deadline further away than the task's whole timeout was written by a clock that was wrong.
-                memory.deadline = min(intent.deadline, memory.deadline)
-        if self._may_have_lost_notes and self._order.durable and self._attempt.run_after is not None:
-            memory.first_sent_at = self._attempt.run_after
-            memory.began = self._attempt.run_after - CLOCK_MARGIN.total_seconds()
+        memory, attempt = Memory(deadline=self._clock.local + self._order.timeout), self._attempt
+        self._found = found = _read(self._store, self._order.destination)
+        if found is not None:
+            self.resume(memory)
+            memory.began = found.began
+            memory.first_sent_at = found.first_posted_at if found.first_posted_at is not None else found.posted_at
+        if self.has_gap and self._order.durable and attempt.run_after is not None:
+            memory.first_sent_at = attempt.run_after
+            memory.began = attempt.run_after - CLOCK_MARGIN.total_seconds()
         return memory
-
-    @property
-    def _may_have_lost_notes(self) -> bool:
-        """Return whether earlier attempts may have sent something that nothing tells of."""
-        return self._attempt.may_have_predecessor and (self._found is None or self._found.has_gap)
 
     def unsettled_until(self, coverage: Coverage) -> float:
         """Return the Unix time (local) until which a call of an earlier attempt may still show up, at most ``settle_time`` from now.
@@ -89,11 +96,11 @@ class Journal:
         # What one call began need not show at once: while a record is young, others of the same call may follow.
         ages = [self._clock.age(record.created.timestamp()) for _, record in coverage.records.values() if record.created is not None]
         youngest = now + settle - min(ages) if ages and min(ages) < settle else 0.0
-        if self._may_have_lost_notes:
+        if self.has_gap:
             return now + settle
         if self._found is None or self._found.posted_at is None:
             return youngest
-        appeared = digest_of(coverage.records) != self._found.digest
+        appeared = _digest_of(coverage.records) != self._found.digest
         self._log.info(
             "An earlier attempt meant to replicate %d backups; %s",
             self._found.needed,
@@ -110,7 +117,7 @@ class Journal:
         :param coverage: the attempt's first look.
         """
         since = self._attempt.run_after
-        if self._store is not None or not self._order.durable or since is None or self._attempt.number == 1 or self._attempt.generation:
+        if self.has_store or not self._order.durable or since is None or self._attempt.number == 1 or self._attempt.generation:
             return
         times = [record.created.timestamp() for _, record in coverage.records.values() if record.created is not None]
         first = min((time for time in times if time >= since), default=None)
@@ -122,9 +129,9 @@ class Journal:
 
         :param memory: the attempt's memory.
         """
-        if self._found is None or self._found.generation != self._attempt.generation:
-            # Should this attempt die, the next one must not take the note for the word that nothing was sent.
-            self._save(self._found or Intent(destination=self._destination, has_gap=self._may_have_lost_notes), memory)
+        if not self.has_deadline:
+            first = ReplicationIntent(destination=_names(self._order.destination), has_gap=self.has_gap)
+            self.save(self._found or first, memory, Step.RECORD_INTENT)
 
     def record_intent(self, memory: Memory, coverage: Coverage, wanted: list[BackupStanding]) -> None:
         """Write down that a replicate call is about to be sent.
@@ -136,23 +143,16 @@ class Journal:
         now = self._clock.local
         memory.began = memory.began if memory.began is not None else newest_record_time(coverage)
         memory.first_sent_at = memory.first_sent_at if memory.first_sent_at is not None else now
-        intent = Intent(
-            destination=self._destination,
+        intent = ReplicationIntent(
+            destination=_names(self._order.destination),
             began=memory.began,
             first_posted_at=memory.first_sent_at,
             posted_at=now,
             needed=len(wanted),
             eligible=len(coverage.eligible),
-            digest=digest_of(coverage.records),
+            digest=_digest_of(coverage.records),
         )
-        self._save(intent, memory)
-
-    def _save(self, intent: Intent, memory: Memory) -> None:
-        if self._store is None:
-            return
-        intent = msgspec.structs.replace(intent, generation=self._attempt.generation, deadline=memory.deadline, calls=memory.calls)
-        with self._at(Step.RECORD_INTENT):
-            self._store.save(msgspec.to_builtins(intent))
+        self.save(intent, memory, Step.RECORD_INTENT)
 
 
 def has_sent(store: IntentStore | None, destination: Destination) -> bool:
@@ -161,6 +161,19 @@ def has_sent(store: IntentStore | None, destination: Destination) -> bool:
     :param store: where intents outlive the process, or None where there is no such place.
     :param destination: the destination in question.
     """
-    intent = Intent.read(store.load()) if store is not None else None
-    there = [destination.region, destination.project_id, destination.vault_id]
-    return intent is not None and intent.destination == there and intent.began is not None
+    intent = _read(store, destination)
+    return intent is not None and intent.began is not None
+
+
+def _read(store: IntentStore | None, destination: Destination) -> ReplicationIntent | None:
+    intent = ReplicationIntent.read(store.load()) if store is not None else None
+    return intent if intent is not None and intent.destination == _names(destination) else None
+
+
+def _names(destination: Destination) -> list[str]:
+    return [destination.region, destination.project_id, destination.vault_id]
+
+
+def _digest_of(record_ids: Iterable[str]) -> str:
+    """Return a short digest of a set of record ids: it tells whether anything appeared since."""
+    return hashlib.sha256("\n".join(sorted(record_ids)).encode()).hexdigest()[:16]

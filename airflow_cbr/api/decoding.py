@@ -1,0 +1,70 @@
+"""JSON of the service into typed rows, with every text in them made harmless on the way.
+
+Here, and not where a text is shown: a name or a reason goes to logs, errors, XCom and reports by many ways. Nearly every page consists of
+short printable texts; that is found out from its bytes, quicker than they are decoded.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from airflow_cbr.api.texts import LONGEST_FIELD, one_line
+
+__all__ = ["UNREADABLE", "decode_json"]
+
+Model = TypeVar("Model")
+
+UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What decoding raises for bytes that are not the JSON that was expected."""
+
+_STRIDE: Final = LONGEST_FIELD // 2
+_NESTED: Final = "extra_info"
+"""Older services send this object as a text that is JSON once more."""
+
+
+def decode_json(body: bytes, model: type[Model]) -> Model:
+    """Decode JSON. Each text in it is one line of at most 1000 characters, and has no character that cannot be printed.
+
+    :param body: the JSON.
+    :param model: what it is decoded to. Unknown fields are ignored; numbers and booleans may come as texts.
+    :raises msgspec.MsgspecError: the body is not JSON, or not of the model's form.
+    :raises ValueError: the body is not UTF-8.
+    :raises RecursionError: it is nested too deeply.
+    """
+    if _is_harmless(body):
+        return msgspec.json.decode(body, type=model, strict=False)
+    return msgspec.convert(_harmless(msgspec.json.decode(body)), type=model, strict=False)
+
+
+def _is_harmless(body: bytes) -> bool:
+    """Return whether no text in the JSON can hold a line end, an unprintable character, or too many characters; False when in doubt."""
+    # A text that is too long leaves a stretch without a quotation mark, as long as none in it is escaped.
+    if b"\\" in body or any(body.find(b'"', at, at + _STRIDE) < 0 for at in range(0, len(body) - _STRIDE, _STRIDE)):
+        return False
+    if body.isascii():
+        return b"\x7f" not in body
+    # Outside of texts, JSON has white space that cannot be printed; inside of them it is not allowed.
+    return body.decode().replace("\n", "").replace("\r", "").replace("\t", "").isprintable()
+
+
+def _harmless(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= LONGEST_FIELD and value.isprintable() else one_line(value)
+    if isinstance(value, list):
+        return [_harmless(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _harmless(_opened(item) if name == _NESTED else item) for name, item in value.items()}
+    return value
+
+
+def _opened(value: Any) -> Any:
+    """Return the object that a text holds, which would be no JSON any more if the text were cut; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        nested = msgspec.json.decode(value)
+    except UNREADABLE:
+        return value
+    return nested if isinstance(nested, dict) else value

@@ -1,0 +1,311 @@
+"""Reading the source vault's backups as they stream by, each into a row that says what its copy claims."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from airflow_cbr.api.models import ReplicationExtra, parse_time
+from airflow_cbr.replication.coverage import Standing, failure_of, reason_not_eligible, stand
+from airflow_cbr.replication.verdict import lacks_system_disk
+from airflow_cbr.verification.claims import BackupRow, Claims, Verdict
+from airflow_cbr.verification.comparisons import RecordCase, where_it_leads, wrongs_of_record
+from airflow_cbr.verification.faults import Fault
+from airflow_cbr.verification.levels import Scope, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from airflow_cbr.api.client import CbrClient
+    from airflow_cbr.api.models import Backup, ReplicationRecord
+    from airflow_cbr.verification.levels import Assignment
+
+__all__ = ["Reader", "read_claims"]
+
+_NOT_ELIGIBLE: Final = (Standing.SKIPPED, Standing.BEING_MADE)
+_END: Final = datetime.max.replace(tzinfo=UTC)
+
+
+def read_claims(client: CbrClient, assignment: Assignment) -> Claims:
+    """Read the source vault's backups; none of them is kept.
+
+    :param client: a client of the source region and project.
+    :param assignment: what is asked.
+    """
+    wanted = set(assignment.record_ids)
+    reader = Reader(assignment, Source(client.region, client.project_id, assignment.vault_id))
+    read, repeated = reader.row_by_standing, list[BackupRow]()
+    found: set[str] = set()
+
+    def read_asked(backup: Backup) -> BackupRow:
+        if mine := [record for record in backup.replication_records or () if record.id in wanted]:
+            found.update(record.id for record in mine)
+            return reader.row_by_records(backup, mine)
+        return read(backup)
+
+    read_one = read_asked if wanted else read
+    listed = client.list_backups(
+        vault_id=assignment.vault_id, show_replication=True, on_repeat=lambda backup: repeated.append(read_one(backup))
+    )
+    rows = [read_one(backup) for backup in listed]
+    _compare_repeated(rows, repeated)
+    claims = Claims(rows, [record_id for record_id in assignment.record_ids if record_id not in found])
+    if assignment.scope is Scope.NEWEST:
+        for row in claims.all_perhaps_newest:
+            row.is_judged = True
+    return claims
+
+
+def _compare_repeated(rows: list[BackupRow], repeated: Sequence[BackupRow]) -> None:
+    """Settle the rows that came again with other contents. The last row of each page comes again, mostly with the same."""
+    again: dict[str, list[BackupRow]] = {}
+    for row in repeated:
+        again.setdefault(row.id, []).append(row)
+    for position, first in [(position, row) for position, row in enumerate(rows) if row.id in again] if again else ():
+        both = [first, *(other for other in again[first.id] if other != first)]
+        if len(both) == 1:
+            continue
+        # Whichever came first: what is said of the others must not hang on it.
+        row = rows[position] = min(both, key=msgspec.json.encode)
+        row.is_judged = any(one.is_judged for one in both)
+        row.is_eligible = any(one.is_eligible for one in both)
+        if any(one.created != row.created for one in both):
+            row.created = None
+        if any(Fault.RECORD_UNFINISHED in one.faults for one in both):
+            row.settle(Verdict.FAILED, "its copy had not ended at the beginning of the look", Fault.RECORD_UNFINISHED)
+        else:
+            row.settle(Verdict.FAILED, "the source vault lists it more than once, with different contents", Fault.BACKUP_TWICE)
+
+
+class Reader:
+    """Makes rows of backups.
+
+    :param assignment: what is asked.
+    :param source: where the backups are looked for.
+    """
+
+    def __init__(self, assignment: Assignment, source: Source) -> None:
+        self._source = source
+        self._destination = assignment.destination
+        self._judges_all = assignment.scope is Scope.ALL
+        self._names_skipped = assignment.scope is not Scope.RECORDS
+        self._no_record: Final = f"it has no replication record to {assignment.destination}"
+        self._texts: dict[str, str] = {}
+        self._right_backup: tuple[str | None, ...] = ()
+        self._right_record: tuple[str | None, ...] = ()
+        self._right_vault_beside: str | None = None
+        self._checkpoint: str | None = None
+        self._checkpoint_there: str | None = None
+
+    def row_by_standing(self, backup: Backup) -> BackupRow:
+        """Return the row of a backup of which no record was asked about; its best record to the destination decides.
+
+        :param backup: the backup.
+        """
+        return self.plain_row(backup) or self.judged_row(backup)
+
+    def row_by_records(self, backup: Backup, wanted: Sequence[ReplicationRecord]) -> BackupRow:
+        """Return the row of a backup whose records were asked about; the best of these decides.
+
+        A record that leads elsewhere is wrong whatever stands beside it: it was asked about.
+
+        :param backup: the backup.
+        :param wanted: those of its records that were asked about.
+        """
+        row = self.plain_row(backup)
+        if row is not None:
+            row.is_judged = True
+            return row
+        row = self._row(backup)
+        row.is_judged = True
+        row.is_eligible = stand(_ordered(backup), self._destination).standing not in _NOT_ELIGIBLE
+        for record in sorted(wanted, key=_order):
+            if astray := where_it_leads(RecordCase(backup, record, self._source, self._destination)):
+                row.record_id = record.id
+                _settle_wrongs(row, astray)
+                return row
+        record = _best(wanted)
+        if record.status == "skip":
+            here = [one for one in backup.replication_records or () if one.status == "success" and self._destination.holds(one)]
+            record = _best([record, *here])
+        self._claim_or_refuse(row, backup, record)
+        return row
+
+    # --- plain rows -------------------------------------------------------------------------------------------------------
+
+    def plain_row(self, backup: Backup) -> BackupRow | None:
+        """Return the row of a backup that is plainly right; None of one that must be judged line by line.
+
+        Nearly every row of a long list is plain: it has one record, a success that names its replica, and what decides is the same as in
+        the row before it that was found right line by line. Such a row is read in a fraction of the time.
+
+        :param backup: the backup.
+        """
+        records = backup.replication_records
+        if records is None or len(records) != 1:
+            return None
+        record = records[0]
+        replica_id, right_backup = record.destination_backup_id, self._right_backup
+        # Written out, as a call for each row costs more than all the comparisons.
+        if (
+            not replica_id
+            or replica_id == backup.id
+            or record.source_backup_id != backup.id
+            or record.source_checkpoint_id != backup.checkpoint_id
+            or (backup.provider_id, backup.resource_type, backup.vault_id, backup.project_id, backup.status, backup.image_type)
+            != right_backup
+            or (
+                record.status,
+                record.destination_vault_id,
+                record.destination_project_id,
+                record.destination_region,
+                record.vault_id,
+                record.source_project_id,
+                record.source_region,
+            )
+            != self._right_record
+        ):
+            return None
+        extra = record.extra_info
+        beside = extra.destination_vault_id if isinstance(extra, ReplicationExtra) else record.extra.destination_vault_id
+        if beside != self._right_vault_beside:
+            return None
+        there = record.destination_checkpoint_id
+        if there != self._checkpoint_there:
+            self._checkpoint_there = there
+        return self._row(backup, right_backup, record.id, replica_id, self._checkpoint_there, record.created_at)
+
+    def _learn(self, backup: Backup, record: ReplicationRecord) -> None:
+        """Take what decided here for what is right in the rows that follow."""
+        self._right_backup, self._right_record = _decisive_of_backup(backup), _decisive_of_record(record)
+        self._right_vault_beside = record.extra.destination_vault_id
+
+    def _row(
+        self,
+        backup: Backup,
+        alike: tuple[str | None, ...] | None = None,
+        record_id: str | None = None,
+        replica_id: str | None = None,
+        checkpoint_there: str | None = None,
+        begun_at: str | None = None,
+    ) -> BackupRow:
+        # The rows of a checkpoint stand next to each other; one text for all of them is enough, as it is for a resource and a kind.
+        if backup.checkpoint_id != self._checkpoint:
+            self._checkpoint = backup.checkpoint_id
+        resource_id, extend_info, share = backup.resource_id, backup.extend_info, self._texts.setdefault
+        if alike is None:
+            alike = tuple(share(text, text) if text else text for text in (backup.provider_id, backup.resource_type))
+        return BackupRow(
+            backup.id,
+            backup.name,
+            share(resource_id, resource_id) if resource_id else None,
+            self._checkpoint,
+            backup.resource_size,
+            parse_time(backup.created_at),
+            alike[0],
+            alike[1],
+            None if extend_info is None else extend_info.contain_system_disk,
+            self._judges_all,
+            True,
+            record_id,
+            replica_id,
+            checkpoint_there,
+            begun_at,
+        )
+
+    # --- line by line -----------------------------------------------------------------------------------------------------
+
+    def judged_row(self, backup: Backup) -> BackupRow:
+        """Return the row of a backup of which no record was asked about, judged line by line.
+
+        :param backup: the backup.
+        """
+        row = self._row(backup)
+        one = stand(_ordered(backup), self._destination)
+        record, standing = one.record, one.standing
+        row.is_eligible = standing not in _NOT_ELIGIBLE
+        if not row.is_eligible:
+            row.is_judged = self._names_skipped
+            row.settle(Verdict.SKIPPED, one.reason)
+        elif record is None:
+            if lacks_system_disk(backup):
+                row.is_eligible, row.is_judged = False, self._names_skipped
+                row.settle(Verdict.SKIPPED, "it lacks the system disk, and CBR does not replicate such backups (BackupService.1004)")
+            else:
+                row.settle(Verdict.MISSING, self._no_record, Fault.NO_RECORD)
+        elif standing is Standing.ELSEWHERE:
+            row.record_id = record.id
+            row.settle(Verdict.FAILED, one.reason, Fault.ELSEWHERE)
+        elif standing is Standing.UNCLEAR:
+            row.record_id = record.id
+            row.settle(Verdict.MISSING, f"{self._no_record}; {one.reason}", Fault.NO_RECORD)
+        else:
+            self._claim_or_refuse(row, backup, record)
+        return row
+
+    def _claim_or_refuse(self, row: BackupRow, backup: Backup, record: ReplicationRecord) -> None:
+        row.record_id = record.id
+        records = backup.replication_records or ()
+        if any(other.id == record.id and other != record for other in records):
+            row.settle(Verdict.FAILED, f"record {record.id} is listed more than once, with different contents", Fault.RECORD_TWICE)
+        elif record.status != "success":
+            _refuse(row, record)
+        else:
+            self._claim(row, backup, record)
+            is_plain = row.verdict is None and len(records) == 1 and self._destination.holds(record)
+            if is_plain and row.is_eligible and reason_not_eligible(backup) is None:
+                self._learn(backup, record)
+
+    def _claim(self, row: BackupRow, backup: Backup, record: ReplicationRecord) -> None:
+        row.begun_at, row.replica_checkpoint_id = record.created_at, record.destination_checkpoint_id
+        row.replica_id = record.destination_backup_id or None
+        if wrong := wrongs_of_record(RecordCase(backup, record, self._source, self._destination)):
+            _settle_wrongs(row, wrong)
+        elif row.replica_id is None:
+            row.settle(Verdict.MISSING, f"record {record.id} is success and names no replica", Fault.REPLICA_UNNAMED)
+        elif row.replica_id == row.id:
+            row.settle(Verdict.FAILED, f"record {record.id} names its source backup as the replica", Fault.REPLICA_IS_SOURCE)
+
+
+# What decides about a backup with a single record, apart from what differs from one backup to the next. The kind comes first.
+_decisive_of_backup: Final = attrgetter("provider_id", "resource_type", "vault_id", "project_id", "status", "image_type")
+_decisive_of_record: Final = attrgetter(
+    "status", "destination_vault_id", "destination_project_id", "destination_region", "vault_id", "source_project_id", "source_region"
+)
+
+
+def _order(record: ReplicationRecord) -> tuple[datetime, str, bytes]:
+    """Return the key that puts records into one order, however they are listed; one without a time was made just now."""
+    return record.created or _END, record.id, msgspec.json.encode(record)
+
+
+def _ordered(backup: Backup) -> Backup:
+    records = backup.replication_records
+    if records is None or len(records) < 2:
+        return backup
+    changes: dict[str, Any] = {"replication_records": sorted(records, key=_order)}
+    return msgspec.structs.replace(backup, **changes)
+
+
+def _best(records: Sequence[ReplicationRecord]) -> ReplicationRecord:
+    """Return the newest success; else the newest copy that has not ended; else the newest failure; else the newest skip."""
+    return max(records, key=lambda record: (_RANKS.get(record.status or "", 2), _order(record)))
+
+
+_RANKS: Final = {"skip": 0, "fail": 1, "success": 3}
+
+
+def _settle_wrongs(row: BackupRow, wrong: Iterable[tuple[Fault, str]]) -> None:
+    texts = "; ".join(text for _, text in wrong)
+    row.settle(Verdict.FAILED, texts, *dict.fromkeys(fault for fault, _ in wrong))
+
+
+def _refuse(row: BackupRow, record: ReplicationRecord) -> None:
+    if record.status == "fail":
+        row.settle(Verdict.FAILED, failure_of(record), Fault.RECORD_FAILED)
+    else:
+        fault = Fault.RECORD_SKIPPED if record.status == "skip" else Fault.RECORD_UNFINISHED
+        row.settle(Verdict.FAILED, f"record {record.id} is {record.status}, not success", fault)
