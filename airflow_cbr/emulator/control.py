@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from airflow_cbr.emulator.bounds import FASTEST, LATEST_NOW, MOST_THINGS, Seconds
 from airflow_cbr.emulator.changes import change_backup, change_record, change_vault
 from airflow_cbr.emulator.clock import moment_text
-from airflow_cbr.emulator.faults import Fault
+from airflow_cbr.emulator.faults import AnyFault
 from airflow_cbr.emulator.rows import record_row
 from airflow_cbr.emulator.store import Backup, Record, Vault, WorldError
 from airflow_cbr.emulator.switches import Switches
@@ -18,7 +18,7 @@ from airflow_cbr.emulator.world import BackupPart, VaultPart, read_world
 if TYPE_CHECKING:
     from airflow_cbr.emulator.service import Emulator
 
-_FAULTS: TypeAdapter[list[Fault]] = TypeAdapter(list[Fault])
+_FAULTS: TypeAdapter[list[AnyFault]] = TypeAdapter(list[AnyFault])
 
 
 class MissingError(WorldError):
@@ -128,7 +128,7 @@ class Control:
         """
         faults = self._emulator.service.faults
         asked = _FAULTS.validate_python(content if isinstance(content, list) else [content])
-        if len(faults.listing()) + len(asked) > MOST_THINGS:
+        if len(faults) + len(asked) > MOST_THINGS:
             raise WorldError(f"at most {MOST_THINGS} faults are in force at a time")
         numbers = [faults.add(fault) for fault in asked]
         return {"numbers": numbers} | self.faults()
@@ -210,8 +210,7 @@ class Control:
         service = self._emulator.service
         service.settle()
         vault = self._vault(vault_id)
-        for backup in list(service.store.in_vault(vault_id)):
-            service.cbr.remove_backup(backup)
+        service.populator.remove_backups(list(service.store.in_vault(vault_id)))
         del service.store.vaults[vault.id]
         return {"removed": vault_id}
 
@@ -245,7 +244,7 @@ class Control:
         """
         service = self._emulator.service
         service.settle()
-        service.cbr.remove_backup(self._backup(backup_id))
+        service.populator.remove_backups([self._backup(backup_id)])
         return {"removed": backup_id}
 
     def change_record(self, record_id: str, content: Any) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from airflow_cbr.emulator.bodies import Auth, NamedDomain, ScopedProject, TokenBody
+from airflow_cbr.emulator.bodies import Auth, NamedDomain, ScopedProject, TokenRequest
 from airflow_cbr.emulator.bounds import MOST_TOKENS
 from airflow_cbr.emulator.clock import Clock, moment_text
-from airflow_cbr.emulator.refusals import gateway, iam
+from airflow_cbr.emulator.error_responses import gateway, iam
 from airflow_cbr.emulator.signature import Authorization, SignatureError, verify
 from airflow_cbr.emulator.store import Project, Store, WorldError
 from airflow_cbr.emulator.world import UserPart, describe
@@ -63,7 +63,7 @@ class Token:
 
 
 @dataclass(frozen=True)
-class Caller:
+class Principal:
     """Who made a call, and by what."""
 
     user: User
@@ -73,14 +73,6 @@ class Caller:
     def name(self) -> str:
         """Return the name and the means, as the ledger shows them."""
         return f"{self.user.name} ({'token' if self.token else self.user.access_key})"
-
-
-def is_token_call(headers: Mapping[str, str]) -> bool:
-    """Return whether a request brings a token.
-
-    :param headers: lower-case names.
-    """
-    return "x-auth-token" in headers
 
 
 class Iam:
@@ -98,14 +90,14 @@ class Iam:
 
     # --- who calls ------------------------------------------------------------------------------------------------
 
-    def caller(self, call: Call, project: Project | None) -> Caller:
+    def caller(self, call: Call, project: Project | None) -> Principal:
         """Judge who calls.
 
         :param call: the call.
         :param project: the project that the call is about; None for calls to IAM.
         :raises Refusal: 401 or 403 of the gateway.
         """
-        caller = self._by_token(call) if is_token_call(call.headers) else self._by_signature(call, project)
+        caller = self._by_token(call) if "x-auth-token" in call.headers else self._by_signature(call, project)
         user = caller.user
         if project is not None:
             token = caller.token
@@ -120,15 +112,15 @@ class Iam:
             raise gateway("APIG.0302", f"The IAM user is not authorized for {call.name}.", 403)
         return caller
 
-    def _by_token(self, call: Call) -> Caller:
+    def _by_token(self, call: Call) -> Principal:
         token = self.tokens.get(call.headers["x-auth-token"])
         if token is None:
             raise gateway("APIG.0301", "Incorrect IAM authentication information: decrypt token fail", 401)
         if token.expires_at <= self._clock.now():
             raise gateway("APIG.0307", "The token must be updated.", 401)
-        return Caller(token.user, token)
+        return Principal(token.user, token)
 
-    def _by_signature(self, call: Call, project: Project | None) -> Caller:
+    def _by_signature(self, call: Call, project: Project | None) -> Principal:
         header = call.headers.get("authorization")
         if header is None:
             raise gateway("APIG.0301", "Incorrect IAM authentication information: x-auth-token not found", 401)
@@ -163,7 +155,7 @@ class Iam:
                 user.keys_locked_until = self._clock.now() + LOCK_SECONDS
             raise _unauthenticated(error) from None
         user.signature_failures = 0
-        return Caller(user, None)
+        return Principal(user, None)
 
     # --- tokens ---------------------------------------------------------------------------------------------------
 
@@ -174,7 +166,7 @@ class Iam:
         :raises Refusal: 400, 401, 403 or 404 in IAM's shape.
         """
         try:
-            auth = TokenBody.model_validate(call.json).auth
+            auth = TokenRequest.model_validate(call.json).auth
         except ValidationError:
             raise iam(400, "The request body is invalid") from None
         if auth.identity.methods != ["password"]:

@@ -17,7 +17,7 @@ from airflow_cbr.emulator.bounds import FIRST_MOMENT, LAST_MOMENT
 from airflow_cbr.emulator.changes import BackupChange, RecordChange, VaultChange
 from airflow_cbr.emulator.clock import Clock
 from airflow_cbr.emulator.control import ClockChange, Control, TokensEnd
-from airflow_cbr.emulator.faults import CallFault, CopyFault
+from airflow_cbr.emulator.faults import KINDS, InjectedFault
 from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.switches import Switches
 from airflow_cbr.emulator.world import (
@@ -84,14 +84,6 @@ def like(*models: type[BaseModel]) -> st.SearchStrategy[dict[str, Any]]:
     return st.dictionaries(st.sampled_from([*keys, "row", "colour"]), VALUES, max_size=4)
 
 
-def kinds() -> list[type[BaseModel]]:
-    return [*CallFault.__args__, *CopyFault.__args__]
-
-
-def words_of(models: list[type[BaseModel]]) -> list[str]:
-    return [word for model in models for word in model.model_fields["kind"].annotation.__args__]  # type: ignore[union-attr]
-
-
 def nearly(content: dict[str, Any]) -> st.SearchStrategy[Any]:
     """A body that is right but for one value somewhere."""
     places: list[tuple[Any, ...]] = []
@@ -116,7 +108,9 @@ def nearly(content: dict[str, Any]) -> st.SearchStrategy[Any]:
     return st.builds(changed, st.sampled_from(places), VALUES)
 
 
-FAULT = st.builds(lambda kind, rest: rest | {"kind": kind}, st.sampled_from(words_of(kinds())), like(*kinds()))
+FAULTS = KINDS.of(InjectedFault)
+FAULT_WORDS = [word for words in FAULTS.values() for word in words]
+FAULT = st.builds(lambda kind, rest: rest | {"kind": kind}, st.sampled_from(FAULT_WORDS), like(*FAULTS))
 WORLD = default_world().model_dump(mode="json")
 VAULT = {"project_id": SOURCE_PROJECT}
 BODIES: dict[tuple[str, str], st.SearchStrategy[Any]] = {
@@ -249,8 +243,7 @@ EVERY_FIELD: dict[str, tuple[str, str, list[Any]]] = {
     "user": ("PATCH", "/users/backup-bot", fields({}, UserPart)),
     **{
         kind: ("POST", "/faults", fields({"kind": kind} | ({"call": "ShowOpLog"} if "call" in model.model_fields else {}), model))
-        for model in kinds()
-        for kind in words_of([model])[:1]
+        for model, (kind, *_) in FAULTS.items()
     },
 }
 
