@@ -85,7 +85,7 @@ class Iam:
         self._clock = clock
         self._switches = switches
         self._ids = ids
-        self.users = {part.name: _user(part, ids) for part in users}
+        self.users = {part.name: User(id=ids.hex32(), **_held(part)) for part in users}
         self.tokens: dict[str, Token] = {}
 
     # --- who calls ------------------------------------------------------------------------------------------------
@@ -250,34 +250,24 @@ class Iam:
                 del self.tokens[token.value]
         return len(chosen)
 
-    def change_user(self, name: str, changes: Mapping[str, Any]) -> None:
+    def change_user(self, user: User, changes: Mapping[str, Any]) -> None:
         """Change a user: rotate keys or the password (which revokes their tokens), or what they may do.
 
-        :param name: the user, who exists.
+        :param user: the user.
         :param changes: new values by the keys of a world's user; ``name`` cannot be changed.
         :raises WorldError: a key is unknown, or a value is wrong.
         """
-        user = self.users[name]
-        now = {
-            "name": name,
-            "password": user.password,
-            "access_key": user.access_key,
-            "secret_key": user.secret_key,
-            "security_token": user.security_token,
-            "projects": None if user.projects is None else sorted(user.projects),
-            "denied_calls": sorted(user.denied_calls),
-        }
+        now = {key: getattr(user, key) for key in UserPart.model_fields}
         try:
-            part = UserPart.model_validate(now | dict(changes) | {"name": name})
+            part = UserPart.model_validate(now | dict(changes) | {"name": user.name})
         except ValidationError as error:
             raise WorldError(f"user: {describe(error)}") from None
         if any(other.access_key == part.access_key for other in self.users.values() if other is not user):
             raise WorldError(f"user: access key {part.access_key} is there already")
         if part.password != user.password:
-            self.end_tokens(user=name)
-        changed = _user(part, self._ids)
-        for key in ("password", "access_key", "secret_key", "security_token", "projects", "denied_calls"):
-            setattr(user, key, getattr(changed, key))
+            self.end_tokens(user=user.name)
+        for key, value in _held(part).items():
+            setattr(user, key, value)
 
     # --- how IAM writes it ------------------------------------------------------------------------------------------
 
@@ -322,17 +312,9 @@ class Iam:
         return [project for project in self._store.projects.values() if user.may_use(project.id)]
 
 
-def _user(part: UserPart, ids: Ids) -> User:
-    return User(
-        id=ids.hex32(),
-        name=part.name,
-        password=part.password,
-        access_key=part.access_key,
-        secret_key=part.secret_key,
-        security_token=part.security_token,
-        projects=None if part.projects is None else frozenset(part.projects),
-        denied_calls=frozenset(part.denied_calls),
-    )
+def _held(part: UserPart) -> dict[str, Any]:
+    projects = None if part.projects is None else frozenset(part.projects)
+    return dict(part) | {"projects": projects, "denied_calls": frozenset(part.denied_calls)}
 
 
 def _iam_time(moment: float) -> str:
