@@ -37,7 +37,7 @@ class Populator:
         self._at_once = MOST_BACKUPS
 
     def build(self, world: World, now: float, most_backups: int) -> None:
-        """Fill the store. After that there is room for a replica of all that came.
+        """Fill the store. After that there is room for a replica of all that came, within the limit.
 
         :param world: the world.
         :param now: simulated time, from which ages count.
@@ -53,7 +53,8 @@ class Populator:
         # Destinations first: backups may name them as the place of their finished replicas.
         for part in sorted(world.vaults, key=lambda vault: vault.protect_type != "replication"):
             self.add_vault(part, now)
-        self._store.most_backups, self._at_once = max(MOST_BACKUPS, 2 * len(self._store.backups)), MOST_BACKUPS
+        self._store.most_backups = max(MOST_BACKUPS, min(2 * len(self._store.backups), most_backups))
+        self._at_once = MOST_BACKUPS
 
     def add_vault(self, part: VaultPart, now: float) -> Vault:
         """Add a vault with its resources and backups.

@@ -145,6 +145,13 @@ def test_a_world_file_may_be_larger_than_a_control_call(tmp_path: Path) -> None:
     assert cbr.get("/backups", limit=1)["count"] == 100_000
 
 
+def test_control_calls_together_make_no_larger_world_than_one() -> None:
+    cbr = served(of(1))
+    cbr.control.world(of(30_000))
+    with pytest.raises(ControlError, match="a world holds at most 50000 backups and replicas"):
+        cbr.control.add_vault(project_id=SOURCE_PROJECT, generate={"count": 20_001})
+
+
 def test_a_large_world_can_be_started_anew() -> None:
     cbr = served(of(50_001))
     cbr.control.reset()
