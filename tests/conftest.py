@@ -7,6 +7,7 @@ here, at import time, once in each pytest process: workers of pytest-xdist have 
 from __future__ import annotations
 
 import fnmatch
+import json
 import os
 import shutil
 import subprocess
@@ -47,6 +48,12 @@ def _isolate() -> None:
     os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
     os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "True"
     os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(REPOSITORY / "dags")
+    # Airflow reads this once in a process, so the tests that need a folder of their own cannot set it later.
+    bundles = [
+        {"name": name, "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle", "kwargs": {"path": str(REPOSITORY / folder)}}
+        for name, folder in (("examples", "dags"), ("integration", "tests/integration/dags"))
+    ]
+    os.environ["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"] = json.dumps(bundles)
 
 
 _isolate()

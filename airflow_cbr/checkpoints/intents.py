@@ -70,7 +70,7 @@ class CheckpointIntents(IntentLog[CheckpointIntent]):
         super().__init__(store, found, attempt, clock=clock, at=at)
         self._order = order
         self._intent = found or CheckpointIntent(vault_id=order.vault_id, mark=order.mark, generation=-1)
-        self.is_found = found is not None
+        self.is_found = found is not None and not found.has_gap
         """Whether an earlier attempt, or an earlier leg of this one, has left a note."""
 
     def noted(self) -> Sighting | None:
@@ -114,14 +114,14 @@ class CheckpointIntents(IntentLog[CheckpointIntent]):
         :param memory: the attempt's memory.
         """
         if not self.has_deadline:
-            self._save(CheckpointStep.RECORD_INTENT, memory)
+            self._save(CheckpointStep.RECORD_INTENT, memory, has_gap=self.has_gap)
 
     def record_intent(self, memory: CheckpointMemory) -> None:
         """Write down that the call is about to be sent.
 
         :param memory: the attempt's memory.
         """
-        self._save(CheckpointStep.RECORD_INTENT, memory, posted_at=self._clock.local, checkpoint_id=None)
+        self._save(CheckpointStep.RECORD_INTENT, memory, posted_at=self._clock.local, checkpoint_id=None, has_gap=False)
 
     def keep_checkpoint(self, memory: CheckpointMemory) -> None:
         """Write down which checkpoint this task answers for.
@@ -129,7 +129,7 @@ class CheckpointIntents(IntentLog[CheckpointIntent]):
         :param memory: the attempt's memory, which knows it.
         """
         if self._intent.checkpoint_id != memory.checkpoint_id:
-            self._save(CheckpointStep.KEEP, memory, checkpoint_id=memory.checkpoint_id)
+            self._save(CheckpointStep.KEEP, memory, checkpoint_id=memory.checkpoint_id, has_gap=False)
 
     def put_aside(self, memory: CheckpointMemory, checkpoint_id: str) -> None:
         """Write down that a checkpoint is not to be taken for the task's result.

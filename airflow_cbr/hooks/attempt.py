@@ -44,7 +44,10 @@ def identity_of(context: Context) -> tuple[str, str, str, int]:
 
 
 class TaskStateIntents:
-    """Keeps the intent in Airflow's task state store (Airflow 3.3 and newer), which outlives retries and clears.
+    """Keeps the intent in Airflow's task state store (Airflow 3.3 and newer), which outlives retries.
+
+    From Airflow 3.4 on it does not outlive a clear of the task over the REST API or in the web page, unless ``keep_task_state`` is set
+    there. ``airflow tasks clear``, clearing a whole run, and Airflow 3.3 keep it.
 
     :param store: ``context["task_state_store"]``.
     :param key: under which it is kept.

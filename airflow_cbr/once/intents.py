@@ -1,6 +1,7 @@
 """What a task writes down for its next attempt: its deadline when it begins, its calls, and what it is about to send.
 
 Correctness does not rest on it: where nothing was written down, or what was is lost, the next attempt waits out ``settle_time`` and looks.
+Airflow's task state store outlives retries, but not every clear.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ __all__ = ["Intent", "IntentLog", "IntentStore"]
 
 
 class IntentStore(Protocol):
-    """Where an intent outlives the process; Airflow's task state store, for example."""
+    """Where an intent outlives the process; Airflow's task state store, for example, until a clear of the task empties it."""
 
     def load(self) -> Any:
         """Return what was saved last, or None."""
@@ -39,11 +40,13 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     :param generation: the task's generation (clears) that the deadline belongs to.
     :param deadline: Unix time, by this machine's clock, at which the task gives up.
     :param calls: the calls of this task in this Dag run, for their ceiling.
+    :param has_gap: whether nothing was there to read although earlier attempts may have sent something, and nothing was sent since.
     """
 
     generation: int = 0
     deadline: float = 0.0
     calls: CallCounts | None = None
+    has_gap: bool = False
 
     @classmethod
     def read(cls, stored: Any) -> Self | None:
@@ -91,6 +94,15 @@ class IntentLog(Generic[Kept]):
     def has_deadline(self) -> bool:
         """Return whether an attempt since the last clear has written its deadline down."""
         return self._found is not None and self._found.generation == self._attempt.generation
+
+    @property
+    def has_gap(self) -> bool:
+        """Return whether earlier attempts may have sent something that no intent tells of: a clear has emptied the store, or there is none.
+
+        An attempt that begins so writes it down with its deadline: should it die, the next one must not take that for the word that
+        nothing was sent.
+        """
+        return self._attempt.may_have_predecessor and (self._found is None or self._found.has_gap)
 
     def resume(self, state: AttemptState) -> None:
         """Let an attempt that begins go on with the calls and the deadline of the ones before it.

@@ -82,7 +82,7 @@ class ReplicationIntents(IntentLog[ReplicationIntent]):
             self.resume(memory)
             memory.began = found.began
             memory.first_sent_at = found.first_posted_at if found.first_posted_at is not None else found.posted_at
-        elif attempt.may_have_predecessor and self._order.durable and attempt.run_after is not None:
+        if self.has_gap and self._order.durable and attempt.run_after is not None:
             memory.first_sent_at = attempt.run_after
             memory.began = attempt.run_after - CLOCK_MARGIN.total_seconds()
         return memory
@@ -96,9 +96,9 @@ class ReplicationIntents(IntentLog[ReplicationIntent]):
         # What one call began need not show at once: while a record is young, others of the same call may follow.
         ages = [self._clock.age(record.created.timestamp()) for _, record in coverage.records.values() if record.created is not None]
         youngest = now + settle - min(ages) if ages and min(ages) < settle else 0.0
-        if self._found is None:
-            return now + settle if self._attempt.may_have_predecessor else youngest
-        if self._found.posted_at is None:
+        if self.has_gap:
+            return now + settle
+        if self._found is None or self._found.posted_at is None:
             return youngest
         appeared = _digest_of(coverage.records) != self._found.digest
         self._log.info(
@@ -130,7 +130,8 @@ class ReplicationIntents(IntentLog[ReplicationIntent]):
         :param memory: the attempt's memory.
         """
         if not self.has_deadline:
-            self.save(self._found or ReplicationIntent(destination=_names(self._order.destination)), memory, Step.RECORD_INTENT)
+            first = ReplicationIntent(destination=_names(self._order.destination), has_gap=self.has_gap)
+            self.save(self._found or first, memory, Step.RECORD_INTENT)
 
     def record_intent(self, memory: Memory, coverage: Coverage, wanted: list[BackupStanding]) -> None:
         """Write down that a replicate call is about to be sent.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import sys
 from collections import Counter
 from datetime import timedelta
@@ -164,13 +163,8 @@ def test_the_example_is_what_the_documentation_promises() -> None:
 
 
 @pytest.fixture
-def mapped(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return the module of the mapped Dags; its folder is one of Airflow's Dag bundles."""
-    bundles = [
-        {"name": name, "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle", "kwargs": {"path": str(path)}}
-        for name, path in (("examples", EXAMPLE.parent), ("mapped", MAPPED.parent))
-    ]
-    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps(bundles))
+def mapped() -> Any:
+    """Return the module of the mapped Dags."""
     return load(MAPPED)
 
 

@@ -97,10 +97,20 @@ class DagRun:
         )["extra_links"]
         return links
 
-    def clear(self, *task_ids: str) -> None:
-        """Clear tasks, and set the run to running again."""
-        body = {"dry_run": False, "dag_run_id": self.run_id, "task_ids": list(task_ids), "only_failed": False, "reset_dag_runs": True}
-        self.api.request("POST", f"dags/{self.dag_id}/clearTaskInstances", json=body)
+    def clear(self, *task_ids: str, **more: Any) -> None:
+        """Clear tasks, and set the run to running again.
+
+        :param more: further fields of the request; Airflow refuses one that it does not know.
+        """
+        body = {
+            "dry_run": False,
+            "dag_run_id": self.run_id,
+            "task_ids": list(task_ids),
+            "only_failed": False,
+            "reset_dag_runs": True,
+            **more,
+        }
+        self.api.request("POST", f"dags/{self.dag_id}/clearTaskInstances", json={**body, **more})
 
     def mark(self, task_id: str, state: str) -> None:
         """Mark a task instance ``success`` or ``failed``."""

@@ -85,7 +85,7 @@ def play(seed: int, *, durable: bool = True) -> Outcome:
         except (Killed, CbrError):
             night.clock.advance(chance.choice([1, 30, 300]))
             if chance.random() < 0.1:
-                night.clear()
+                chance.choice([night.clear, night.clear_and_forget])()
         else:
             break
     return judge(night.control, SOURCE_VAULT, result.record_ids if result is not None else None)

@@ -105,6 +105,12 @@ class CheckpointNight:
         self.generation += self.number
         self.number = 0
 
+    def clear_and_forget(self) -> None:
+        """Clear the task as Airflow 3.4 does unless it is told to keep the task state: what was written down is gone."""
+        self.clear()
+        if self.intents is not None:
+            self.intents.stored = None
+
     def back_up_by_hand(self, **parameters: Any) -> requests.Response:
         """Let somebody else back up the vault."""
         with requests.Session() as session:

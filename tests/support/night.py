@@ -155,6 +155,12 @@ class Night:
         self.generation += self.number
         self.number = 0
 
+    def clear_and_forget(self) -> None:
+        """Clear the task as Airflow 3.4 does unless it is told to keep the task state: what was written down is gone."""
+        self.clear()
+        if self.intents is not None:
+            self.intents.stored = None
+
     @property
     def ledger(self) -> dict[str, Any]:
         """Return what the service did with the vault."""

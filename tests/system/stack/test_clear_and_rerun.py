@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_cbr.airflow_names import AIRFLOW_VERSION
 from airflow_cbr.demo.waiting import wait_until
 from airflow_cbr.replication.steps import Step
 from tests.support.airflow_batches import connection, trigger_together
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from airflow_cbr.demo.rest import AirflowApi
     from airflow_cbr.demo.stack import AirflowStack
     from tests.support.emulated_vaults import VaultPair
+
+#: What the request to clear a task may say of the task state store; before Airflow 3.4 it has no say, and the store stays as it is.
+CLEARS: list[dict[str, bool]] = [{}] if AIRFLOW_VERSION < (3, 4) else [{"keep_task_state": False}, {"keep_task_state": True}]
+every_clear = pytest.mark.parametrize("clear", CLEARS, ids=str)
 
 NO_CANCEL = "CBR has no cancel, these replication records keep running: "
 
@@ -53,13 +58,16 @@ def check_copied_once(pair: VaultPair, run: DagRun) -> None:
     assert sorted(run.xcom("replicate")) == sorted(entry["record_id"] for entry in pair.ledger()["replications"])
 
 
+@every_clear
 @pytest.mark.parametrize("dag_id", ["killed_replication", "killed_replication_deferrable"])
-def test_clearing_a_finished_task_sends_nothing(dag_id: str, api: AirflowApi, vaults: Callable[..., VaultPair], tmp_path: Path) -> None:
+def test_clearing_a_finished_task_sends_nothing(
+    dag_id: str, clear: dict[str, bool], api: AirflowApi, vaults: Callable[..., VaultPair], tmp_path: Path
+) -> None:
     pair = vaults(backups=2)
     run = trigger(api, dag_id, params_of(pair, tmp_path))
     assert run.wait() == "success"
 
-    run.clear("replicate")
+    run.clear("replicate", **clear)
 
     assert run.wait() == "success"
     assert run.task("replicate")["try_number"] == 2
@@ -67,19 +75,40 @@ def test_clearing_a_finished_task_sends_nothing(dag_id: str, api: AirflowApi, va
     assert run.xcom("replicate", "replication")["adopted"] == 2
 
 
+@every_clear
 def test_clearing_a_task_that_waits_on_a_worker_makes_it_wait_again_for_the_same_copies(
-    stack: AirflowStack, api: AirflowApi, slow_vaults: VaultPair, tmp_path: Path
+    clear: dict[str, bool], stack: AirflowStack, api: AirflowApi, slow_vaults: VaultPair, tmp_path: Path
 ) -> None:
     run = trigger(api, "killed_replication", params_of(slow_vaults, tmp_path))
     records = published(run, stack)
     run.wait_for_task("replicate", "running")
 
-    run.clear("replicate")
+    run.clear("replicate", **clear)
 
     assert run.wait(limit=240) == "success"
     assert run.task("replicate")["try_number"] == 2
     assert sorted(run.xcom("replicate")) == sorted(records)
     check_copied_once(slow_vaults, run)
+
+
+@every_clear
+def test_clearing_a_task_that_died_with_its_call_on_the_way_sends_nothing(
+    clear: dict[str, bool], stack: AirflowStack, tmp_path: Path
+) -> None:
+    """The service would copy twice if it were asked twice, and does not show yet that it has been asked."""
+    conn_id = f"cbr_cleared_{clear.get('keep_task_state')}".lower()
+    with EmulatorServer() as emulator, connection(stack.api, conn_id, emulator.url):
+        emulator.control.switch(careless=True, record_delay=15, operation_log_delay=15)
+        pair = make_vaults(emulator.control, backups=2)
+        scars = tmp_path / "scars"
+        killed = {"cbr_conn_id": conn_id, "scars": str(scars), "kills": [f"after {Step.REPLICATE_VAULT} 1"]}
+        run = trigger(stack.api, "killed_replication", {**pair.params(), **killed})
+        wait_until(scars.exists, limit=90, what="the task dies after its call", check=stack.check)
+
+        run.clear("replicate", **clear)
+
+        assert run.wait(limit=240) == "success"
+        check_copied_once(pair, run)
 
 
 def test_a_running_task_that_is_marked_failed_says_what_goes_on_and_can_be_picked_up(

@@ -1,0 +1,49 @@
+"""Airflow 3.4 may empty the task state store at a clear: a checkpoint that was asked for is then found, and not asked for again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_cbr.checkpoints.steps import CheckpointStep
+from tests.support.checkpoint_night import CheckpointNight
+from tests.support.night import Killed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+STEPS = [step for step in CheckpointStep if step is not CheckpointStep.LOOK_AT_LOG]
+MOMENTS = [(step, moment) for step in STEPS for moment in ("before", "after")]
+
+
+def killed_at(step: CheckpointStep, moment: str) -> Callable[[CheckpointStep, str], None]:
+    def observe(at: CheckpointStep, when: str) -> None:
+        if (at, when) == (step, moment):
+            raise Killed
+
+    return observe
+
+
+@pytest.mark.parametrize("names", [{}, {"checkpoint_backup_names": "own"}], ids=["named", "named in its own row alone"])
+@pytest.mark.parametrize(("then", "then_moment"), MOMENTS, ids=lambda value: str(value).replace(" ", "-"))
+@pytest.mark.parametrize(("step", "moment"), MOMENTS, ids=lambda value: str(value).replace(" ", "-"))
+def test_a_task_that_is_cleared_and_killed_anywhere_makes_one_checkpoint(
+    step: CheckpointStep, moment: str, then: CheckpointStep, then_moment: str, names: dict[str, str]
+) -> None:
+    night = CheckpointNight()
+    night.control.switch(careless=True, checkpoint_delay=60, operation_log_delay=60, **names)
+    with pytest.raises(Killed):
+        night.attempt(observe=killed_at(step, moment))
+    night.clear_and_forget()
+    try:
+        night.attempt(observe=killed_at(then, then_moment))
+    except Killed:
+        pass
+    else:
+        assert then is CheckpointStep.CREATE, "there was nothing left to send"
+
+    result = night.attempt()
+
+    assert night.made == [result.checkpoint_id]
+    assert result.summary["status"] == "available"
