@@ -25,7 +25,7 @@ test: $(STAMP)
 test-full: $(STAMP) $(OTHER_LINES:%=.venv-airflow-%/.installed)
 	$(PYTEST) -n $(WORKERS) --dist loadgroup
 	set -e; for line in $(LINES_demo); do \
-	  .venv-airflow-$$line/bin/python -m pytest tests/unit/test_rings.py tests/unit/test_provider_info.py; \
+	  .venv-airflow-$$line/bin/python -m pytest tests/unit/test_rings.py; \
 	  .venv-airflow-$$line/bin/python -m airflow_cbr.cli demo; \
 	done
 	set -e; for line in $(LINES_tests); do .venv-airflow-$$line/bin/python -m pytest -n $(WORKERS) --dist loadgroup; done
