@@ -11,9 +11,18 @@ line-of = $(filter-out $(NEWEST),$(shell sed -n 's/^\([0-9][^ ]*\) .* $(1)$$/\1/
 LINES_demo := $(call line-of,demo)
 LINES_tests := $(call line-of,tests)
 OTHER_LINES := $(LINES_demo) $(LINES_tests)
+ONE_LINE_demo := $(LINES_demo:%=test-airflow-%)
+ONE_LINE_tests := $(LINES_tests:%=test-airflow-%)
 WORKERS := 2
 
-.PHONY: demo test test-full lint docs bench constraints constraints-check clean
+# What a line runs; $(1): the lines.
+run-demo = set -e; for line in $(1); do \
+  .venv-airflow-$$line/bin/python -m pytest tests/unit/test_rings.py; \
+  .venv-airflow-$$line/bin/python -m airflow_cbr.cli demo; \
+done
+run-tests = set -e; for line in $(1); do .venv-airflow-$$line/bin/python -m pytest -n $(WORKERS) --dist loadgroup; done
+
+.PHONY: demo test test-full $(ONE_LINE_demo) $(ONE_LINE_tests) lint docs bench schema constraints constraints-check clean
 
 demo: $(STAMP)
 	$(PY) -m airflow_cbr.cli demo
@@ -24,11 +33,15 @@ test: $(STAMP)
 # The newest Airflow with everything, then the other lines, each with the packages of the day of its release.
 test-full: $(STAMP) $(OTHER_LINES:%=.venv-airflow-%/.installed)
 	$(PYTEST) -n $(WORKERS) --dist loadgroup
-	set -e; for line in $(LINES_demo); do \
-	  .venv-airflow-$$line/bin/python -m pytest tests/unit/test_rings.py; \
-	  .venv-airflow-$$line/bin/python -m airflow_cbr.cli demo; \
-	done
-	set -e; for line in $(LINES_tests); do .venv-airflow-$$line/bin/python -m pytest -n $(WORKERS) --dist loadgroup; done
+	$(call run-demo,$(LINES_demo))
+	$(call run-tests,$(LINES_tests))
+
+# One of the other lines by itself, for example test-airflow-3.2.2.
+$(ONE_LINE_demo): test-airflow-%: .venv-airflow-%/.installed
+	$(call run-demo,$*)
+
+$(ONE_LINE_tests): test-airflow-%: .venv-airflow-%/.installed
+	$(call run-tests,$*)
 
 # Shows that the package resolves under Airflow's own constraints, on each line.
 constraints-check:
@@ -46,6 +59,10 @@ bench: $(STAMP)
 	@missed=; for file in tests/benchmarks/bench_*.py; do \
 	  $(PY) -m "tests.benchmarks.$$(basename "$$file" .py)" || missed="$$missed $$file"; \
 	done; if [ -n "$$missed" ]; then echo "Targets missed in:$$missed" >&2; exit 1; fi
+
+# Writes the published schema of the verification report anew, after its types have changed.
+schema: $(STAMP)
+	$(PY) tools/report_schema.py
 
 $(STAMP): $(INSTALLED_FROM) constraints.txt
 	sh tools/make-venv.sh .venv test,docs -c constraints.txt

@@ -37,8 +37,8 @@ Model = TypeVar("Model")
 _LONGEST_CODE: Final = 80
 _LONGEST_BODY_TEXT: Final = 1 << 16
 """Bytes of a body without JSON, and characters of a message in one with it, that are looked at."""
-LONGEST_RETRY_AFTER: Final = 300.0
-"""Seconds that a ``Retry-After`` is believed up to: the gateway's quotas are by the minute, and whoever still wants more says so again."""
+LONGEST_RETRY_AFTER: Final = 3600.0
+"""Seconds that a ``Retry-After`` is believed up to: the gateway's quotas are by the minute, and a service in maintenance says it again."""
 _SECONDS: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?")
 _NO_PROJECT: Final = "could not find project"
 _ID_IN_PATH_UNKNOWN: Final = "malformed request url"

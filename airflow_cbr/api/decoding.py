@@ -40,8 +40,13 @@ def decode_json(body: bytes, model: type[Model]) -> Model:
 
 def _is_harmless(body: bytes) -> bool:
     """Return whether no text in the JSON can hold a line end, an unprintable character, or too many characters; False when in doubt."""
-    # A text that is too long leaves a stretch without a quotation mark, as long as none in it is escaped.
-    if b"\\" in body or any(body.find(b'"', at, at + _STRIDE) < 0 for at in range(0, len(body) - _STRIDE, _STRIDE)):
+    if b"\\" in body:
+        # Backslashes, quotation marks and slashes may be escaped, as in an object that comes as a text; in pairs, from the left.
+        body = body.replace(b"\\\\", b"__").replace(b'\\"', b"__").replace(b"\\/", b"__")
+        if b"\\" in body:
+            return False
+    # A text that is too long leaves a stretch without a quotation mark.
+    if any(body.find(b'"', at, at + _STRIDE) < 0 for at in range(0, len(body) - _STRIDE, _STRIDE)):
         return False
     if body.isascii():
         return b"\x7f" not in body
@@ -60,8 +65,8 @@ def _harmless(value: Any) -> Any:
 
 
 def _opened(value: Any) -> Any:
-    """Return the object that a text holds, which would be no JSON any more if the text were cut; anything else as it is."""
-    if not isinstance(value, str):
+    """Return the object that a text holds, if the text cannot stay as it is and would be no JSON any more; anything else as it is."""
+    if not isinstance(value, str) or value == _harmless(value):
         return value
     try:
         nested = msgspec.json.decode(value)

@@ -1,4 +1,4 @@
-"""What an attempt knows: it goes through a deferral inside the trigger's arguments and event. Ids and numbers only."""
+"""What goes through a deferral, inside the trigger's arguments and event: what an attempt knows. Ids and numbers only."""
 
 from __future__ import annotations
 
@@ -8,22 +8,11 @@ import msgspec
 
 from airflow_cbr.once.ceiling import CallCounts
 
-__all__ = ["AttemptState"]
+__all__ = ["AttemptState", "DeferredState"]
 
 
-class AttemptState(msgspec.Struct, kw_only=True):
-    """What every attempt knows.
-
-    :param deadline: Unix time, by this machine's clock, at which the task gives up.
-    :param troubles: how many looks in a row have failed.
-    :param refusals: how many calls in a row the service has refused for now.
-    :param calls: the calls of this Dag run's task, for their ceiling.
-    """
-
-    deadline: float
-    troubles: int = 0
-    refusals: int = 0
-    calls: CallCounts = msgspec.field(default_factory=CallCounts)
+class DeferredState(msgspec.Struct):
+    """What a task knows, as plain JSON values where it leaves the process."""
 
     def dump(self) -> dict[str, Any]:
         """Return the state as plain JSON values."""
@@ -36,3 +25,18 @@ class AttemptState(msgspec.Struct, kw_only=True):
         :raises ValueError: when it is not one (a deferred task of another version, a foreign event).
         """
         return msgspec.convert(dumped, cls)
+
+
+class AttemptState(DeferredState, kw_only=True):
+    """What every attempt knows.
+
+    :param deadline: Unix time, by this machine's clock, at which the task gives up.
+    :param troubles: how many looks in a row have failed.
+    :param refusals: how many calls in a row the service has refused for now.
+    :param calls: the calls of this Dag run's task, for their ceiling.
+    """
+
+    deadline: float
+    troubles: int = 0
+    refusals: int = 0
+    calls: CallCounts = msgspec.field(default_factory=CallCounts)

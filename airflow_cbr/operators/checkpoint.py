@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_cbr.airflow_names import BaseOperator, conf
+from airflow_cbr.airflow_names import conf
 from airflow_cbr.api.endpoints import check_id
 from airflow_cbr.api.parameters import texts_of
 from airflow_cbr.checkpoints.order import CheckpointOrder, OnSkipped, check_prefix, mark_of
-from airflow_cbr.exceptions import CbrError, CbrParameterError
+from airflow_cbr.exceptions import CbrParameterError
 from airflow_cbr.hooks.attempt import CHECKPOINT_STATE_KEY, attempt_of, identity_of, intents_of
 from airflow_cbr.hooks.cbr import CbrHook
-from airflow_cbr.hooks.failures import raise_for_airflow
-from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, CbrVaultLink, console_url
-from airflow_cbr.once.steps import Pause
+from airflow_cbr.operators.base import BaseCbrOperator, OnceOperator
 from airflow_cbr.operators.parameters import (
     check_access,
     check_intervals,
@@ -29,19 +24,21 @@ from airflow_cbr.operators.parameters import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
 
     from airflow.sdk import Context
+    from airflow.triggers.base import BaseTrigger
 
     from airflow_cbr.checkpoints.creation import Creation
     from airflow_cbr.checkpoints.memory import CheckpointMemory
-    from airflow_cbr.checkpoints.steps import CheckpointStep
+    from airflow_cbr.once.steps import Pause
 
 __all__ = ["CbrCreateCheckpointOperator"]
 
 CHECKPOINT_XCOM_KEY = "checkpoint"
 
 
-class CbrCreateCheckpointOperator(BaseOperator):
+class CbrCreateCheckpointOperator(OnceOperator[str]):
     """Back up a vault, or some of its resources, and wait until every backup is available.
 
     The task states a postcondition: this task has, in this Dag run, one checkpoint of the vault, and it is whole. It sends one
@@ -79,17 +76,7 @@ class CbrCreateCheckpointOperator(BaseOperator):
     :raises CbrError: see :mod:`airflow_cbr.exceptions`; permanent ones as ``AirflowFailException``.
     """
 
-    template_fields: Sequence[str] = (
-        "vault_id",
-        "resource_ids",
-        "checkpoint_name",
-        "description",
-        "cbr_conn_id",
-        "region",
-        "project_id",
-    )
-    operator_extra_links = (CbrVaultLink(),)
-    ui_color = "#f7d4d4"
+    template_fields: Sequence[str] = ("vault_id", "resource_ids", "checkpoint_name", "description", *BaseCbrOperator.template_fields)
 
     def __init__(
         self,
@@ -129,78 +116,29 @@ class CbrCreateCheckpointOperator(BaseOperator):
         self.max_poll_interval = max_poll_interval
         self.timeout = timeout
         self.settle_time = settle_time
-        self._running: str | None = None
-
-    @cached_property
-    def hook(self) -> CbrHook:
-        """Return the hook of the vault's region and project."""
-        return CbrHook(self.cbr_conn_id, region=self.region, project_id=self.project_id)
-
-    def execute(self, context: Context) -> str:
-        """Back up and wait.
-
-        :param context: the task's context.
-        :return: the checkpoint's id.
-        """
-        return self._back_up(context, None)
-
-    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
-        """Go on after a deferral, with what the trigger's event carries.
-
-        :param context: the task's context.
-        :param event: the event of :class:`~airflow_cbr.triggers.cbr.CbrPauseTrigger`.
-        :return: the checkpoint's id.
-        """
-        from airflow_cbr.checkpoints.memory import CheckpointMemory
-        from airflow_cbr.triggers.events import memory_of
-
-        try:
-            memory = memory_of(event, CheckpointMemory.load)
-        except CbrError as error:
-            raise_for_airflow(error)
-        return self._back_up(context, memory)
 
     def on_kill(self) -> None:
         """Say which checkpoint goes on: the API has no way to cancel one."""
-        if self._running is not None:
-            self.log.warning("The task is stopped; CBR has no cancel, checkpoint %s is made all the same", self._running)
+        for checkpoint_id in self._running:
+            self.log.warning("The task is stopped; CBR has no cancel, checkpoint %s is made all the same", checkpoint_id)
 
-    def at_step(self, step: CheckpointStep, moment: str) -> None:
-        """Do nothing; called before and after each step of the making, for those who want to watch or to break it.
-
-        :param step: the step.
-        :param moment: ``before`` or ``after``.
-        """
-
-    def _back_up(self, context: Context, memory: CheckpointMemory | None) -> str:
-        try:
-            creation = self._creation(context, memory)
-            while isinstance(step := creation.advance(), Pause):
-                self._running = creation.memory.checkpoint_id
-                seconds = min(step.seconds, max(creation.memory.deadline - time.time(), 0.0) + 1.0)
-                if self.deferrable:
-                    self._defer(creation.memory, seconds)
-                time.sleep(seconds)
-        except CbrError as error:
-            raise_for_airflow(error)
-        self._running = None
-        self.log.info("Checkpoint %s: %s", step.checkpoint_id, step.summary)
-        return step.checkpoint_id
+    def _perform(self, context: Context, memory: CheckpointMemory | None) -> str:
+        result = self._follow(self._creation(context, memory))
+        self.log.info("Checkpoint %s: %s", result.checkpoint_id, result.summary)
+        return result.checkpoint_id
 
     def _creation(self, context: Context, memory: CheckpointMemory | None) -> Creation:
         from airflow_cbr.checkpoints.creation import Creation
 
         order, ti = self._order(context), context["ti"]
-        client = self.hook.client
-        where = {"region": client.region, "project_id": client.project_id, "vault_id": order.vault_id}
-        ti.xcom_push(key=CONSOLE_XCOM_KEY, value=console_url(client.region, self.hook.fields.endpoints.cloud))
+        vault = self._place(context, order.vault_id)
 
         def publish(checkpoint_id: str, summary: dict[str, Any]) -> None:
             ti.xcom_push(key="return_value", value=checkpoint_id)
-            ti.xcom_push(key=CHECKPOINT_XCOM_KEY, value={"vault": where, **summary})
+            ti.xcom_push(key=CHECKPOINT_XCOM_KEY, value={"vault": vault, **summary})
 
         return Creation(
-            client,
+            self.hook.client,
             order,
             attempt=attempt_of(context),
             intents=intents_of(context, CHECKPOINT_STATE_KEY),
@@ -243,12 +181,16 @@ class CbrCreateCheckpointOperator(BaseOperator):
             raise CbrParameterError("resource_ids", "is an empty list. None means all that is bound to the vault.")
         return resource_ids
 
-    def _defer(self, memory: CheckpointMemory, seconds: float) -> None:
-        from airflow_cbr.triggers.cbr import CbrPauseTrigger
+    def _recall(self, event: Any) -> CheckpointMemory:
+        from airflow_cbr.checkpoints.memory import CheckpointMemory
+        from airflow_cbr.triggers.events import memory_of
 
-        if self._running is not None:
-            self.log.info("Deferring; checkpoint %s is made in CBR whatever becomes of this task", self._running)
-        _, max_poll_interval = check_intervals(self.poll_interval, self.max_poll_interval)
-        backstop = max(memory.deadline - time.time(), 0.0) + 2 * max_poll_interval
-        trigger = CbrPauseTrigger(until=time.time() + seconds, memory=memory.dump())
-        self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=backstop))
+        return memory_of(event, CheckpointMemory.load)
+
+    def _going_on(self, memory: CheckpointMemory, pause: Pause) -> Sequence[str]:
+        return () if memory.checkpoint_id is None else (memory.checkpoint_id,)
+
+    def _trigger(self, memory: CheckpointMemory, pause: Pause, seconds: float) -> BaseTrigger:
+        if memory.checkpoint_id is not None:
+            self.log.info("Deferring; checkpoint %s is made in CBR whatever becomes of this task", memory.checkpoint_id)
+        return super()._trigger(memory, pause, seconds)

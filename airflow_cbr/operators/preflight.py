@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
-from airflow_cbr.airflow_names import AirflowNotFoundException, BaseOperator
 from airflow_cbr.api.endpoints import check_id
-from airflow_cbr.exceptions import CbrConfigurationError, CbrError
+from airflow_cbr.exceptions import CbrError
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
-from airflow_cbr.operators.between_regions import BetweenRegions
+from airflow_cbr.operators.base import BetweenRegions
 from airflow_cbr.operators.parameters import check_word
+from airflow_cbr.operators.preflight_report import run_preflight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import Context
 
-    from airflow_cbr.api.client import CbrClient
-    from airflow_cbr.replication.coverage import Destination
-    from airflow_cbr.replication.findings import PreflightReport
-    from airflow_cbr.replication.plan import Plan
-    from airflow_cbr.replication.preflight import Access
-
-__all__ = ["CbrPreflightOperator", "look_before_sending", "tell_plan"]
-
-PREFLIGHT_XCOM_KEY = "preflight"
-PLAN_XCOM_KEY = "plan"
+__all__ = ["CbrPreflightOperator"]
 
 
-class CbrPreflightOperator(BetweenRegions, BaseOperator):
+class CbrPreflightOperator(BetweenRegions):
     """Look at everything that can be known to stand in the way of a replication, before any money is spent.
 
     All findings come at once, each with its weight, the code that the service would give, and what to do. Nothing but reads is sent.
@@ -52,16 +42,7 @@ class CbrPreflightOperator(BetweenRegions, BaseOperator):
     :raises CbrPreflightError: when something stands in the way; as ``AirflowFailException`` unless all of it ends by itself.
     """
 
-    template_fields: Sequence[str] = (
-        "vault_id",
-        "destination_region",
-        "destination_project_id",
-        "destination_vault_id",
-        "cbr_conn_id",
-        "destination_conn_id",
-        "region",
-        "project_id",
-    )
+    template_fields: Sequence[str] = ("vault_id", *BetweenRegions.template_fields)
     ui_color = "#f0ead4"
 
     def __init__(
@@ -98,7 +79,7 @@ class CbrPreflightOperator(BetweenRegions, BaseOperator):
         try:
             destination = self.destination()
             warnings_fail = check_word(self.warnings, ("warn", "fail"), "warnings") == "fail"
-            report = look_before_sending(
+            report = run_preflight(
                 check_id(self.vault_id, "vault_id"),
                 destination,
                 source=self.hook,
@@ -113,55 +94,3 @@ class CbrPreflightOperator(BetweenRegions, BaseOperator):
             return report.summary
         except CbrError as error:
             raise_for_airflow(error)
-
-
-def look_before_sending(vault_id: str, destination: Destination, *, source: CbrHook, there: CbrHook, ti: Any, log: Any) -> PreflightReport:
-    """Run a preflight, log each finding and the plan, and push both.
-
-    :param vault_id: the source vault.
-    :param destination: where the copies would go.
-    :param source: the hook of the source region.
-    :param there: the hook of the destination region.
-    :param ti: the task instance, which takes the XComs.
-    :param log: the task's log.
-    """
-    from airflow_cbr.replication.findings import Severity
-    from airflow_cbr.replication.preflight import Preflight
-
-    report = Preflight(vault_id, destination, source=_access(source), there=_access(there)).check()
-    levels = {Severity.ERROR: logging.ERROR, Severity.WARNING: logging.WARNING, Severity.UNCHECKED: logging.WARNING}
-    for finding in report.findings:
-        log.log(levels.get(finding.severity, logging.INFO), "%s", finding)
-    ti.xcom_push(key=PREFLIGHT_XCOM_KEY, value=report.document)
-    if report.plan is not None:
-        tell_plan(report.plan, ti=ti, log=log)
-    return report
-
-
-def tell_plan(plan: Plan, *, ti: Any, log: Any) -> None:
-    """Log what would be copied, one line for each backup, and push the plan.
-
-    :param plan: the plan.
-    :param ti: the task instance, which takes the XCom.
-    :param log: the task's log.
-    """
-    log.info("%s", plan.headline)
-    for line in plan.lines:
-        log.info("%s", line)
-    ti.xcom_push(key=PLAN_XCOM_KEY, value=plan.summary)
-
-
-def _access(hook: CbrHook) -> Access:
-    from airflow_cbr.replication.preflight import Access
-
-    def connect() -> CbrClient:
-        try:
-            return hook.client
-        except AirflowNotFoundException as error:
-            raise CbrConfigurationError(f"Connection {hook.cbr_conn_id} is not defined.", advice="Define it, or name another.") from error
-
-    try:
-        region = connect().region
-    except CbrError:
-        region = "unknown"
-    return Access(hook.cbr_conn_id, region, connect)

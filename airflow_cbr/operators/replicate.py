@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import time
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_cbr.airflow_names import BaseOperator, conf
+from airflow_cbr.airflow_names import conf
 from airflow_cbr.api.endpoints import check_id
-from airflow_cbr.exceptions import CbrError
 from airflow_cbr.hooks.attempt import attempt_of, intents_of
 from airflow_cbr.hooks.cbr import CbrHook
-from airflow_cbr.hooks.failures import raise_for_airflow
-from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, CbrVaultLink, console_url
-from airflow_cbr.once.steps import Pause
-from airflow_cbr.operators.between_regions import BetweenRegions
+from airflow_cbr.operators.base import BetweenRegions, OnceOperator
 from airflow_cbr.operators.parameters import (
     check_at_least,
     check_intervals,
     check_seconds,
     check_truth,
 )
-from airflow_cbr.operators.preflight import look_before_sending, tell_plan
+from airflow_cbr.operators.preflight_report import publish_plan, run_preflight
 from airflow_cbr.replication.order import Order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
 
     from airflow.sdk import Context
+    from airflow.triggers.base import BaseTrigger
 
+    from airflow_cbr.once.steps import Pause
     from airflow_cbr.replication.findings import PreflightReport
     from airflow_cbr.replication.memory import Memory
-    from airflow_cbr.replication.steps import Result, Step
     from airflow_cbr.replication.submit import Submission
 
 __all__ = ["CbrReplicateCheckpointOperator"]
@@ -39,7 +35,7 @@ __all__ = ["CbrReplicateCheckpointOperator"]
 REPLICATION_XCOM_KEY = "replication"
 
 
-class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
+class CbrReplicateCheckpointOperator(BetweenRegions, OnceOperator[list[str]]):
     """Replicate the backups of a vault to a vault in another region, and wait until the copies have ended.
 
     The task states a postcondition: every eligible backup of the source vault has a replica, or one on its way, at the destination. It
@@ -82,18 +78,10 @@ class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
     :raises CbrError: see :mod:`airflow_cbr.exceptions`; permanent ones as ``AirflowFailException``.
     """
 
-    template_fields: Sequence[str] = (
-        "vault_id",
-        "destination_region",
-        "destination_project_id",
-        "destination_vault_id",
-        "cbr_conn_id",
-        "destination_conn_id",
-        "region",
-        "project_id",
-    )
-    operator_extra_links = (CbrVaultLink(),)
-    ui_color = "#f7d4d4"
+    template_fields: Sequence[str] = ("vault_id", *BetweenRegions.template_fields)
+
+    _unlisted_for = 120.0
+    """Seconds after which a record that no backup lists wakes the task."""
 
     def __init__(
         self,
@@ -143,75 +131,20 @@ class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
         self.settle_time = settle_time
         self.preflight = preflight
         self.plan_only = plan_only
-        self._running: Sequence[str] = ()
-        self._unlisted_for = 120.0
-
-    def execute(self, context: Context) -> list[str]:
-        """Replicate and wait.
-
-        :param context: the task's context.
-        :return: the replication record ids that were accepted or adopted in this Dag run.
-        """
-        return self._replicate(context, None)
-
-    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> list[str]:
-        """Go on after a deferral, with what the trigger's event carries.
-
-        :param context: the task's context.
-        :param event: the event of :class:`~airflow_cbr.triggers.cbr.CbrReplicationTrigger` or ``CbrPauseTrigger``.
-        :return: the replication record ids that were accepted or adopted in this Dag run.
-        """
-        from airflow_cbr.once.machine import TROUBLES_LIMIT
-        from airflow_cbr.replication.memory import Memory
-        from airflow_cbr.triggers.events import Wake, memory_of, refusal_of, wake_of
-
-        try:
-            memory = memory_of(event, Memory.load)
-            if refusal := refusal_of(event):
-                raise refusal
-            if wake_of(event) is Wake.LOST:
-                # The operation log follows a vanished record; there is no need to ask it every two minutes.
-                self._unlisted_for = 600.0
-            if wake_of(event) is Wake.REFUSED:
-                # The trigger has seen it persist; one more look says so in this task's own words.
-                memory.troubles = TROUBLES_LIMIT
-        except CbrError as error:
-            raise_for_airflow(error)
-        return self._replicate(context, memory)
 
     def on_kill(self) -> None:
         """Say which copies go on: the API has no way to cancel one."""
         if self._running:
             self.log.warning("The task is stopped; CBR has no cancel, these replication records keep running: %s", ", ".join(self._running))
 
-    def at_step(self, step: Step, moment: str) -> None:
-        """Do nothing; called before and after each step of the submission, for those who want to watch or to break it.
-
-        :param step: the step.
-        :param moment: ``before`` or ``after``.
-        """
-
-    def _replicate(self, context: Context, memory: Memory | None) -> list[str]:
-        try:
-            order = self._order()
-            if check_truth(self.plan_only, "plan_only"):
-                self._plan(context, order)
-                return []
-            if check_truth(self.preflight, "preflight") and memory is None:
-                self._check_the_way(context, order)
-            submission = self._submission(context, order, memory)
-            while isinstance(step := submission.advance(), Pause):
-                self._running = step.records
-                seconds = min(step.seconds, max(submission.memory.deadline - time.time(), 0.0) + 1.0)
-                if self.deferrable:
-                    self._defer(submission.memory, step, seconds)
-                time.sleep(seconds)
-            return self._finish(step)
-        except CbrError as error:
-            raise_for_airflow(error)
-
-    def _finish(self, result: Result) -> list[str]:
-        self._running = ()
+    def _perform(self, context: Context, memory: Memory | None) -> list[str]:
+        order = self._order()
+        if check_truth(self.plan_only, "plan_only"):
+            self._plan(context, order)
+            return []
+        if check_truth(self.preflight, "preflight") and memory is None:
+            self._check_the_way(context, order)
+        result = self._follow(self._submission(context, order, memory))
         self.log.info("All eligible backups are covered: %s", result.counts)
         return result.record_ids
 
@@ -221,13 +154,13 @@ class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
         from airflow_cbr.replication.plan import plan_of
 
         if check_truth(self.preflight, "preflight"):
-            if error := self._look_before_sending(context, order).failure():
+            if error := self._run_preflight(context, order).failure():
                 raise error
         else:
             source = self.hook.show_vault(order.vault_id)
             backups = self.hook.list_backups(vault_id=order.vault_id, show_replication=True)
             coverage = assess((one for one in backups if one.vault_id in (None, order.vault_id)), order.destination)
-            tell_plan(plan_of(coverage, source=source), ti=context["ti"], log=self.log)
+            publish_plan(plan_of(coverage, source=source), ti=context["ti"], log=self.log)
         self.log.info("plan_only=True: nothing was sent")
 
     def _check_the_way(self, context: Context, order: Order) -> None:
@@ -243,7 +176,7 @@ class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
         if order.durable and has_sent(intents_of(context), order.destination):
             self.log.info("An earlier attempt has sent a replicate call: going on without a preflight")
             return
-        report = self._look_before_sending(context, order)
+        report = self._run_preflight(context, order)
         error = report.failure()
         if error is None:
             return
@@ -253,10 +186,9 @@ class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
             return
         raise error
 
-    def _look_before_sending(self, context: Context, order: Order) -> PreflightReport:
-        return look_before_sending(
-            order.vault_id, order.destination, source=self.hook, there=self.destination_hook, ti=context["ti"], log=self.log
-        )
+    def _run_preflight(self, context: Context, order: Order) -> PreflightReport:
+        hooks = {"source": self.hook, "there": self.destination_hook}
+        return run_preflight(order.vault_id, order.destination, **hooks, ti=context["ti"], log=self.log)
 
     def _submission(self, context: Context, order: Order, memory: Memory | None) -> Submission:
         from airflow_cbr.replication.submit import Submission
@@ -264,21 +196,19 @@ class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
         attempt, ti = attempt_of(context), context["ti"]
         if not self.durable and attempt.may_have_predecessor:
             self.log.warning("durable=False: what an earlier attempt sent is not taken into account, and may be sent, and billed, again")
-        client = self.hook.client
-        where = {"region": client.region, "project_id": client.project_id, "vault_id": order.vault_id}
+        where = self._place(context, order.vault_id)
         there = {
             "region": order.destination.region,
             "project_id": order.destination.project_id,
             "vault_id": order.destination.vault_id,
         }
-        ti.xcom_push(key=CONSOLE_XCOM_KEY, value=console_url(client.region, self.hook.fields.endpoints.cloud))
 
         def publish(record_ids: list[str], counts: dict[str, int]) -> None:
             ti.xcom_push(key="return_value", value=record_ids)
             ti.xcom_push(key=REPLICATION_XCOM_KEY, value={"source": where, "destination": there, **counts})
 
         return Submission(
-            client,
+            self.hook.client,
             order,
             attempt=attempt,
             intents=intents_of(context),
@@ -309,26 +239,38 @@ class CbrReplicateCheckpointOperator(BetweenRegions, BaseOperator):
             durable=check_truth(self.durable, "durable"),
         )
 
-    def _defer(self, memory: Memory, pause: Pause, seconds: float) -> None:
-        from airflow_cbr.triggers.cbr import CbrPauseTrigger, CbrReplicationTrigger
+    def _recall(self, event: Any) -> Memory:
+        from airflow_cbr.once.machine import TROUBLES_LIMIT
+        from airflow_cbr.replication.memory import Memory
+        from airflow_cbr.triggers.events import Wake, memory_of, refusal_of, wake_of
 
+        memory = memory_of(event, Memory.load)
+        if refusal := refusal_of(event):
+            raise refusal
+        if wake_of(event) is Wake.LOST:
+            # The operation log follows a vanished record; there is no need to ask it every two minutes.
+            self._unlisted_for = 600.0
+        if wake_of(event) is Wake.REFUSED:
+            # The trigger has seen it persist; one more look says so in this task's own words.
+            memory.troubles = TROUBLES_LIMIT
+        return memory
+
+    def _trigger(self, memory: Memory, pause: Pause, seconds: float) -> BaseTrigger:
+        from airflow_cbr.triggers.cbr import CbrReplicationTrigger
+
+        if not pause.records:
+            return super()._trigger(memory, pause, seconds)
+        self.log.info("Deferring; these replication records run in CBR whatever becomes of this task: %s", ", ".join(pause.records))
         poll_interval, max_poll_interval = check_intervals(self.poll_interval, self.max_poll_interval)
-        trigger: CbrPauseTrigger | CbrReplicationTrigger
-        if pause.records:
-            self.log.info("Deferring; these replication records run in CBR whatever becomes of this task: %s", ", ".join(pause.records))
-            trigger = CbrReplicationTrigger(
-                cbr_conn_id=self.cbr_conn_id,
-                region=self.hook.region,
-                project_id=self.hook.project_id,
-                vault_id=check_id(self.vault_id, "vault_id"),
-                replication_record_ids=list(pause.records),
-                deadline=memory.deadline,
-                poll_interval=poll_interval,
-                max_poll_interval=max_poll_interval,
-                unlisted_for=self._unlisted_for,
-                memory=memory.dump(),
-            )
-        else:
-            trigger = CbrPauseTrigger(until=time.time() + seconds, memory=memory.dump())
-        backstop = max(memory.deadline - time.time(), 0.0) + 2 * max_poll_interval
-        self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=backstop))
+        return CbrReplicationTrigger(
+            cbr_conn_id=self.cbr_conn_id,
+            region=self.hook.region,
+            project_id=self.hook.project_id,
+            vault_id=check_id(self.vault_id, "vault_id"),
+            replication_record_ids=list(pause.records),
+            deadline=memory.deadline,
+            poll_interval=poll_interval,
+            max_poll_interval=max_poll_interval,
+            unlisted_for=self._unlisted_for,
+            memory=memory.dump(),
+        )

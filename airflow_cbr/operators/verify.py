@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_cbr.airflow_names import AirflowSkipException, BaseOperator, conf
+from airflow_cbr.airflow_names import AirflowSkipException, conf
 from airflow_cbr.api.endpoints import check_id
-from airflow_cbr.exceptions import CbrError, CbrParameterError
+from airflow_cbr.exceptions import CbrParameterError
 from airflow_cbr.hooks.cbr import CbrHook
-from airflow_cbr.hooks.failures import raise_for_airflow
-from airflow_cbr.operators.between_regions import BetweenRegions
+from airflow_cbr.operators.base import BetweenRegions, WaitingOperator
 from airflow_cbr.operators.parameters import (
     check_age,
     check_duration,
@@ -26,11 +23,13 @@ from airflow_cbr.operators.parameters import (
 from airflow_cbr.verification.levels import Action, Assignment, Level, Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
 
     from airflow.sdk import Context, XComArg
 
     from airflow_cbr.verification.report import Report
+    from airflow_cbr.verification.settling import SettlingMemory
 
 __all__ = ["CbrVerifyReplicationOperator"]
 
@@ -39,7 +38,7 @@ _SETTLE_TIMEOUT: Final = 600.0
 _TRIGGERER_SLACK: Final = 3600.0
 
 
-class CbrVerifyReplicationOperator(BetweenRegions, BaseOperator):
+class CbrVerifyReplicationOperator(BetweenRegions, WaitingOperator[dict[str, str | int]]):
     """Verify on both sides that backups were replicated.
 
     Judges by levels: ``record`` (each copy ended in success at the source), ``replica`` (the destination region holds it, and it is what it
@@ -85,18 +84,7 @@ class CbrVerifyReplicationOperator(BetweenRegions, BaseOperator):
     :raises CbrVerificationError: when a level that must not be violated is; Airflow retries it as any other failure.
     """
 
-    template_fields: Sequence[str] = (
-        "vault_id",
-        "replication_record_ids",
-        "destination_region",
-        "destination_project_id",
-        "destination_vault_id",
-        "cbr_conn_id",
-        "destination_conn_id",
-        "region",
-        "project_id",
-        "report_path",
-    )
+    template_fields: Sequence[str] = ("vault_id", "replication_record_ids", *BetweenRegions.template_fields, "report_path")
     ui_color = "#d4f0d4"
 
     def __init__(
@@ -146,59 +134,23 @@ class CbrVerifyReplicationOperator(BetweenRegions, BaseOperator):
         # After rendering, an audit and a replicate task that pushed nothing look alike.
         self._is_audit = replication_record_ids is None
 
-    def execute(self, context: Context) -> dict[str, str | int]:
-        """Verify.
+    def _perform(self, context: Context, memory: SettlingMemory | None) -> dict[str, str | int]:
+        from airflow_cbr.verification.settling import Settling, SettlingMemory
 
-        :param context: the task's context.
-        :return: the verdict and the counts.
-        """
-        return self._verify(context, None)
+        assignment = self._assignment()
+        settle_timeout, poll_interval = self._patience()
+        memory = memory or SettlingMemory(settle_until=time.time() + settle_timeout)
+        clients = self.hook.client, self.destination_hook.client
+        return self._conclude(context, self._follow(Settling(*clients, assignment, memory, poll_interval=poll_interval, log=self.log)))
 
-    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, str | int]:
-        """Look again after a deferral.
-
-        :param context: the task's context.
-        :param event: the event of :class:`~airflow_cbr.triggers.cbr.CbrPauseTrigger`.
-        :return: the verdict and the counts.
-        """
+    def _recall(self, event: Any) -> SettlingMemory:
         from airflow_cbr.triggers.events import memory_of
+        from airflow_cbr.verification.settling import SettlingMemory
 
-        try:
-            settle_until = memory_of(event, _load_settle_until)
-        except CbrError as error:
-            raise_for_airflow(error)
-        return self._verify(context, settle_until)
+        return memory_of(event, SettlingMemory.load)
 
-    def _verify(self, context: Context, settle_until: float | None) -> dict[str, str | int]:
-        from airflow_cbr.verification.verify import verify
-
-        try:
-            assignment = self._assignment()
-            settle_timeout, poll_interval = self._patience()
-            if settle_until is None:
-                settle_until = time.time() + settle_timeout
-            while True:
-                report = verify(self.hook.client, self.destination_hook.client, assignment)
-                left = settle_until - time.time()
-                if not report.settling or left <= 0:
-                    break
-                self._pause(report, min(poll_interval, left), settle_until)
-            return self._conclude(context, report)
-        except CbrError as error:
-            raise_for_airflow(error)
-
-    def _pause(self, report: Report, seconds: float, settle_until: float) -> None:
-        waiting = report.settling
-        self.log.info("%s replicas may still settle, for example of %s: %s", len(waiting), waiting[0].subject, waiting[0].reason)
-        if self.deferrable:
-            from airflow_cbr.triggers.cbr import CbrPauseTrigger
-
-            self.defer(
-                trigger=CbrPauseTrigger(until=time.time() + seconds, memory={"settle_until": settle_until}),
-                method_name="execute_complete",
-                timeout=timedelta(seconds=seconds + _TRIGGERER_SLACK),
-            )
-        time.sleep(seconds)
+    def _backstop(self, memory: SettlingMemory, seconds: float) -> float:
+        return seconds + _TRIGGERER_SLACK
 
     def _conclude(self, context: Context, report: Report) -> dict[str, str | int]:
         from airflow_cbr.operators.report_file import default_path, write_report
@@ -267,14 +219,3 @@ class CbrVerifyReplicationOperator(BetweenRegions, BaseOperator):
         if self.settle_timeout is None:
             return _SETTLE_TIMEOUT if deferrable else 0.0, poll_interval
         return check_duration(self.settle_timeout, "settle_timeout"), poll_interval
-
-
-def _load_settle_until(memory: Any) -> float:
-    """Return what a deferral carried: when the patience of this attempt ends.
-
-    :raises ValueError: when it is not there.
-    """
-    value = memory.get("settle_until") if isinstance(memory, dict) else None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("no settle_until")
-    return float(value)

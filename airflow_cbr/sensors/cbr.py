@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_cbr.airflow_names import (
@@ -16,11 +16,13 @@ from airflow_cbr.airflow_names import (
     BaseSensorOperator,
     conf,
 )
+from airflow_cbr.api.deadline import within
 from airflow_cbr.api.endpoints import check_id
 from airflow_cbr.exceptions import CbrError, CbrReplicationFailedError, CbrUnlistedRecordError
 from airflow_cbr.hooks.attempt import attempt_of
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
+from airflow_cbr.operators.base import LAST_LOOK, BaseCbrOperator
 from airflow_cbr.operators.parameters import check_access, check_duration, check_record_ids, check_seconds, check_truth
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ UNLISTED_FOR = 120.0
 STATE_KEY = "cbr_replication_wait"
 
 
-class CbrReplicationSensor(BaseSensorOperator):
+class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
     """Wait until replication records have ended, and fail if one did not end in a copy.
 
     One look asks for all records at once (``GET /v3/{project_id}/backups?vault_id=..&show_replication=true``).
@@ -68,7 +70,7 @@ class CbrReplicationSensor(BaseSensorOperator):
     LISTED_WITHIN: ClassVar[float] = 900.0
     """Seconds from the beginning of the wait after which a record that was never listed is none of the vault's."""
 
-    template_fields: Sequence[str] = ("vault_id", "replication_record_ids", "cbr_conn_id", "region", "project_id")
+    template_fields: Sequence[str] = ("vault_id", "replication_record_ids", *BaseCbrOperator.template_fields)
     ui_color = "#d4e4f7"
 
     def __init__(
@@ -100,11 +102,6 @@ class CbrReplicationSensor(BaseSensorOperator):
         self._store: TaskStateStoreAccessor | None = None
         self._generation = 0
         self._kept: dict[str, Any] | None = None
-
-    @cached_property
-    def hook(self) -> CbrHook:
-        """Return the hook of the source region and project."""
-        return CbrHook(self.cbr_conn_id, region=self.region, project_id=self.project_id)
 
     def execute(self, context: Context) -> Any:
         """Wait: on the worker, by rescheduling, or in the triggerer.
@@ -164,7 +161,9 @@ class CbrReplicationSensor(BaseSensorOperator):
             if not record_ids:
                 self.log.info("No replication records to wait for")
                 return True
-            still_running, unlisted = self._look(record_ids)
+            left = math.inf if self._deadline is None else max(self._deadline - time.time(), 0.0)
+            with within(left + LAST_LOOK):
+                still_running, unlisted = self._look(record_ids)
         except CbrError as error:
             raise_for_airflow(error)
         is_done = not (still_running or unlisted)

@@ -1,4 +1,7 @@
-"""The report as one JSON document: whole, streamed to a file, or its beginning. ``report.schema.json`` beside this module is its schema."""
+"""The report as one JSON document: whole, streamed to a file, or its beginning.
+
+``report.schema.json`` beside this module is its schema, generated from the types here; ``make schema`` writes it.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,18 @@ import json
 from functools import cache
 from importlib.resources import files
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
-from airflow_cbr.verification.report import FIRST_FINDINGS
+from airflow_cbr.verification.claims import Verdict
+from airflow_cbr.verification.faults import Fault
+from airflow_cbr.verification.levels import Action, Level, Scope
+from airflow_cbr.verification.report import FIRST_FINDINGS, About, Entry, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Protocol
 
     from airflow_cbr.verification.report import Finding, Report
@@ -25,13 +32,93 @@ if TYPE_CHECKING:
             """Take bytes."""
 
 
-__all__ = ["VERSION", "beginning", "report_schema", "whole", "write"]
-
-VERSION: Final = 1
-"""Version of the document; a new one may drop or rename what is there, the same one only adds."""
+__all__ = ["Document", "beginning", "generate_schema", "report_schema", "whole", "write"]
 
 _PIECE: Final = 200
+_NO_FINDINGS: Final = b',"findings":[]}'
 _encode: Final = msgspec.json.Encoder().encode
+
+_Count = Annotated[int, Meta(ge=0)]
+_Id = Annotated[str, Meta(min_length=1)]
+
+
+# --- the types --------------------------------------------------------------------------------------------------------
+
+
+class Counts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many backups have each verdict."""
+
+    verified: _Count
+    failed: _Count
+    missing: _Count
+    skipped: _Count
+
+
+class LevelResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What became of one level."""
+
+    action: Action
+    outcome: Literal["passed", "violated"]
+    violations: Annotated[int, Meta(ge=0, description="How many backups, resources or findings about the vault violate it.")]
+
+
+class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What was asked for."""
+
+    scope: Scope
+    max_age: float | None
+    retention: float | None
+    require_locked: bool
+
+
+class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a vault is."""
+
+    region: _Id
+    project_id: _Id
+    vault_id: _Id
+
+
+class ReportedFinding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """One thing that is wrong."""
+
+    about: About
+    id: Annotated[str | None, Meta(description="Null for a record that no backup lists.")]
+    name: str | None
+    level: Level
+    action: Action
+    faults: Annotated[tuple[Fault, ...], Meta(min_length=1, extra_json_schema={"uniqueItems": True})]
+    reason: str
+    advice: str
+    record_id: str | None
+    replica_id: str | None
+
+
+class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What CbrVerifyReplicationOperator found. Times are ISO 8601 with a zone, durations are seconds."""
+
+    version: Annotated[Literal[1], Meta(description="A new version may drop or rename what is there, the same one only adds.")]
+    verdict: Annotated[Literal["verified", "failed"], Meta(description="failed when a level is violated whose action is fail or skip.")]
+    outcome: Annotated[Outcome, Meta(description="What becomes of the task.")]
+    counts: Counts
+    levels: Annotated[
+        dict[Level, LevelResult],
+        Meta(description="The levels that were judged.", min_length=1, extra_json_schema={"propertyNames": {"enum": list(Level)}}),
+    ]
+    findings_total: Annotated[int, Meta(ge=0, description="How many findings there are; findings may hold the first of them alone.")]
+    asked: Question
+    source: Place
+    destination: Place
+    at: Annotated[str | None, Meta(description="The service's clock at the look; null when it did not say it.")]
+    path: Annotated[str | None, Meta(description="Where the whole document is as a file; null when it is none.")]
+    findings: Annotated[
+        list[ReportedFinding],
+        Meta(description="Everything that is wrong: what fails the task first, then what skips it, then warnings."),
+    ]
+    backups: Annotated[
+        list[Entry] | UnsetType,
+        Meta(description="One entry for each backup that was judged. Without this key it is the beginning of a large report."),
+    ] = UNSET
 
 
 @cache
@@ -41,15 +128,30 @@ def report_schema() -> dict[str, Any]:
     return schema
 
 
+def generate_schema() -> dict[str, Any]:
+    """Return the JSON schema of the document from its types, to be published."""
+    definitions: dict[str, dict[str, Any]] = msgspec.json.schema(Document)["$defs"]
+    for definition in definitions.values():
+        # Of a docstring the first line is for the reader of a report; the parameters are for whoever makes one.
+        definition["description"] = definition["description"].partition("\n")[0]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **definitions.pop("Document"),
+        "title": "Verification of a vault's replication",
+        "$defs": definitions,
+    }
+
+
+# --- the document of a report -----------------------------------------------------------------------------------------
+
+
 def whole(report: Report, path: str | None) -> dict[str, Any]:
     """Return the document; for reports that are not large.
 
     :param report: the report.
     :param path: where it is written as a file too, or None.
     """
-    findings = [_row(report, finding) for finding in report.findings]
-    backups = [msgspec.to_builtins(entry) for entry in report.entries]
-    return {**_head(report, path), "findings": findings, "backups": backups}
+    return _plain(_document(report, path, _reported(report, report.findings), list(report.entries)))
 
 
 def beginning(report: Report, path: str | None) -> dict[str, Any]:
@@ -58,7 +160,7 @@ def beginning(report: Report, path: str | None) -> dict[str, Any]:
     :param report: the report.
     :param path: where the whole document is.
     """
-    return {**_head(report, path), "findings": [_row(report, finding) for finding in islice(report.findings, FIRST_FINDINGS)]}
+    return _plain(_document(report, path, _reported(report, islice(report.findings, FIRST_FINDINGS))))
 
 
 def write(report: Report, file: Writable, path: str | None) -> None:
@@ -68,9 +170,9 @@ def write(report: Report, file: Writable, path: str | None) -> None:
     :param file: takes the bytes.
     :param path: where it goes, for the document itself.
     """
-    head = _encode(_head(report, path))
-    file.write(head[:-1] + b',\n"findings": [')
-    _write_rows(file, (_row(report, finding) for finding in report.findings))
+    head = _encode(_document(report, path, ()))
+    file.write(head.removesuffix(_NO_FINDINGS) + b',\n"findings": [')
+    _write_rows(file, _reported(report, report.findings))
     file.write(b'],\n"backups": [')
     _write_rows(file, report.entries)
     file.write(b"]}\n")
@@ -83,46 +185,51 @@ def _write_rows(file: Writable, rows: Iterator[Any]) -> None:
         separator = b",\n"
 
 
-def _head(report: Report, path: str | None) -> dict[str, Any]:
+def _plain(document: Document) -> dict[str, Any]:
+    """Return the document as JSON has it: of a tuple, Airflow would make an object with the name of a class in XCom."""
+    content: dict[str, Any] = msgspec.json.decode(_encode(document))
+    return content
+
+
+def _document(report: Report, path: str | None, findings: Iterable[ReportedFinding], backups: list[Entry] | UnsetType = UNSET) -> Document:
     assignment = report.assignment
     there, violations = assignment.destination, report.violations
-    return {
-        "version": VERSION,
-        "verdict": str(report.verdict),
-        "outcome": str(report.outcome),
-        "counts": report.counts,
-        "levels": {
-            str(level): {
-                "action": str(assignment.levels[level]),
-                "outcome": "violated" if count else "passed",
-                "violations": count,
-            }
+    return Document(
+        version=1,
+        verdict="failed" if report.verdict is Verdict.FAILED else "verified",
+        outcome=report.outcome,
+        counts=Counts(**report.counts),
+        levels={
+            level: LevelResult(action=assignment.levels[level], outcome="violated" if count else "passed", violations=count)
             for level, count in violations.items()
         },
-        "findings_total": sum(violations.values()),
-        "asked": {
-            "scope": str(assignment.scope),
-            "max_age": assignment.max_age,
-            "retention": assignment.retention,
-            "require_locked": assignment.require_locked,
-        },
-        "source": report.source,
-        "destination": {"region": there.region, "project_id": there.project_id, "vault_id": there.vault_id},
-        "at": None if report.now is None else report.now.isoformat(timespec="seconds"),
-        "path": path,
-    }
+        findings_total=sum(violations.values()),
+        asked=Question(
+            scope=assignment.scope,
+            max_age=assignment.max_age,
+            retention=assignment.retention,
+            require_locked=assignment.require_locked,
+        ),
+        source=Place(**report.source),
+        destination=Place(region=there.region, project_id=there.project_id, vault_id=there.vault_id),
+        at=None if report.now is None else report.now.isoformat(timespec="seconds"),
+        path=path,
+        findings=list(findings),
+        backups=backups,
+    )
 
 
-def _row(report: Report, finding: Finding) -> dict[str, Any]:
-    return {
-        "about": str(finding.about),
-        "id": finding.id,
-        "name": finding.name,
-        "level": str(finding.level),
-        "action": str(report.assignment.levels[finding.level]),
-        "faults": [str(fault) for fault in finding.faults],
-        "reason": finding.reason,
-        "advice": finding.advice,
-        "record_id": finding.record_id,
-        "replica_id": finding.replica_id,
-    }
+def _reported(report: Report, findings: Iterable[Finding]) -> Iterator[ReportedFinding]:
+    for finding in findings:
+        yield ReportedFinding(
+            about=finding.about,
+            id=finding.id,
+            name=finding.name,
+            level=finding.level,
+            action=report.assignment.levels[finding.level],
+            faults=finding.faults,
+            reason=finding.reason,
+            advice=finding.advice,
+            record_id=finding.record_id,
+            replica_id=finding.replica_id,
+        )

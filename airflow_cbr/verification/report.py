@@ -7,9 +7,10 @@ from collections import Counter
 from enum import StrEnum
 from functools import cached_property
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 from airflow_cbr.exceptions import CbrVerificationError
 from airflow_cbr.verification.claims import BackupRow, Verdict
@@ -50,7 +51,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-class Entry(msgspec.Struct, frozen=True, gc=False):
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """The verdict on one backup, as the report lists it.
 
     :param id: the backup; None for a record that no backup lists.
@@ -59,12 +60,12 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     :param faults: what is wrong.
     """
 
-    id: str | None
+    id: Annotated[str | None, Meta(description="Null for a record that no backup lists.")]
     name: str | None
     resource_id: str | None
-    verdict: str
-    level: Level | None
-    faults: tuple[Fault, ...]
+    verdict: Annotated[str, Meta(extra_json_schema={"enum": list(Verdict)})]
+    level: Annotated[Level | None, Meta(description="The level that caught what is wrong; null where nothing is.")]
+    faults: Annotated[tuple[Fault, ...], Meta(extra_json_schema={"uniqueItems": True})]
     reason: str
     record_id: str | None
     replica_id: str | None

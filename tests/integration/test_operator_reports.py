@@ -285,7 +285,7 @@ def test_a_killed_task_says_which_copies_go_on(emulator: EmulatorServer, monkeyp
     before = signal.signal(signal.SIGTERM, lambda *_: run.task.on_kill())
     try:
         with monkeypatch.context() as patch:
-            patch.setattr("airflow_cbr.operators.replicate.time.sleep", killed_while_waiting)
+            patch.setattr("airflow_cbr.operators.base.time.sleep", killed_while_waiting)
             run.attempt()
     finally:
         signal.signal(signal.SIGTERM, before)

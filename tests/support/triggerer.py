@@ -105,7 +105,7 @@ class Stage:
         self.control.switch(queue_seconds=0, **self.switches)
         self.deferrals = 0
         clock = SimpleNamespace(time=self.time, monotonic=self._now, sleep=self.sleep)
-        for module in ("operators.replicate", "operators.checkpoint", "operators.verify", "sensors.cbr", "triggers.cbr"):
+        for module in ("operators.base", "operators.verify", "verification.settling", "sensors.cbr", "triggers.cbr"):
             self.patch.setattr(f"airflow_cbr.{module}.time", clock)
         self.patch.setattr("airflow.sdk.bases.sensor.time", clock)
         self.patch.setattr("airflow.sdk.bases.sensor.timezone", SimpleNamespace(utcnow=lambda: datetime.fromtimestamp(self.time(), UTC)))

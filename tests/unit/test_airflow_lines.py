@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import tomllib
 from datetime import date
 from pathlib import Path
 
 import pytest
 
+from tests.support.makefile import make_plan
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 LINES = [
     line.split() for line in (REPOSITORY / "tools/airflow-lines.txt").read_text().splitlines() if line.strip() and not line.startswith("#")
 ]
 FLOOR = LINES[0][0]
-
-
-def make_plan(*arguments: str) -> str:
-    """Return what make would do, without doing it."""
-    command = ["make", "-C", str(REPOSITORY), "--dry-run", "--always-make", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def test_each_line_has_a_day_a_python_and_something_to_run() -> None:
@@ -43,7 +38,7 @@ def test_the_package_asks_for_the_lowest_line() -> None:
 
 
 def test_make_runs_every_line_with_the_packages_of_its_day() -> None:
-    plan = make_plan("test-full")
+    plan = make_plan("--always-make", "test-full")
     (newest,) = re.findall(r"^apache-airflow==(.+)$", (REPOSITORY / "constraints.txt").read_text(), re.MULTILINE)
     others = [version for version, *_ in LINES if version != newest]
 

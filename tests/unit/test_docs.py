@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.support.makefile import make_targets
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = [path.relative_to(REPOSITORY).as_posix() for path in [*sorted(REPOSITORY.glob("*.md")), *sorted(REPOSITORY.glob("docs/**/*.md"))]]
 CONNECTION_PREFIX = "AIRFLOW_CONN_"
@@ -289,11 +291,10 @@ def test_json_examples_can_be_read(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_make_targets_exist(page: str) -> None:
-    targets = set(re.findall(r"^([a-z][\w-]*):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
     commands = [block.text for block in blocks(page) if block.language in {"bash", "console", "sh"}]
     commands += re.findall(r"`([^`\n]+)`", (REPOSITORY / page).read_text())
 
-    assert {target for command in commands for target in re.findall(r"^\$? ?make ([a-z][\w-]*)", command, re.MULTILINE)} <= targets
+    assert {target for command in commands for target in re.findall(r"^\$? ?make ([a-z][\w.-]*)", command, re.MULTILINE)} <= make_targets()
 
 
 def heading_anchors(path: Path) -> set[str]:

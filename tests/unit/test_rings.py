@@ -33,7 +33,7 @@ RINGS: dict[str, set[str]] = {
     "api": {"exceptions"},
     "once": {"exceptions", "api"},
     "replication": {"exceptions", "api", "once"},
-    "verification": {"exceptions", "api", "replication"},
+    "verification": {"exceptions", "api", "once", "replication"},
     "checkpoints": {"exceptions", "api", "once", "replication"},
     **{adapter: CORE | ADAPTERS | {"airflow_names", "get_provider_info"} for adapter in ADAPTERS},
     "emulator": set(),

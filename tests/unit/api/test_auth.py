@@ -173,6 +173,44 @@ def test_no_project_or_several_is_a_matter_of_configuration(
         _ = make_client(project_id=None).project_id
 
 
+def listed(*rows: tuple[str, str | None]) -> Reply:
+    return reply({"projects": [{"id": project_id, "name": name} for project_id, name in rows]})
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_project_is_taken_by_its_exact_name_alone(service: Service, make_client: MakeClient, order: int) -> None:
+    rows = [("b" * 32, "cn-north-4_team"), (PROJECT, "cn-north-4"), ("c" * 32, "MOS"), ("d" * 32, "CN-NORTH-4"), ("e" * 32, None)]
+    service.iam_answers(listed(*rows[::order]))
+    assert make_client(project_id=None).project_id == PROJECT
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([("b" * 32, "cn-north-4_team")], r"only a sub-project: cn-north-4_team \(b+\)\. .*Set project_id .* to the id"),
+        ([("c" * 32, "MOS")], r"0 projects named 'cn-north-4' .*MOS .*Set project_id"),
+        ([("b" * 32, "cn-north-4\n")], r"0 projects named 'cn-north-4'"),
+    ],
+)
+def test_a_project_of_another_name_is_not_taken(service: Service, make_client: MakeClient, rows: list[tuple[str, str]], said: str) -> None:
+    service.iam_answers(listed(*rows))
+    with pytest.raises(CbrConfigurationError, match=said):
+        copy_vault(make_client(project_id=None))
+    assert service.cbr_requests == []
+
+
+def test_a_project_without_an_id_is_not_taken(service: Service, make_client: MakeClient) -> None:
+    service.iam_answers(listed(("../../x", "cn-north-4")))
+    with pytest.raises(CbrProtocolError, match=r"id of project 'cn-north-4' is none"):
+        copy_vault(make_client(project_id=None, retry_budget=0))
+
+
+def test_a_user_who_sees_sub_projects_only_is_told_to_name_one(service: Service, make_client: MakeClient) -> None:
+    service.iam_answers(reply({"error": {"code": 404, "title": "Not Found", "message": "Could not find project: eu-de."}}, 404))
+    with pytest.raises(CbrNotFoundError, match=r"Could not find project: eu-de\..*Set project_id"):
+        copy_vault(make_client(USER, project_id=None, region="eu-de"))
+
+
 def test_a_look_up_that_fails_means_that_nothing_was_sent(service: Service, make_client: MakeClient) -> None:
     service.iam_answers(RESET)
     with pytest.raises(CbrConnectionError) as caught:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from airflow_cbr.api.decoding import decode_json
 from airflow_cbr.api.models import Backup, OperationLog, ReplicationRecord
 from airflow_cbr.api.texts import LONGEST_FIELD, LONGEST_MESSAGE, clean, one_line
 from airflow_cbr.exceptions import CbrProtocolError
+from airflow_cbr.replication.announce import Announcer
 from airflow_cbr.replication.coverage import failure_of, name_of
 from tests.unit.api.service import BACKUP, RECORD, Service, reply
 
@@ -131,6 +133,16 @@ def test_every_text_of_a_row_is_harmless(name: str, status: str, ascii_only: boo
 
 
 @given(
+    st.lists(st.sampled_from(['"', "\\", "/", "n", "u0041", "\n", "\x1b", "\u202e", "é", "a" * 600]), max_size=30).map("".join),
+    st.booleans(),
+)
+def test_escapes_hide_nothing(name: str, ascii_only: bool) -> None:
+    """Whatever stands in pairs of backslashes, the quick look lets nothing pass that the slow one would change."""
+    body = json.dumps({"id": BACKUP, "name": name}, ensure_ascii=ascii_only).encode()
+    assert decode_json(body, Backup).name == one_line(name)
+
+
+@given(
     st.dictionaries(
         st.sampled_from(["name", "created_at", "resource_size", "incremental", "unknown"]),
         st.none() | st.integers(0, 9) | st.text("a1é中", max_size=30),
@@ -162,7 +174,15 @@ def test_an_object_that_comes_as_a_text_is_opened_before_it_is_cut(reason: str) 
     )
     assert is_harmless(log.replication.source_backup_id or "", LONGEST_FIELD)
     built = msgspec.convert({"id": RECORD, "extra_info": extra}, ReplicationRecord)
+    assert isinstance(built.extra_info, str)
     assert is_harmless(built.extra.fail_reason or "", LONGEST_FIELD)
+
+
+def test_an_object_in_an_object_in_an_object_takes_no_time() -> None:
+    """Anything but linear time would take for ever here."""
+    extra = b'{"extra_info": ' * 200 + b'"\\u202e"' + b"}" * 200
+    with pytest.raises(msgspec.ValidationError):
+        decode_json(b'{"id": 1, "extra_info": ' + extra + b"}", Backup)
 
 
 def test_texts_of_a_list_arrive_harmless(service: Service, make_client: MakeClient) -> None:
@@ -196,6 +216,13 @@ def test_what_a_failed_record_and_a_backup_are_called_is_harmless(one: str, othe
     assert is_harmless(failure_of(record), LONGEST_FIELD)
     assert is_harmless(name_of(msgspec.convert({"id": one, "name": other}, Backup)), 2 * LONGEST_FIELD)
     assert name_of(msgspec.convert({"id": BACKUP, "name": "n" * 10_000}, Backup)).endswith(f"({BACKUP})")
+
+
+def test_a_record_without_an_id_is_not_handed_on() -> None:
+    published: list[list[str]] = []
+    announcer = Announcer(lambda ids, counts: published.append(ids), at=lambda step: contextlib.nullcontext())
+    ids, _ = announcer.tell(["r1", RECORD, f"{RECORD}\n", "../../x"], {})
+    assert published == [ids] == [[RECORD]]
 
 
 def test_a_header_that_is_quoted_is_harmless() -> None:

@@ -115,7 +115,7 @@ def test_timedeltas_are_taken_everywhere(make: Callable[..., Any]) -> None:
         return
     task = make(deferrable=True, **waits).task
     with pytest.raises(TaskDeferred) as caught:
-        task._defer(CheckpointMemory(deadline=time.time() + 7200), 5.0)
+        task._defer(CheckpointMemory(deadline=time.time() + 7200), Pause("x", 5.0), 5.0)
     assert caught.value.timeout is not None
     assert 7790 < caught.value.timeout.total_seconds() <= 7800
 

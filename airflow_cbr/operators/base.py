@@ -1,0 +1,224 @@
+"""What the operators share: a connection to a region, the way between two regions, and one loop that waits or defers.
+
+No class here has an ``__init__``. Airflow fills ``default_args`` in by the signature of each class that has one, and ``partial`` and the
+reference pages read the operator's own: so each operator names and sets its parameters itself, and the bases declare those they read.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+
+from airflow_cbr.airflow_names import BaseOperator
+from airflow_cbr.api.deadline import within
+from airflow_cbr.exceptions import CbrError
+from airflow_cbr.hooks.cbr import CbrHook
+from airflow_cbr.hooks.failures import raise_for_airflow
+from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, CbrVaultLink, console_url
+from airflow_cbr.once.steps import Pause
+from airflow_cbr.operators.parameters import check_access, check_destination, check_intervals, check_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from airflow.sdk import Context
+    from airflow.triggers.base import BaseTrigger
+
+    from airflow_cbr.replication.coverage import Destination
+
+__all__ = ["LAST_LOOK", "BaseCbrOperator", "BetweenRegions", "OnceOperator", "WaitingOperator", "Work"]
+
+LAST_LOOK: Final = 60.0
+"""Seconds that a look may take beyond the task's deadline: one that begins at the deadline still finds copies that have ended."""
+
+Outcome = TypeVar("Outcome", covariant=True)
+Returned = TypeVar("Returned")
+
+
+class Work(Protocol[Outcome]):
+    """What a task works on leg by leg, for example a :class:`~airflow_cbr.once.machine.Machine`."""
+
+    memory: Any
+    """What the next leg must know; its ``dump()`` goes through the trigger."""
+
+    def advance(self) -> Pause | Outcome:
+        """Do all that can be done now: return a pause after which this is called again, or the result."""
+
+
+class BaseCbrOperator(BaseOperator):
+    """A task that works with a connection, in a region and a project. A sensor is one too."""
+
+    cbr_conn_id: str
+    region: str | None
+    project_id: str | None
+
+    template_fields: Sequence[str] = ("cbr_conn_id", "region", "project_id")
+
+    @cached_property
+    def hook(self) -> CbrHook:
+        """Return the hook of the task's region and project; the source's, where there is a destination."""
+        return CbrHook(self.cbr_conn_id, region=self.region, project_id=self.project_id)
+
+
+class BetweenRegions(BaseCbrOperator):
+    """A task that works from a source vault to a vault in another region."""
+
+    vault_id: str
+    destination_region: str
+    destination_project_id: str
+    destination_vault_id: str
+    destination_conn_id: str | None
+
+    template_fields: Sequence[str] = (
+        "destination_region",
+        "destination_project_id",
+        "destination_vault_id",
+        "cbr_conn_id",
+        "destination_conn_id",
+        "region",
+        "project_id",
+    )
+
+    @cached_property
+    def destination_hook(self) -> CbrHook:
+        """Return the hook of the destination region and project."""
+        return CbrHook(self.destination_conn_id or self.cbr_conn_id, region=self.destination_region, project_id=self.destination_project_id)
+
+    def destination(self) -> Destination:
+        """Return the destination, after checking everything that names who asks, from where, and to where.
+
+        :raises CbrParameterError: when an id, a region or a connection's id cannot be right, or source and destination are the same vault.
+        """
+        check_access(
+            cbr_conn_id=self.cbr_conn_id, region=self.region, project_id=self.project_id, destination_conn_id=self.destination_conn_id
+        )
+        return check_destination(
+            vault_id=self.vault_id,
+            region=self.destination_region,
+            project_id=self.destination_project_id,
+            destination_vault_id=self.destination_vault_id,
+        )
+
+
+class WaitingOperator(BaseCbrOperator, Generic[Returned]):
+    """A task that waits: on a worker, or in the triggerer, from where it comes back in a new process for its next leg."""
+
+    deferrable: bool
+
+    _running: Sequence[str] = ()
+    """Ids of what goes on at the service when the task is stopped now."""
+
+    def execute(self, context: Context) -> Returned:
+        """Do the work, and wait for it.
+
+        :param context: the task's context.
+        :return: what the operator says of ``return_value``.
+        """
+        return self._run_leg(context, lambda: None)
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Returned:
+        """Go on after a deferral, with what the trigger's event carries.
+
+        :param context: the task's context.
+        :param event: the trigger's event.
+        :return: as of :meth:`execute`.
+        """
+        return self._run_leg(context, lambda: self._recall(event))
+
+    # --- what an operator says ------------------------------------------------------------------------------------------
+
+    def _perform(self, context: Context, memory: Any) -> Returned:
+        """Do the work from its beginning (``memory`` is None) or from where the last leg has left it."""
+        raise NotImplementedError
+
+    def _recall(self, event: Any) -> Any:
+        """Return the memory that a trigger's event carries.
+
+        :raises CbrError: when the event cannot be read, or is itself the end.
+        """
+        raise NotImplementedError
+
+    def _backstop(self, memory: Any, seconds: float) -> float:
+        """Return the seconds after which Airflow gives a deferral up whose trigger was to take so long."""
+        raise NotImplementedError
+
+    def _seconds_left(self, memory: Any) -> float:
+        """Return the seconds that are left to the task, at least 0. Default: it has no deadline."""
+        return math.inf
+
+    def _going_on(self, memory: Any, pause: Pause) -> Sequence[str]:
+        """Return the ids of what goes on at the service during a pause."""
+        return pause.records
+
+    def _trigger(self, memory: Any, pause: Pause, seconds: float) -> BaseTrigger:
+        """Return the trigger that waits for a pause to end. Default: it waits for the moment."""
+        from airflow_cbr.triggers.cbr import CbrPauseTrigger
+
+        return CbrPauseTrigger(until=time.time() + seconds, memory=memory.dump())
+
+    # --- the loop -------------------------------------------------------------------------------------------------------
+
+    def _run_leg(self, context: Context, recall: Callable[[], Any]) -> Returned:
+        try:
+            memory = recall()
+            with within(self._seconds_left(memory) + LAST_LOOK):
+                return self._perform(context, memory)
+        except CbrError as error:
+            raise_for_airflow(error)
+
+    def _follow(self, work: Work[Outcome]) -> Outcome:
+        """Advance until there is a result, and wait in between; where the wait is deferred, this does not return."""
+        while True:
+            # A service that dribbles would hold a call far longer than the task has time.
+            with within(self._seconds_left(work.memory) + LAST_LOOK):
+                step = work.advance()
+            if not isinstance(step, Pause):
+                self._running = ()
+                return step
+            self._running = self._going_on(work.memory, step)
+            seconds = min(step.seconds, self._seconds_left(work.memory) + 1.0)
+            if self.deferrable:
+                self._defer(work.memory, step, seconds)
+            time.sleep(seconds)
+
+    def _defer(self, memory: Any, pause: Pause, seconds: float) -> None:
+        self.defer(
+            trigger=self._trigger(memory, pause, seconds),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=self._backstop(memory, seconds)),
+        )
+
+
+class OnceOperator(WaitingOperator[Returned]):
+    """A task that starts something at the service, once, and follows it to its end within a timeout."""
+
+    poll_interval: float | timedelta
+    max_poll_interval: float | timedelta
+    timeout: float | timedelta
+
+    operator_extra_links = (CbrVaultLink(),)
+    ui_color = "#f7d4d4"
+
+    def at_step(self, step: Any, moment: str) -> None:
+        """Do nothing; called before and after each step of the work, for those who want to watch or to break it.
+
+        :param step: the step.
+        :param moment: ``before`` or ``after``.
+        """
+
+    def _seconds_left(self, memory: Any) -> float:
+        # Before there is a memory, the deadline that an earlier attempt wrote down is not read yet; it is never further away.
+        return check_seconds(self.timeout, "timeout") if memory is None else max(memory.deadline - time.time(), 0.0)
+
+    def _backstop(self, memory: Any, seconds: float) -> float:
+        _, longest = check_intervals(self.poll_interval, self.max_poll_interval)
+        return self._seconds_left(memory) + 2 * longest
+
+    def _place(self, context: Context, vault_id: str) -> dict[str, str]:
+        """Push the link to the vault's console, and return where the vault is, for an XCom."""
+        client = self.hook.client
+        context["ti"].xcom_push(key=CONSOLE_XCOM_KEY, value=console_url(client.region, self.hook.fields.endpoints.cloud))
+        return {"region": client.region, "project_id": client.project_id, "vault_id": vault_id}

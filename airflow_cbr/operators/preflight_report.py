@@ -1,0 +1,74 @@
+"""A preflight inside a task: what it logs and pushes, for the preflight operator and for the replicate operator before it sends."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from airflow_cbr.airflow_names import AirflowNotFoundException
+from airflow_cbr.exceptions import CbrConfigurationError, CbrError
+
+if TYPE_CHECKING:
+    from airflow_cbr.api.client import CbrClient
+    from airflow_cbr.hooks.cbr import CbrHook
+    from airflow_cbr.replication.coverage import Destination
+    from airflow_cbr.replication.findings import PreflightReport
+    from airflow_cbr.replication.plan import Plan
+    from airflow_cbr.replication.preflight import Access
+
+__all__ = ["publish_plan", "run_preflight"]
+
+PREFLIGHT_XCOM_KEY = "preflight"
+PLAN_XCOM_KEY = "plan"
+
+
+def run_preflight(vault_id: str, destination: Destination, *, source: CbrHook, there: CbrHook, ti: Any, log: Any) -> PreflightReport:
+    """Run a preflight, log each finding and the plan, and push both.
+
+    :param vault_id: the source vault.
+    :param destination: where the copies would go.
+    :param source: the hook of the source region.
+    :param there: the hook of the destination region.
+    :param ti: the task instance, which takes the XComs.
+    :param log: the task's log.
+    """
+    from airflow_cbr.replication.findings import Severity
+    from airflow_cbr.replication.preflight import Preflight
+
+    report = Preflight(vault_id, destination, source=_access(source), there=_access(there)).check()
+    levels = {Severity.ERROR: logging.ERROR, Severity.WARNING: logging.WARNING, Severity.UNCHECKED: logging.WARNING}
+    for finding in report.findings:
+        log.log(levels.get(finding.severity, logging.INFO), "%s", finding)
+    ti.xcom_push(key=PREFLIGHT_XCOM_KEY, value=report.document)
+    if report.plan is not None:
+        publish_plan(report.plan, ti=ti, log=log)
+    return report
+
+
+def publish_plan(plan: Plan, *, ti: Any, log: Any) -> None:
+    """Log what would be copied, one line for each backup, and push the plan.
+
+    :param plan: the plan.
+    :param ti: the task instance, which takes the XCom.
+    :param log: the task's log.
+    """
+    log.info("%s", plan.headline)
+    for line in plan.lines:
+        log.info("%s", line)
+    ti.xcom_push(key=PLAN_XCOM_KEY, value=plan.summary)
+
+
+def _access(hook: CbrHook) -> Access:
+    from airflow_cbr.replication.preflight import Access
+
+    def connect() -> CbrClient:
+        try:
+            return hook.client
+        except AirflowNotFoundException as error:
+            raise CbrConfigurationError(f"Connection {hook.cbr_conn_id} is not defined.", advice="Define it, or name another.") from error
+
+    try:
+        region = connect().region
+    except CbrError:
+        region = "unknown"
+    return Access(hook.cbr_conn_id, region, connect)

@@ -1,0 +1,93 @@
+"""The report's document is what its published schema says, which is what its types say."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from jsonschema import Draft202012Validator
+
+from airflow_cbr.verification.document import Document, beginning, generate_schema, report_schema, whole, write
+from airflow_cbr.verification.faults import Fault
+from airflow_cbr.verification.levels import Action, Level, Scope
+from airflow_cbr.verification.report import FIRST_FINDINGS
+from tests.support.sides import HERE, Side, copied, judged, record, replica, source, vault
+
+if TYPE_CHECKING:
+    from airflow_cbr.verification.report import Report
+
+
+def every_kind() -> Report:
+    """Return a report with all verdicts, findings about backups, a resource and a vault, and more of them than a beginning has."""
+    good, good_replica = copied(0)
+    wrong = [copied(number) for number in range(1, FIRST_FINDINGS + 2)]
+    skipped = source(id="b-skipped", resource_id="server-0", checkpoint_id="night-0", status="error")
+    here = Side([good, skipped, *(backup for backup, _ in wrong)], [vault(HERE, "server-0", "bound, and never backed up")])
+    levels: dict[Level, Action] = dict.fromkeys(Level, Action.FAIL) | {Level.VAULT: Action.WARN, Level.COVERAGE: Action.SKIP}
+    return judged(here, Side([good_replica]), scope=Scope.ALL, levels=levels, max_age=86400.0)
+
+
+def unlisted() -> Report:
+    """Return a report whose one backup is a record that nothing lists."""
+    return judged(Side([source(record("another"))]), Side([replica()]), "r1")
+
+
+def all_is_well() -> Report:
+    """Return a report without findings."""
+    here, there = copied(1)
+    return judged(Side([here]), Side([there]), "r1")
+
+
+REPORTS = {"every kind": every_kind, "a record that nothing lists": unlisted, "all is well": all_is_well}
+
+
+def published() -> Draft202012Validator:
+    Draft202012Validator.check_schema(report_schema())
+    return Draft202012Validator(report_schema())
+
+
+def test_the_published_schema_is_that_of_the_types() -> None:
+    assert report_schema() == json.loads(json.dumps(generate_schema())), "the types have changed: run `make schema`"
+
+
+def test_the_schema_knows_every_fault() -> None:
+    assert set(report_schema()["$defs"]["Fault"]["enum"]) == set(Fault)
+
+
+@pytest.mark.parametrize("name", REPORTS)
+@pytest.mark.parametrize("path", [None, "some/where.json"])
+def test_each_form_of_a_document_is_valid_and_says_the_same(name: str, path: str | None) -> None:
+    report = REPORTS[name]()
+    file = io.BytesIO()
+    write(report, file, path)
+    document, first = whole(report, path), beginning(report, path)
+
+    assert json.loads(file.getvalue()) == document
+    assert first == {key: value for key, value in document.items() if key != "backups"} | {
+        "findings": document["findings"][:FIRST_FINDINGS]
+    }
+    for form in (document, first):
+        assert list(published().iter_errors(form)) == []
+        assert msgspec.convert(form, Document).path == path
+
+
+def test_the_reports_of_these_tests_hold_what_a_report_can_hold() -> None:
+    document = whole(every_kind(), None)
+
+    assert len(document["findings"]) > FIRST_FINDINGS
+    assert {finding["about"] for finding in document["findings"]} == {"backup", "resource", "vault"}
+    assert {backup["verdict"] for backup in document["backups"]} == {"verified", "missing", "skipped"}
+    assert whole(unlisted(), None)["backups"][0]["id"] is None
+
+
+def test_a_document_with_more_or_less_than_the_types_is_not_valid() -> None:
+    document = whole(every_kind(), None)
+
+    for key in set(document) - {"backups"}:
+        assert not published().is_valid({name: value for name, value in document.items() if name != key}), key
+    assert not published().is_valid(document | {"more": 1})
+    assert not published().is_valid(document | {"counts": document["counts"] | {"verified": -1}})
+    assert not published().is_valid(document | {"levels": {"another": document["levels"]["vault"]}})
