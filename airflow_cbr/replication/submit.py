@@ -19,6 +19,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_cbr.exceptions import (
@@ -48,7 +49,7 @@ from airflow_cbr.replication.unlisted import NOTICE, UnlistedCopies
 
 if TYPE_CHECKING:
     from airflow_cbr.api.client import CbrClient
-    from airflow_cbr.api.models import ReplicationReference
+    from airflow_cbr.api.models import Backup, ReplicationReference
     from airflow_cbr.exceptions import CbrReplicationTimeoutError
     from airflow_cbr.once.attempt import Attempt
     from airflow_cbr.once.intents import IntentStore
@@ -247,9 +248,11 @@ class Submission(Machine[Result]):
 
     def _read(self) -> Coverage:
         memory, vault_id = self.memory, self._order.vault_id
-        backups = self._client.list_backups(vault_id=vault_id, show_replication=True)
+        # A row that comes again may say something else than before.
+        again: list[Backup] = []
+        backups = self._client.list_backups(vault_id=vault_id, show_replication=True, on_repeat=again.append)
         coverage = assess(
-            (backup for backup in backups if backup.vault_id in (None, vault_id)),
+            (backup for backup in chain(backups, again) if backup.vault_id in (None, vault_id)),
             self._order.destination,
             as_of=None if memory.as_of is None else moment(memory.as_of),
             counted=frozenset(memory.wanted or ()),

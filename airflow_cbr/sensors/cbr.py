@@ -18,7 +18,7 @@ from airflow_cbr.airflow_names import (
 )
 from airflow_cbr.api.deadline import within
 from airflow_cbr.api.endpoints import check_id
-from airflow_cbr.exceptions import CbrError, CbrReplicationFailedError, CbrUnlistedRecordError
+from airflow_cbr.exceptions import CbrAuthenticationError, CbrError, CbrReplicationFailedError, CbrUnlistedRecordError
 from airflow_cbr.hooks.attempt import attempt_of
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
@@ -188,7 +188,8 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
             vanished = {record_id: self._backups[record_id] for record_id in seen.unlisted if record_id in self._backups}
             gone = gone_records(client, self.vault_id, vanished) if vanished else None
         except CbrError as error:
-            if error.permanent:
+            # A secret that was refused is no passing reason, also where it is not tried again for a while.
+            if error.permanent or isinstance(error, CbrAuthenticationError):
                 raise
             self.log.warning("Looking at vault %s failed, and is tried again: %s", self.vault_id, error)
             return record_ids, []

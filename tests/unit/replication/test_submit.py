@@ -650,3 +650,15 @@ def test_looks_that_fail_for_good_end_a_wait_only_three_times_in_a_row(deferred:
     with pytest.raises(CbrPermissionError):
         night.attempt(deferred=deferred, observe=deny(night, {3, 4, 6, 7, 8}))
     assert sum("not authorized" in pause.reason for pause in night.pauses) == 4
+
+
+@pytest.mark.parametrize("fault", ["rows_reversed", "records_reversed"])
+@pytest.mark.parametrize("repeated", [None, "protecting", "error"])
+def test_rows_that_come_again_or_in_another_order_change_nothing_that_is_sent(fault: str, repeated: str | None) -> None:
+    night = Night()
+    night.control.fault(fault, count=None)
+    if repeated is not None:
+        night.control.fault("rows_repeated", status=repeated, count=None)
+    result = night.attempt()
+    assert sorted(night.copies) == sorted(BACKUPS)
+    assert result.counts["succeeded"] == 3
