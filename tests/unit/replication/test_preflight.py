@@ -442,7 +442,7 @@ def test_a_cloud_without_the_look_from_the_source_region_is_clean(status: int) -
     assert stage.check().findings == []
 
 
-def test_wrong_keys_are_asked_with_once_for_each_region() -> None:
+def test_wrong_keys_are_asked_with_once_for_all_regions() -> None:
     stage = Stage()
     stage.with_keys = True
     stage.started = Clock().now()
@@ -450,9 +450,12 @@ def test_wrong_keys_are_asked_with_once_for_each_region() -> None:
     report = stage.check()
     assert told(report)[:2] == [("error", "source vault", "APIG.0301"), ("error", "destination vault", "APIG.0301")]
     assert {one.severity for one in report.findings[2:]} == {Severity.UNCHECKED}
-    assert {one.check for one in report.findings[2:]} == {Check.BACKUPS, Check.CAPABILITIES, Check.DESTINATION_VAULT, Check.ROOM}
+    # The other region was not asked, so nothing is known of its clock either.
+    assert {one.check for one in report.findings[2:]} == {
+        Check.BACKUPS, Check.CAPABILITIES, Check.DESTINATION_VAULT, Check.ROOM, Check.CLOCK,
+    }  # fmt: skip
     assert "Not checked, because connection cbr in region cn-north-4 is not accepted." in [one.text for one in report.findings]
-    assert sum(stage.control.requests().values()) == 2, "each wrong signature brings the key nearer to its lock"
+    assert sum(stage.control.requests().values()) == 1, "each wrong signature brings the key nearer to its lock"
     assert report.summary["gb"] is None
     error = report.failure()
     assert error is not None
@@ -536,7 +539,8 @@ def test_a_clock_by_which_signatures_are_refused_is_an_error() -> None:
     stage.started = Clock().now()
     report = stage.check()
     clocks = [one for one in report.of(Severity.ERROR) if one.check is Check.CLOCK]
-    assert [one.code for one in clocks] == ["APIG.0301"] * 2
+    # A signature that one region refuses is not shown to the other: it would bring the key nearer to its lock.
+    assert [one.code for one in clocks] == ["APIG.0301"]
     assert "NTP" in str(clocks[0].what_to_do)
     assert {one.check for one in report.of(Severity.ERROR)} == {Check.SOURCE_VAULT, Check.DESTINATION_VAULT, Check.CLOCK}
 
