@@ -24,7 +24,11 @@ class DeferredState(msgspec.Struct):
 
         :raises ValueError: when it is not one (a deferred task of another version, a foreign event).
         """
-        return msgspec.convert(dumped, cls)
+        try:
+            return msgspec.convert(dumped, cls)
+        except msgspec.ValidationError as error:
+            # It is a ValueError from msgspec 0.21 on, which is newer than the packages of Airflow 3.1.
+            raise ValueError(str(error)) from None
 
 
 class AttemptState(DeferredState, kw_only=True):

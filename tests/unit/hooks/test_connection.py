@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_cbr.airflow_names import AIRFLOW_VERSION, BaseHook, Connection
 from airflow_cbr.emulator.world import SOURCE_PROJECT
 from airflow_cbr.exceptions import CbrConfigurationError
 from airflow_cbr.hooks.cbr import CbrHook
@@ -85,6 +86,10 @@ def test_a_connection_that_cannot_be_meant_names_itself_and_says_what_to_do(
 ) -> None:
     value, said = WRONG[wrong]
     monkeypatch.setenv("AIRFLOW_CONN_CBR", value)
+    if AIRFLOW_VERSION < (3, 2) and wrong.startswith("extra "):
+        # This Airflow says that a connection of the environment with such an extra is not there; one of its database it hands on.
+        one = Connection(conn_id="cbr", **json.loads(value))
+        monkeypatch.setattr(BaseHook, "get_connection", staticmethod(lambda conn_id: one))
     with pytest.raises(CbrConfigurationError) as caught:
         way()
     assert "Connection cbr" in str(caught.value)

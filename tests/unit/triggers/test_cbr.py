@@ -102,7 +102,7 @@ def test_the_arguments_hold_ids_and_numbers_only() -> None:
         text = json.dumps(arguments)
         assert PASSWORD not in text
         assert "backup-bot" not in text
-        assert len(text) < 700
+        assert len(text) < 900
 
     play(scene)
 
