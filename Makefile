@@ -17,7 +17,7 @@ WORKERS := 2
 
 # What a line runs; $(1): the lines.
 run-demo = set -e; for line in $(1); do \
-  .venv-airflow-$$line/bin/python -m pytest tests/unit/test_rings.py tests/unit/test_provider_info.py; \
+  .venv-airflow-$$line/bin/python -m pytest tests/unit/test_rings.py; \
   .venv-airflow-$$line/bin/python -m airflow_cbr.cli demo; \
 done
 run-tests = set -e; for line in $(1); do .venv-airflow-$$line/bin/python -m pytest -n $(WORKERS) --dist loadgroup; done

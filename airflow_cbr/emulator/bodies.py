@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, StringConstraints, ValidationError
 
-from airflow_cbr.emulator.refusals import cbr
+from airflow_cbr.emulator.error_responses import cbr
 
 if TYPE_CHECKING:
     from airflow_cbr.emulator.exchange import Call
@@ -20,7 +20,7 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Destination(_Body):
+class DestinationFields(_Body):
     """What both replicate calls say about the destination."""
 
     destination_region: Region
@@ -29,14 +29,14 @@ class Destination(_Body):
     enable_acceleration: StrictBool = False
 
 
-class CopyCheckpoint(Destination):
+class CopyCheckpoint(DestinationFields):
     """``replicate`` of CopyCheckpoint."""
 
     vault_id: StrictStr
     auto_trigger: StrictBool = False
 
 
-class CopyBackup(Destination):
+class CopyBackup(DestinationFields):
     """``replicate`` of CopyBackup."""
 
     name: Name | None = None
@@ -128,7 +128,7 @@ class ScopedProject(_Loose):
     domain: NamedDomain | None = None
 
 
-class Scope(_Loose):
+class TokenScope(_Loose):
     """What the token is for; a project goes before an account."""
 
     project: ScopedProject | None = None
@@ -139,10 +139,10 @@ class Auth(_Loose):
     """``auth`` of a request for a token."""
 
     identity: Identity
-    scope: Scope = Scope()
+    scope: TokenScope = TokenScope()
 
 
-class TokenBody(_Loose):
+class TokenRequest(_Loose):
     """Body of a request for a token."""
 
     auth: Auth

@@ -20,7 +20,9 @@ FASTEST: Final = 1e6
 """Simulated seconds per real second."""
 
 MOST_BACKUPS: Final = 50_000
-"""Backups and replicas of a world: a hundred megabytes, and two seconds to make."""
+"""Backups and replicas that one control call makes, also as a world: a hundred megabytes, and two seconds to make."""
+MOST_AT_START: Final = 200_000
+"""Backups and replicas of the world that an emulator is started with: its time and memory are those of whoever starts it."""
 MOST_RECORDS: Final = 200_000
 """Replication records of a world."""
 MOST_THINGS: Final = 1000

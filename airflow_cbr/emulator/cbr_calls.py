@@ -6,22 +6,22 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, get_args
 
-from airflow_cbr.emulator.bodies import CopyBackupBody, CopyCheckpointBody, CreateCheckpointBody, Destination, read_body
-from airflow_cbr.emulator.copies import Order
+from airflow_cbr.emulator.bodies import CopyBackupBody, CopyCheckpointBody, CreateCheckpointBody, DestinationFields, read_body
+from airflow_cbr.emulator.copy_jobs import CopyRequest
+from airflow_cbr.emulator.error_responses import cbr, gateway, malformed_url
 from airflow_cbr.emulator.exchange import Answer, Call
 from airflow_cbr.emulator.kinds import BackupStatus, ImageType, ObjectType, ProtectType, VaultStatus
 from airflow_cbr.emulator.listing import flag, moment, page, sort_backups, whole, words
-from airflow_cbr.emulator.refusals import cbr, gateway, malformed_url
 from airflow_cbr.emulator.rows import backup_json, checkpoint_row, log_row, page_json, vault_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from airflow_cbr.emulator.checkpoints import Checkpoints
-    from airflow_cbr.emulator.clock import Clock
-    from airflow_cbr.emulator.iam import Caller
-    from airflow_cbr.emulator.ledger import CallEntry, Ledger
-    from airflow_cbr.emulator.replication import Replication
+    from airflow_cbr.emulator.backup_jobs import BackupJobs
+    from airflow_cbr.emulator.iam import Principal
+    from airflow_cbr.emulator.ledger import CallEntry
+    from airflow_cbr.emulator.populate import Populator
+    from airflow_cbr.emulator.replication_rules import ReplicationRules
     from airflow_cbr.emulator.store import Backup, Project, Store, Vault
     from airflow_cbr.emulator.switches import Switches
 
@@ -40,7 +40,7 @@ class Visit:
     """A call that was let in: who makes it, in which project, and when (simulated time)."""
 
     call: Call
-    caller: Caller
+    caller: Principal
     project: Project
     now: float
     request_id: str
@@ -62,14 +62,13 @@ class CbrCalls:
     """The calls of CBR, by their published names."""
 
     def __init__(
-        self, *, store: Store, switches: Switches, clock: Clock, replication: Replication, checkpoints: Checkpoints, ledger: Ledger
+        self, *, store: Store, switches: Switches, replication: ReplicationRules, checkpoints: BackupJobs, populator: Populator
     ) -> None:
         self._store = store
         self._switches = switches
-        self._clock = clock
         self._replication = replication
         self._checkpoints = checkpoints
-        self._ledger = ledger
+        self._populator = populator
         self.by_name: dict[str, Callable[[Visit], Answer]] = {
             "CopyCheckpoint": self.copy_checkpoint,
             "CopyBackup": self.copy_backup,
@@ -93,8 +92,8 @@ class CbrCalls:
         asked = read_body(visit.call, CopyCheckpointBody).replicate
         vault = self._vault(asked.vault_id, visit.project)
         self._replication.check_source(vault)
-        order = self._order(visit, asked, vault, auto_trigger=asked.auto_trigger)
-        records = self._replication.replicate_vault(vault, order, visit.now)
+        request = self._request(visit, asked, vault, auto_trigger=asked.auto_trigger)
+        records = self._replication.replicate_vault(vault, request, visit.now)
         return Answer.of(
             {
                 "replication": {
@@ -113,11 +112,11 @@ class CbrCalls:
         if backup.image_type != "backup":
             raise cbr("1002")
         self._replication.check_source(vault)
-        order = self._order(visit, asked, vault, name=asked.name, description=asked.description)
-        record = self._replication.replicate_backup(backup, vault, order, visit.now)
+        request = self._request(visit, asked, vault, name=asked.name, description=asked.description)
+        record = self._replication.replicate_backup(backup, vault, request, visit.now)
         return Answer.of({"replication": {"backup_id": backup.id, "replication_record_id": record.id} | _echo(visit, asked, vault)})
 
-    def _order(self, visit: Visit, asked: Destination, vault: Vault, **more: Any) -> Order:
+    def _request(self, visit: Visit, asked: DestinationFields, vault: Vault, **more: Any) -> CopyRequest:
         unknown = self._switches.replication_records == "unlisted" and "enable_acceleration" in asked.model_fields_set
         if unknown or (asked.enable_acceleration and self._switches.refuse_acceleration):
             raise cbr("9900", "Parameter check failed: invalid key enable_acceleration.")
@@ -128,7 +127,7 @@ class CbrCalls:
             vault_id=asked.destination_vault_id,
             object_type=vault.object_type,
         )
-        return Order(
+        return CopyRequest(
             destination,
             project,
             by=visit.caller.name,
@@ -217,19 +216,8 @@ class CbrCalls:
             raise cbr("6201", f"The backup {backup.id} is {backup.status} and cannot be deleted.")
         if any(record.in_flight for record in backup.records):
             raise cbr("6216")
-        self.remove_backup(backup)
+        self._populator.remove_backups([backup])
         return Answer(204)
-
-    def remove_backup(self, backup: Backup) -> None:
-        """Take a backup out of the store; when it is a replica, copying its source again is no duplicate.
-
-        :param backup: the backup.
-        """
-        if backup.image_type == "replication":
-            for record in self._store.records.values():
-                if record.destination_backup_id == backup.id:
-                    self._ledger.uncovered(record.id)
-        self._store.remove_backup(backup)
 
     def _backup(self, visit: Visit) -> Backup:
         backup = self._store.backups.get(visit.id_of("backup_id"))
@@ -361,7 +349,7 @@ class CbrCalls:
         return Answer.of({"checkpoint": checkpoint_row(checkpoint, self._switches.time_notation) | extra})
 
 
-def _echo(visit: Visit, asked: Destination, vault: Vault) -> dict[str, str]:
+def _echo(visit: Visit, asked: DestinationFields, vault: Vault) -> dict[str, str]:
     return {
         "provider_id": vault.provider_id,
         "project_id": visit.project.id,

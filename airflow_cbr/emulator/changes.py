@@ -84,13 +84,10 @@ def change_backup(store: Store, backup: Backup, changes: Mapping[str, Any]) -> N
     :raises WorldError: a field cannot be changed, or a value has the wrong type or is out of bounds; then nothing is changed.
     """
     checked = check_backup_changes(changes)
-    row = _merged("backup", backup.row, checked)
-    for name, value in checked.items():
-        if name == "vault_id":
-            store.move_backup(backup, value)
-        elif name != "row":
-            setattr(backup, name, value)
-    backup.row = row
+    vault_id = checked.pop("vault_id", backup.vault_id)
+    _make("backup", backup, checked)
+    if vault_id != backup.vault_id:
+        store.move_backup(backup, vault_id)
     backup.forget_row()
     store.forget_listings()
 
@@ -113,12 +110,7 @@ def change_record(store: Store, record: Record, changes: Mapping[str, Any]) -> N
     :param changes: new values by the names of the fields; times in seconds since 1970.
     :raises WorldError: a field cannot be changed, or a value has the wrong type or is out of bounds; then nothing is changed.
     """
-    checked = _checked("record", RecordChange, changes)
-    row = _merged("record", record.row, checked)
-    for name, value in checked.items():
-        if name != "row":
-            setattr(record, name, value)
-    record.row = row
+    _make("record", record, _checked("record", RecordChange, changes))
     store.set_status(record, record.status)
 
 
@@ -129,12 +121,7 @@ def change_vault(vault: Vault, changes: Mapping[str, Any]) -> None:
     :param changes: new values by the names of the fields.
     :raises WorldError: a field cannot be changed, or a value has the wrong type or is out of bounds; then nothing is changed.
     """
-    checked = _checked("vault", VaultChange, changes)
-    row = _merged("vault", vault.row, checked)
-    for name, value in checked.items():
-        if name != "row":
-            setattr(vault, name, value)
-    vault.row = row
+    _make("vault", vault, _checked("vault", VaultChange, changes))
 
 
 def _checked(what: str, change: type[_Change], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,8 +143,9 @@ def _told(error: ValidationError, fields: Collection[str]) -> str:
     return f"{name}: {first['msg']}"
 
 
-def _merged(what: str, row: Mapping[str, Any], checked: Mapping[str, Any]) -> dict[str, Any]:
-    merged = {**row, **checked.get("row", {})}
-    if len(merged) > MOST_FIELDS:
+def _make(what: str, thing: Backup | Record | Vault, checked: Mapping[str, Any]) -> None:
+    row = thing.row | checked.get("row", {})
+    if len(row) > MOST_FIELDS:
         raise WorldError(f"{what}: row has more than {MOST_FIELDS} fields")
-    return merged
+    for name, value in {**checked, "row": row}.items():
+        setattr(thing, name, value)

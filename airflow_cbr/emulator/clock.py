@@ -69,10 +69,10 @@ class Timeline:
     """What is due to happen, in the order of its time. An action gets the time at which it was due, not the time of the look."""
 
     def __init__(self) -> None:
-        self._due: list[tuple[float, int, Callable[[float], None]]] = []
+        self._due: list[tuple[float, int, Callable[[float], object]]] = []
         self._order = itertools.count()
 
-    def at(self, moment: float, action: Callable[[float], None]) -> None:
+    def at(self, moment: float, action: Callable[[float], object]) -> None:
         """Plan an action.
 
         :param moment: simulated time.

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from airflow_cbr.emulator.bounds import FASTEST, LATEST_NOW, MOST_THINGS, Seconds
 from airflow_cbr.emulator.changes import change_backup, change_record, change_vault
 from airflow_cbr.emulator.clock import moment_text
-from airflow_cbr.emulator.faults import Fault
+from airflow_cbr.emulator.faults import AnyFault
 from airflow_cbr.emulator.rows import record_row
-from airflow_cbr.emulator.store import Backup, Record, Vault, WorldError
+from airflow_cbr.emulator.store import Backup, Vault, WorldError
 from airflow_cbr.emulator.switches import Switches
 from airflow_cbr.emulator.world import BackupPart, VaultPart, read_world
 
 if TYPE_CHECKING:
-    from airflow_cbr.emulator.service import Emulator
+    from collections.abc import Mapping
 
-_FAULTS: TypeAdapter[list[Fault]] = TypeAdapter(list[Fault])
+    from airflow_cbr.emulator.service import Emulator, Service
+
+_Thing = TypeVar("_Thing")
+_FAULTS: TypeAdapter[list[AnyFault]] = TypeAdapter(list[AnyFault])
 
 
 class MissingError(WorldError):
@@ -62,7 +65,7 @@ class Control:
         """
         service = self._emulator.service
         now = service.settle()
-        vaults = service.store.vaults.values() if vault_id is None else [self._vault(vault_id)]
+        vaults = service.store.vaults.values() if vault_id is None else [_found("vault", service.store.vaults, vault_id)]
         state: dict[str, Any] = {
             "clock": self.clock(),
             "switches": service.switches.model_dump(),
@@ -128,7 +131,7 @@ class Control:
         """
         faults = self._emulator.service.faults
         asked = _FAULTS.validate_python(content if isinstance(content, list) else [content])
-        if len(faults.listing()) + len(asked) > MOST_THINGS:
+        if len(faults) + len(asked) > MOST_THINGS:
             raise WorldError(f"at most {MOST_THINGS} faults are in force at a time")
         numbers = [faults.add(fault) for fault in asked]
         return {"numbers": numbers} | self.faults()
@@ -177,9 +180,7 @@ class Control:
         :param content: new values by the keys of a world's user.
         """
         identity = self._emulator.service.iam
-        if name not in identity.users:
-            raise MissingError(f"user {name[:100]} does not exist")
-        identity.change_user(name, content)
+        identity.change_user(_found("user", identity.users, name), content)
         return {"user": name}
 
     def add_vault(self, content: Any) -> dict[str, Any]:
@@ -197,8 +198,7 @@ class Control:
         :param vault_id: the vault.
         :param content: new values by name.
         """
-        self._emulator.service.settle()
-        vault = self._vault(vault_id)
+        vault = _found("vault", self._settled().store.vaults, vault_id)
         change_vault(vault, content)
         return self._vault_state(vault)
 
@@ -207,11 +207,9 @@ class Control:
 
         :param vault_id: the vault.
         """
-        service = self._emulator.service
-        service.settle()
-        vault = self._vault(vault_id)
-        for backup in list(service.store.in_vault(vault_id)):
-            service.cbr.remove_backup(backup)
+        service = self._settled()
+        vault = _found("vault", service.store.vaults, vault_id)
+        service.populator.remove_backups(list(service.store.in_vault(vault_id)))
         del service.store.vaults[vault.id]
         return {"removed": vault_id}
 
@@ -221,8 +219,8 @@ class Control:
         :param vault_id: its vault.
         :param content: the backup, as in a world.
         """
-        service = self._emulator.service
-        vault = self._vault(vault_id)
+        service = self._settled()
+        vault = _found("vault", service.store.vaults, vault_id)
         part = BackupPart.model_validate({"age_seconds": 0} | content if "created_at" not in content else content)
         return self._backup_state(service.populator.add_backup(vault, part, service.settle(), service.store.count_in_vault(vault_id)))
 
@@ -232,9 +230,8 @@ class Control:
         :param backup_id: the backup.
         :param content: new values by name.
         """
-        service = self._emulator.service
-        service.settle()
-        backup = self._backup(backup_id)
+        service = self._settled()
+        backup = _found("backup", service.store.backups, backup_id)
         change_backup(service.store, backup, content)
         return self._backup_state(backup)
 
@@ -243,9 +240,8 @@ class Control:
 
         :param backup_id: the backup.
         """
-        service = self._emulator.service
-        service.settle()
-        service.cbr.remove_backup(self._backup(backup_id))
+        service = self._settled()
+        service.populator.remove_backups([_found("backup", service.store.backups, backup_id)])
         return {"removed": backup_id}
 
     def change_record(self, record_id: str, content: Any) -> dict[str, Any]:
@@ -254,20 +250,18 @@ class Control:
         :param record_id: the record.
         :param content: new values by name.
         """
-        service = self._emulator.service
-        now = service.settle()
-        record = self._record(record_id)
+        service = self._settled()
+        record = _found("record", service.store.records, record_id)
         change_record(service.store, record, content)
-        return record_row(record, now, service.switches)
+        return record_row(record, self._emulator.clock.now(), service.switches)
 
     def remove_record(self, record_id: str) -> dict[str, Any]:
         """Let a replication record vanish; its copy goes on.
 
         :param record_id: the record.
         """
-        service = self._emulator.service
-        service.settle()
-        service.store.remove_record(self._record(record_id))
+        service = self._settled()
+        service.store.remove_record(_found("record", service.store.records, record_id))
         return {"removed": record_id}
 
     def ledger(self, vault_id: str | None = None) -> dict[str, Any]:
@@ -275,8 +269,7 @@ class Control:
 
         :param vault_id: only what concerns this source vault. Default: None, everything.
         """
-        self._emulator.service.settle()
-        return self._emulator.service.ledger.report(vault_id)
+        return self._settled().ledger.report(vault_id)
 
     def _vault_state(self, vault: Vault) -> dict[str, Any]:
         return {
@@ -296,20 +289,13 @@ class Control:
     def _backup_state(backup: Backup) -> dict[str, Any]:
         return {"id": backup.id, "vault_id": backup.vault_id, "resource_id": backup.resource_id, "status": backup.status}
 
-    def _vault(self, vault_id: str) -> Vault:
-        vault = self._emulator.service.store.vaults.get(vault_id)
-        if vault is None:
-            raise MissingError(f"vault {vault_id[:100]} does not exist")
-        return vault
+    def _settled(self) -> Service:
+        """Return the service, after everything that is due."""
+        self._emulator.service.settle()
+        return self._emulator.service
 
-    def _backup(self, backup_id: str) -> Backup:
-        backup = self._emulator.service.store.backups.get(backup_id)
-        if backup is None:
-            raise MissingError(f"backup {backup_id[:100]} does not exist")
-        return backup
 
-    def _record(self, record_id: str) -> Record:
-        record = self._emulator.service.store.records.get(record_id)
-        if record is None:
-            raise MissingError(f"record {record_id[:100]} does not exist")
-        return record
+def _found(what: str, things: Mapping[str, _Thing], name: str) -> _Thing:
+    if name not in things:
+        raise MissingError(f"{what} {name[:100]} does not exist")
+    return things[name]

@@ -9,7 +9,7 @@ from starlette.responses import Response
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from airflow_cbr.emulator.service import Outcome
+    from airflow_cbr.emulator.service import Reply
 
 LINE: Final = "airflow_cbr.line"
 """Name of the scope's extension that holds the :class:`Line`."""
@@ -38,22 +38,22 @@ class Line(Protocol):
 
 
 class DeliveredResponse(Response):
-    """Delivers an outcome.
+    """Delivers a reply.
 
-    :param outcome: the answer and how it is delivered.
+    :param reply: the answer and how it is delivered.
     """
 
-    def __init__(self, outcome: Outcome) -> None:
-        answer = outcome.answer
+    def __init__(self, reply: Reply) -> None:
+        answer = reply.answer
         super().__init__(answer.body, answer.status, media_type=answer.content_type)
         if answer.status == 204:
             del self.headers["content-type"]
         self.headers.update(answer.headers)
-        self._outcome = outcome
+        self._reply = reply
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the answer as the outcome says."""
-        delivery = self._outcome.delivery
+        """Send the answer as the reply says."""
+        delivery = self._reply.delivery
         line: Line = scope["extensions"][LINE]
         if delivery.how == "reset":
             line.reset()
@@ -69,4 +69,4 @@ class DeliveredResponse(Response):
         if delivery.pause and not await line.pause(delivery.pause):
             return
         await super().__call__(scope, receive, send)
-        self._outcome.delivered()
+        self._reply.delivered()

@@ -130,3 +130,12 @@ class Refusal(Exception):  # noqa: N818 (an answer of the service, not an error 
         self.status = status
         self.content = content
         self.code = code
+
+    def answer(self, request_id: str, code_status: Mapping[str, int] | None = None) -> Answer:
+        """Return the refusal as an answer.
+
+        :param request_id: goes into the gateway's bodies.
+        :param code_status: HTTP status by code, where a switch changes it. Default: none.
+        """
+        content = self.content | ({"request_id": request_id} if "request_id" in self.content else {})
+        return Answer.of(content, (code_status or {}).get(self.code or "", self.status))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from airflow_cbr.emulator.refusals import gateway
+from airflow_cbr.emulator.error_responses import gateway
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, MutableMapping

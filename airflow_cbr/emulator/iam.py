@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from airflow_cbr.emulator.bodies import Auth, NamedDomain, ScopedProject, TokenBody
+from airflow_cbr.emulator.bodies import Auth, NamedDomain, ScopedProject, TokenRequest
 from airflow_cbr.emulator.bounds import MOST_TOKENS
 from airflow_cbr.emulator.clock import Clock, moment_text
-from airflow_cbr.emulator.refusals import gateway, iam
+from airflow_cbr.emulator.error_responses import gateway, iam
 from airflow_cbr.emulator.signature import Authorization, SignatureError, verify
 from airflow_cbr.emulator.store import Project, Store, WorldError
 from airflow_cbr.emulator.world import UserPart, describe
@@ -63,7 +63,7 @@ class Token:
 
 
 @dataclass(frozen=True)
-class Caller:
+class Principal:
     """Who made a call, and by what."""
 
     user: User
@@ -73,14 +73,6 @@ class Caller:
     def name(self) -> str:
         """Return the name and the means, as the ledger shows them."""
         return f"{self.user.name} ({'token' if self.token else self.user.access_key})"
-
-
-def is_token_call(headers: Mapping[str, str]) -> bool:
-    """Return whether a request brings a token.
-
-    :param headers: lower-case names.
-    """
-    return "x-auth-token" in headers
 
 
 class Iam:
@@ -93,19 +85,19 @@ class Iam:
         self._clock = clock
         self._switches = switches
         self._ids = ids
-        self.users = {part.name: _user(part, ids) for part in users}
+        self.users = {part.name: User(id=ids.hex32(), **_held(part)) for part in users}
         self.tokens: dict[str, Token] = {}
 
     # --- who calls ------------------------------------------------------------------------------------------------
 
-    def caller(self, call: Call, project: Project | None) -> Caller:
+    def caller(self, call: Call, project: Project | None) -> Principal:
         """Judge who calls.
 
         :param call: the call.
         :param project: the project that the call is about; None for calls to IAM.
         :raises Refusal: 401 or 403 of the gateway.
         """
-        caller = self._by_token(call) if is_token_call(call.headers) else self._by_signature(call, project)
+        caller = self._by_token(call) if "x-auth-token" in call.headers else self._by_signature(call, project)
         user = caller.user
         if project is not None:
             token = caller.token
@@ -120,15 +112,15 @@ class Iam:
             raise gateway("APIG.0302", f"The IAM user is not authorized for {call.name}.", 403)
         return caller
 
-    def _by_token(self, call: Call) -> Caller:
+    def _by_token(self, call: Call) -> Principal:
         token = self.tokens.get(call.headers["x-auth-token"])
         if token is None:
             raise gateway("APIG.0301", "Incorrect IAM authentication information: decrypt token fail", 401)
         if token.expires_at <= self._clock.now():
             raise gateway("APIG.0307", "The token must be updated.", 401)
-        return Caller(token.user, token)
+        return Principal(token.user, token)
 
-    def _by_signature(self, call: Call, project: Project | None) -> Caller:
+    def _by_signature(self, call: Call, project: Project | None) -> Principal:
         header = call.headers.get("authorization")
         if header is None:
             raise gateway("APIG.0301", "Incorrect IAM authentication information: x-auth-token not found", 401)
@@ -163,7 +155,7 @@ class Iam:
                 user.keys_locked_until = self._clock.now() + LOCK_SECONDS
             raise _unauthenticated(error) from None
         user.signature_failures = 0
-        return Caller(user, None)
+        return Principal(user, None)
 
     # --- tokens ---------------------------------------------------------------------------------------------------
 
@@ -174,7 +166,7 @@ class Iam:
         :raises Refusal: 400, 401, 403 or 404 in IAM's shape.
         """
         try:
-            auth = TokenBody.model_validate(call.json).auth
+            auth = TokenRequest.model_validate(call.json).auth
         except ValidationError:
             raise iam(400, "The request body is invalid") from None
         if auth.identity.methods != ["password"]:
@@ -258,34 +250,24 @@ class Iam:
                 del self.tokens[token.value]
         return len(chosen)
 
-    def change_user(self, name: str, changes: Mapping[str, Any]) -> None:
+    def change_user(self, user: User, changes: Mapping[str, Any]) -> None:
         """Change a user: rotate keys or the password (which revokes their tokens), or what they may do.
 
-        :param name: the user, who exists.
+        :param user: the user.
         :param changes: new values by the keys of a world's user; ``name`` cannot be changed.
         :raises WorldError: a key is unknown, or a value is wrong.
         """
-        user = self.users[name]
-        now = {
-            "name": name,
-            "password": user.password,
-            "access_key": user.access_key,
-            "secret_key": user.secret_key,
-            "security_token": user.security_token,
-            "projects": None if user.projects is None else sorted(user.projects),
-            "denied_calls": sorted(user.denied_calls),
-        }
+        now = {key: getattr(user, key) for key in UserPart.model_fields}
         try:
-            part = UserPart.model_validate(now | dict(changes) | {"name": name})
+            part = UserPart.model_validate(now | dict(changes) | {"name": user.name})
         except ValidationError as error:
             raise WorldError(f"user: {describe(error)}") from None
         if any(other.access_key == part.access_key for other in self.users.values() if other is not user):
             raise WorldError(f"user: access key {part.access_key} is there already")
         if part.password != user.password:
-            self.end_tokens(user=name)
-        changed = _user(part, self._ids)
-        for key in ("password", "access_key", "secret_key", "security_token", "projects", "denied_calls"):
-            setattr(user, key, getattr(changed, key))
+            self.end_tokens(user=user.name)
+        for key, value in _held(part).items():
+            setattr(user, key, value)
 
     # --- how IAM writes it ------------------------------------------------------------------------------------------
 
@@ -330,17 +312,9 @@ class Iam:
         return [project for project in self._store.projects.values() if user.may_use(project.id)]
 
 
-def _user(part: UserPart, ids: Ids) -> User:
-    return User(
-        id=ids.hex32(),
-        name=part.name,
-        password=part.password,
-        access_key=part.access_key,
-        secret_key=part.secret_key,
-        security_token=part.security_token,
-        projects=None if part.projects is None else frozenset(part.projects),
-        denied_calls=frozenset(part.denied_calls),
-    )
+def _held(part: UserPart) -> dict[str, Any]:
+    projects = None if part.projects is None else frozenset(part.projects)
+    return dict(part) | {"projects": projects, "denied_calls": frozenset(part.denied_calls)}
 
 
 def _iam_time(moment: float) -> str:

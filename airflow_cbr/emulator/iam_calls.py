@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_cbr.emulator.error_responses import iam
 from airflow_cbr.emulator.exchange import Answer, Call
-from airflow_cbr.emulator.refusals import iam
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import random
-import uuid
+from typing import Final
+
+_RANDOM_BITS: Final = ~(0xF000 << 64 | 0xC000 << 48)
+_VERSION_4: Final = 0x4000 << 64 | 0x8000 << 48
 
 
 class Ids:
@@ -18,7 +21,8 @@ class Ids:
 
     def uuid(self) -> str:
         """Return an id of a vault, a backup, a checkpoint or a record."""
-        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+        digits = f"{self._random.getrandbits(128) & _RANDOM_BITS | _VERSION_4:032x}"
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
     def hex32(self) -> str:
         """Return an id of a project, a user or a request."""

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from airflow_cbr.emulator.refusals import cbr
+from airflow_cbr.emulator.error_responses import cbr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

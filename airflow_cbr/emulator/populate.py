@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 from airflow_cbr.emulator.bounds import MOST_BACKUPS, MOST_THINGS
 from airflow_cbr.emulator.kinds import RESOURCE_TYPES
-from airflow_cbr.emulator.store import Backup, Checkpoint, Project, Record, Resource, Store, Vault, WorldError
+from airflow_cbr.emulator.store import Backup, Checkpoint, Project, Resource, Store, Vault, WorldError
 from airflow_cbr.emulator.world import BackupPart, GeneratePart, VaultPart, World
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from airflow_cbr.emulator.ids import Ids
+    from airflow_cbr.emulator.ledger import Ledger
     from airflow_cbr.emulator.switches import Switches
 
 _HOUR = 3600.0
@@ -23,20 +26,25 @@ class Populator:
     :param store: is filled.
     :param ids: gives the ids that a part leaves open.
     :param switches: say what a replica's row takes from its source.
+    :param ledger: learns that a replica was removed.
     """
 
-    def __init__(self, store: Store, ids: Ids, switches: Switches) -> None:
+    def __init__(self, store: Store, ids: Ids, switches: Switches, ledger: Ledger) -> None:
         self._store = store
         self._ids = ids
         self._switches = switches
+        self._ledger = ledger
+        self._at_once = MOST_BACKUPS
 
-    def build(self, world: World, now: float) -> None:
-        """Fill the store.
+    def build(self, world: World, now: float, most_backups: int) -> None:
+        """Fill the store. After that there is room for a replica of all that came, within the limit.
 
         :param world: the world.
         :param now: simulated time, from which ages count.
+        :param most_backups: backups and replicas that may come.
         :raises WorldError: a backup names a replica's vault that is no replication vault.
         """
+        self._store.most_backups = self._at_once = most_backups
         for region in world.regions:
             self._store.replicates_to[region.id] = list(region.replicates_to)
             self._store.clocks_ahead[region.id] = region.clock_ahead
@@ -45,6 +53,8 @@ class Populator:
         # Destinations first: backups may name them as the place of their finished replicas.
         for part in sorted(world.vaults, key=lambda vault: vault.protect_type != "replication"):
             self.add_vault(part, now)
+        self._store.most_backups = max(MOST_BACKUPS, min(2 * len(self._store.backups), most_backups))
+        self._at_once = MOST_BACKUPS
 
     def add_vault(self, part: VaultPart, now: float) -> Vault:
         """Add a vault with its resources and backups.
@@ -77,8 +87,9 @@ class Populator:
                 resource.protect_status,
             )
         self._store.vaults[vault_id] = vault
+        bound = list(vault.resources.values())
         for number, backup in enumerate(part.backups):
-            self._put_backup(vault, backup, now, number)
+            self._put_backup(vault, backup, now, number, bound)
         if part.generate is not None:
             self._generate(vault, part.generate, now)
         if part.used is not None:
@@ -95,12 +106,30 @@ class Populator:
         :raises WorldError: its id is taken, or a replica's vault is no replication vault; then nothing is added.
         """
         self._check_backups([part])
-        return self._put_backup(vault, part, now, number)
+        return self._put_backup(vault, part, now, number, list(vault.resources.values()))
 
-    @property
-    def room(self) -> int:
-        """Return how many backups may still come."""
-        return max(0, MOST_BACKUPS - len(self._store.backups))
+    def add_new_backups(self, vault: Vault, count: int, now: float) -> None:
+        """Add backups that are as new as can be, as far as there is room.
+
+        :param vault: the vault.
+        :param count: number of backups.
+        :param now: simulated time.
+        """
+        bound = list(vault.resources.values())
+        for number in range(min(count, self._store.room)):
+            self._put_backup(vault, BackupPart(age_seconds=0), now, number, bound)
+
+    def remove_backups(self, backups: list[Backup]) -> None:
+        """Take backups out of the store; where one is a replica, copying its source again is no duplicate.
+
+        :param backups: the backups.
+        """
+        replicas = {backup.id for backup in backups if backup.image_type == "replication"}
+        for record in self._store.records.values() if replicas else ():
+            if record.destination_backup_id in replicas:
+                self._ledger.uncovered(record.id)
+        for backup in backups:
+            self._store.remove_backup(backup)
 
     def _check_vault(self, part: VaultPart) -> None:
         if part.id in self._store.vaults:
@@ -122,8 +151,11 @@ class Populator:
             if part.id in self._store.backups:
                 raise WorldError(f"backup {part.id} is there already")
             self._check_replicas(f"backup {part.id or part.name}", part.replicated_to)
-        if more + sum(1 + len(part.replicated_to) for part in parts) > self.room:
-            raise WorldError(f"a world holds at most {MOST_BACKUPS} backups and replicas")
+        coming = more + sum(1 + len(part.replicated_to) for part in parts)
+        if coming > self._store.room:
+            raise WorldError(f"a world holds at most {self._store.most_backups} backups and replicas")
+        if coming > self._at_once:
+            raise WorldError(f"one call adds at most {self._at_once} backups and replicas")
 
     def _check_replicas(self, what: str, vault_ids: list[str]) -> None:
         for vault_id in vault_ids:
@@ -131,9 +163,8 @@ class Populator:
             if vault is None or vault.protect_type != "replication":
                 raise WorldError(f"{what} is replicated_to {vault_id}, which is no replication vault of this world")
 
-    def _put_backup(self, vault: Vault, part: BackupPart, now: float, number: int) -> Backup:
+    def _put_backup(self, vault: Vault, part: BackupPart, now: float, number: int, bound: Sequence[Resource]) -> Backup:
         backup_id = part.id or self._ids.uuid()
-        bound = list(vault.resources.values())
         resource = vault.resources.get(part.resource_id or "") or (bound[number % len(bound)] if bound and not part.resource_id else None)
         created_at = part.created_moment
         if created_at is None:
@@ -228,27 +259,17 @@ class Populator:
 
     def _add_finished_replica(self, backup: Backup, destination_id: str) -> None:
         destination = self._store.vaults[destination_id]
-        moment = backup.created_at + 60
-        replica = self.make_replica(backup, destination, self._ids.uuid(), moment)
+        replica = self.make_replica(backup, destination, self._ids.uuid(), backup.created_at + 60)
         self._store.add_record(
+            self._ids.uuid(),
             backup,
-            Record(
-                id=self._ids.uuid(),
-                backup_id=backup.id,
-                checkpoint_id=backup.checkpoint_id,
-                vault_id=backup.vault_id,
-                project_id=backup.project_id,
-                region=self._store.projects[backup.project_id].region,
-                destination_project_id=destination.project_id,
-                destination_region=self._store.projects[destination.project_id].region,
-                destination_vault_id=destination.id,
-                created_at=backup.created_at + 30,
-                visible_at=backup.created_at + 30,
-                auto_trigger=False,
-                status="success",
-                destination_backup_id=replica.id,
-                destination_checkpoint_id=replica.checkpoint_id,
-            ),
+            destination,
+            backup.created_at + 30,
+            visible_at=backup.created_at + 30,
+            auto_trigger=False,
+            status="success",
+            destination_backup_id=replica.id,
+            destination_checkpoint_id=replica.checkpoint_id,
         )
 
     def _generate(self, vault: Vault, part: GeneratePart, now: float) -> None:
@@ -257,26 +278,10 @@ class Populator:
             for number in range(1, min(part.resources, part.count) + 1)
         ]
         vault.resources.update((resource.id, resource) for resource in bound)
+        pattern = BackupPart(status=part.status, replicated_to=part.replicated_to)
         for number in range(part.count):
-            self._put_backup(
-                vault,
-                BackupPart.model_construct(
-                    **_DEFAULTS
-                    | {
-                        "name": f"{vault.name}-{number:06}",
-                        "resource_id": bound[number % len(bound)].id,
-                        "age_seconds": part.newest_age_seconds + number * part.every_seconds,
-                        "status": part.status,
-                        "replicated_to": part.replicated_to,
-                        "row": {},
-                    }
-                ),
-                now,
-                number,
-            )
-
-
-_DEFAULTS = BackupPart().model_dump()
+            changes = {"name": f"{vault.name}-{number:06}", "age_seconds": part.newest_age_seconds + number * part.every_seconds}
+            self._put_backup(vault, pattern.model_copy(update=changes), now, number, bound)
 
 
 def checkpoint_resource(resource_id: str, name: str, type_: str, size: int) -> dict[str, object]:

@@ -260,7 +260,7 @@ def log_row(log: OperationLog, now: float, switches: Switches) -> dict[str, Any]
             "common": {"progress": percent, "request_id": log.request_id, "task_id": log.id},
             "resource": {"id": log.resource_id, "name": log.resource_name, "type": log.resource_type, "extra_info": {}},
         }
-        | ({} if silent else {log.detail_key: log.detail}),
+        | ({} if silent else {log.operation_type: log.detail}),
     }
     return _without(row, switches.operation_log_lacks)
 

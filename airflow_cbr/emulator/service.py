@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from airflow_cbr.emulator.answers import dated, delivery_of, instead, refused, spoilt
+from airflow_cbr.emulator.backup_jobs import BackupJobs
+from airflow_cbr.emulator.bounds import MOST_AT_START, MOST_BACKUPS
 from airflow_cbr.emulator.cbr_calls import CbrCalls, Visit
-from airflow_cbr.emulator.checkpoints import Checkpoints
 from airflow_cbr.emulator.clock import Clock, Timeline
-from airflow_cbr.emulator.copies import Copies
+from airflow_cbr.emulator.copy_jobs import CopyJobs
+from airflow_cbr.emulator.error_responses import gateway, malformed_url
 from airflow_cbr.emulator.exchange import Answer, Call, Delivery, Refusal
-from airflow_cbr.emulator.faults import CallFault, Faults, LateFault, MovingRowsFault, TokenFault
-from airflow_cbr.emulator.iam import Iam, is_token_call
+from airflow_cbr.emulator.faults import Arrival, FaultsInForce
+from airflow_cbr.emulator.iam import Iam
 from airflow_cbr.emulator.iam_calls import IamCalls
 from airflow_cbr.emulator.ids import Ids
 from airflow_cbr.emulator.ledger import CallEntry, Ledger
 from airflow_cbr.emulator.populate import Populator
-from airflow_cbr.emulator.refusals import gateway, malformed_url
-from airflow_cbr.emulator.replication import Replication
-from airflow_cbr.emulator.store import Store, Vault
-from airflow_cbr.emulator.world import BackupPart, World
+from airflow_cbr.emulator.replication_rules import ReplicationRules
+from airflow_cbr.emulator.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from airflow_cbr.emulator.world import World
 
 WRITES: Final = frozenset({"CopyCheckpoint", "CopyBackup", "CreateCheckpoint", "DeleteBackup"})
 
 
 @dataclass
-class Outcome:
+class Reply:
     """An answer, how it reaches the client, and what to call when it has."""
 
     answer: Answer
@@ -44,47 +46,44 @@ class Service:
 
     :param world: what there is.
     :param clock: simulated time; it goes on when another world takes this one's place.
+    :param most_backups: backups and replicas that the world may bring. Default: what a control call may make.
     """
 
-    def __init__(self, world: World, clock: Clock) -> None:
+    def __init__(self, world: World, clock: Clock, most_backups: int = MOST_BACKUPS) -> None:
         self.world = world
+        self._most_backups = most_backups
         self.clock = clock
         self.switches = world.switches.model_copy(deep=True)
         self.timeline = Timeline()
         self.store = Store()
         self.ledger = Ledger()
-        self.faults = Faults(world.seed)
+        self.faults = FaultsInForce(world.seed)
         for fault in world.faults:
             self.faults.add(fault)
         self._ids = Ids(world.seed)
-        self.populator = Populator(self.store, self._ids, self.switches)
-        self.populator.build(world, clock.now())
+        self.populator = Populator(self.store, self._ids, self.switches, self.ledger)
+        self.populator.build(world, clock.now(), most_backups)
         self.iam = Iam(account=world.account, users=world.users, store=self.store, clock=clock, switches=self.switches, ids=self._ids)
-        copies = Copies(
-            store=self.store,
-            timeline=self.timeline,
-            switches=self.switches,
-            faults=self.faults,
-            ids=self._ids,
-            ledger=self.ledger,
-            populator=self.populator,
-        )
+        machinery: dict[str, Any] = {
+            "store": self.store,
+            "timeline": self.timeline,
+            "switches": self.switches,
+            "faults": self.faults,
+            "ids": self._ids,
+            "ledger": self.ledger,
+        }
         self.cbr = CbrCalls(
             store=self.store,
             switches=self.switches,
-            clock=clock,
-            replication=Replication(store=self.store, switches=self.switches, copies=copies),
-            checkpoints=Checkpoints(
-                store=self.store,
-                timeline=self.timeline,
-                switches=self.switches,
-                faults=self.faults,
-                ids=self._ids,
-                ledger=self.ledger,
-            ),
-            ledger=self.ledger,
+            replication=ReplicationRules(store=self.store, switches=self.switches, copies=CopyJobs(**machinery, populator=self.populator)),
+            checkpoints=BackupJobs(**machinery),
+            populator=self.populator,
         )
         self._iam_calls = IamCalls(self.iam)
+
+    def anew(self) -> Service:
+        """Return the service as it was at the start of its world; the clock has gone on."""
+        return Service(self.world, self.clock, self._most_backups)
 
     def settle(self) -> float:
         """Let happen what is due.
@@ -95,7 +94,7 @@ class Service:
         self.timeline.run_until(now)
         return now
 
-    def handle(self, call: Call) -> Outcome:
+    def handle(self, call: Call) -> Reply:
         """Answer a call.
 
         :param call: the call.
@@ -107,14 +106,25 @@ class Service:
         entry = None
         if call.name in WRITES:
             entry = self.ledger.enter(call=call.name, at=now, project_id=call.path.get("project_id"), vault_id=vault_id, request=call.json)
-        fault = self.faults.on_call(call, vault_id, by_token=is_token_call(call.headers))
-        answer, outcome = self._answer(call, fault, now, request_id, entry)
-        answer.headers |= {"X-Request-Id": request_id, "Server": "api-gateway"} | dated(fault, now + self._clock_ahead(call))
+
+        def carry_out(moment: float) -> Answer:
+            answer, outcome = self.carry_out(call, moment, request_id, entry)
+            if entry is not None:
+                entry.outcome = outcome
+            return answer
+
+        fault = self.faults.on_call(call, vault_id)
+        try:
+            answer = fault.on_call(Arrival(call, now, self.store, self.iam, self.populator, self.timeline, carry_out))
+        except Refusal as refusal:
+            answer = refusal.answer(request_id)
+        here = now + self._clock_ahead(call)
+        answer.headers |= {"X-Request-Id": request_id, "Server": "api-gateway", "Date": formatdate(here, usegmt=True)}
         if call.name.startswith("Keystone"):
             answer.headers["X-IAM-Trace-Id"] = f"token_emulator_null_{request_id}"
-        delivery = delivery_of(fault)
+        delivery = fault.on_sending(answer, here)
         if entry is not None:
-            entry.outcome, entry.fault = outcome, fault.kind if fault else None
+            entry.fault = fault.kind or None
             entry.status = answer.status if delivery.how in ("whole", "truncated") else None
             entry.answer = _decoded(answer) if delivery.how == "whole" else None
 
@@ -122,32 +132,7 @@ class Service:
             if entry is not None:
                 entry.answer_delivered = True
 
-        return Outcome(answer, delivery, delivered)
-
-    def _answer(self, call: Call, fault: CallFault | None, now: float, request_id: str, entry: CallEntry | None) -> tuple[Answer, str]:
-        """Return the answer, and in a word what the service itself did."""
-        if fault is not None:
-            self._disturb(fault, call, now)
-        own: Answer | None = None
-        outcome = "not carried out"
-        if isinstance(fault, LateFault):
-            self.timeline.at(now + fault.seconds, lambda then: self._carry_out_late(call, then, request_id, entry))
-        if fault is None or fault.when == "after" or isinstance(fault, TokenFault | MovingRowsFault):
-            own, outcome = self.carry_out(call, now, request_id, entry)
-        if fault is not None:
-            replaced = instead(fault, call, now)
-            if isinstance(replaced, Refusal):
-                return refused(replaced, {}, request_id), outcome
-            if replaced is not None:
-                return replaced, outcome
-            if own is not None:
-                return spoilt(fault, own), outcome
-        return own or Answer(200), outcome
-
-    def _carry_out_late(self, call: Call, then: float, request_id: str, entry: CallEntry | None) -> None:
-        _, outcome = self.carry_out(call, then, request_id, entry)
-        if entry is not None:
-            entry.outcome = outcome
+        return Reply(answer, delivery, delivered)
 
     def carry_out(self, call: Call, now: float, request_id: str, entry: CallEntry | None) -> tuple[Answer, str]:
         """Do what a call asks for, without any fault.
@@ -174,28 +159,7 @@ class Service:
             return handler(Visit(call, caller, project, now, request_id, entry)), "accepted"
         except Refusal as refusal:
             outcome = refusal.content.get("error_code") or "refused"
-            return refused(refusal, self.switches.code_status, request_id), outcome
-
-    def _disturb(self, fault: CallFault, call: Call, now: float) -> None:
-        if isinstance(fault, TokenFault):
-            self.iam.end_tokens(value=call.headers.get("x-auth-token"), expire=fault.kind == "token_expired")
-        elif isinstance(fault, MovingRowsFault):
-            vault = self._vault_for_rows(call)
-            if vault is None:
-                return
-            newest = self.store.listing(vault.project_id, vault.id)
-            if fault.kind == "rows_deleted":
-                for backup in newest[: fault.rows]:
-                    self.cbr.remove_backup(backup)
-                return
-            for number in range(min(fault.rows, self.populator.room)):
-                self.populator.add_backup(vault, BackupPart(age_seconds=0), now, number)
-
-    def _vault_for_rows(self, call: Call) -> Vault | None:
-        asked = call.asked("vault_id")
-        if asked is not None:
-            return self.store.vaults.get(asked)
-        return next((vault for vault in self.store.vaults.values() if vault.project_id == call.path.get("project_id")), None)
+            return refusal.answer(request_id, self.switches.code_status), outcome
 
     def _clock_ahead(self, call: Call) -> float:
         project = self.store.projects.get(call.path.get("project_id", ""))
@@ -228,13 +192,13 @@ def _decoded(answer: Answer) -> Any:
 class Emulator:
     """The service of the world that is in force, and the clock that outlives it.
 
-    :param world: the first world.
+    :param world: the first world, which may be larger than those that control calls put in its place.
     :param clock: simulated time. Default: real time.
     """
 
     def __init__(self, world: World, clock: Clock | None = None) -> None:
         self.clock = clock or Clock()
-        self.service = Service(world, self.clock)
+        self.service = Service(world, self.clock, MOST_AT_START)
 
     def replace(self, world: World) -> None:
         """Put another world in force; nothing of the old one stays, not even its ledger.
@@ -245,4 +209,4 @@ class Emulator:
 
     def reset(self) -> None:
         """Start the world in force anew."""
-        self.service = Service(self.service.world, self.clock)
+        self.service = self.service.anew()

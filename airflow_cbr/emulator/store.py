@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from airflow_cbr.emulator.bounds import MOST_BACKUPS
 from airflow_cbr.emulator.kinds import IN_FLIGHT, MB_PER_GB, PROVIDERS
 
 if TYPE_CHECKING:
@@ -148,7 +149,6 @@ class OperationLog:
     resource_name: str
     resource_type: str
     request_id: str
-    detail_key: str
     detail: dict[str, Any]
     status: str = "waiting"
     started_at: float | None = None
@@ -179,6 +179,7 @@ class Store:
     """Everything by id, and backups by vault and project in the order in which lists show them."""
 
     def __init__(self) -> None:
+        self.most_backups = MOST_BACKUPS
         self.projects: dict[str, Project] = {}
         self.replicates_to: dict[str, list[str]] = {}
         self.clocks_ahead: dict[str, float] = {}
@@ -189,6 +190,11 @@ class Store:
         self.logs: dict[str, OperationLog] = {}
         self._by_vault: dict[str, dict[str, Backup]] = {}
         self._listings: dict[tuple[str, str | None], list[Backup]] = {}
+
+    @property
+    def room(self) -> int:
+        """Return how many backups may still come."""
+        return max(0, self.most_backups - len(self.backups))
 
     def add_backup(self, backup: Backup) -> None:
         """Put a backup into its vault, which it fills.
@@ -226,15 +232,58 @@ class Store:
         self._by_vault.setdefault(vault_id, {})[backup.id] = backup
         self.forget_listings()
 
-    def add_record(self, backup: Backup, record: Record) -> None:
-        """Attach a record to a backup.
+    def add_record(self, record_id: str, backup: Backup, destination: Vault, created_at: float, **more: Any) -> Record:
+        """Attach a new record to a backup.
 
+        :param record_id: its id.
         :param backup: the source backup.
-        :param record: the record.
+        :param destination: the vault that it is copied to.
+        :param created_at: simulated time.
+        :param more: further fields of the record.
         """
+        record = Record(
+            id=record_id,
+            backup_id=backup.id,
+            checkpoint_id=backup.checkpoint_id,
+            vault_id=backup.vault_id,
+            project_id=backup.project_id,
+            region=self.projects[backup.project_id].region,
+            destination_project_id=destination.project_id,
+            destination_region=self.projects[destination.project_id].region,
+            destination_vault_id=destination.id,
+            created_at=created_at,
+            **more,
+        )
         backup.records.append(record)
         self.records[record.id] = record
         backup.forget_row()
+        return record
+
+    def add_log(self, log_id: str, operation: str, backup: Backup, created_at: float, **more: Any) -> OperationLog:
+        """Enter a task in the operation log.
+
+        :param log_id: its id.
+        :param operation: ``replication`` or ``backup``.
+        :param backup: the backup that is copied or made; its vault exists.
+        :param created_at: simulated time.
+        :param more: further fields of the log.
+        """
+        self.logs[log_id] = OperationLog(
+            id=log_id,
+            project_id=backup.project_id,
+            operation_type=operation,
+            provider_id=backup.provider_id,
+            vault_id=backup.vault_id,
+            vault_name=self.vaults[backup.vault_id].name,
+            checkpoint_id=backup.checkpoint_id,
+            created_at=created_at,
+            updated_at=created_at,
+            resource_id=backup.resource_id,
+            resource_name=backup.resource_name,
+            resource_type=backup.resource_type,
+            **more,
+        )
+        return self.logs[log_id]
 
     def remove_record(self, record: Record) -> None:
         """Let a record vanish.

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from airflow_cbr.emulator.bounds import (
     FIRST_MOMENT,
     LAST_MOMENT,
-    MOST_BACKUPS,
+    MOST_AT_START,
     MOST_RESOURCES,
     MOST_THINGS,
     Age,
@@ -21,7 +21,7 @@ from airflow_cbr.emulator.bounds import (
     Megabytes,
     Row,
 )
-from airflow_cbr.emulator.faults import Fault
+from airflow_cbr.emulator.faults import AnyFault
 from airflow_cbr.emulator.kinds import BackupStatus, ImageType, ObjectType, ProtectType, VaultStatus
 from airflow_cbr.emulator.store import WorldError
 from airflow_cbr.emulator.switches import Switches
@@ -129,7 +129,7 @@ class BackupPart(_Part):
 class GeneratePart(_Part):
     """A shorthand for many backups."""
 
-    count: int = Field(ge=1, le=MOST_BACKUPS, description="Number of backups.")
+    count: int = Field(ge=1, le=MOST_AT_START, description="Number of backups.")
     resources: int = Field(
         default=10, ge=1, le=MOST_RESOURCES, description="Number of resources they belong to in turn, where the vault lists none."
     )
@@ -155,7 +155,7 @@ class VaultPart(_Part):
     used: Megabytes | None = Field(default=None, description="MB; null: the sum of its backups.")
     locked: bool = Field(default=False, description="Whether the vault is locked (WORM).")
     resources: list[ResourcePart] = Field(default_factory=list, max_length=MOST_RESOURCES, description="What is bound to it.")
-    backups: list[BackupPart] = Field(default_factory=list, max_length=MOST_BACKUPS, description="Its backups.")
+    backups: list[BackupPart] = Field(default_factory=list, max_length=MOST_AT_START, description="Its backups.")
     generate: GeneratePart | None = Field(default=None, description="Further backups by number.")
     row: Row = Field(default_factory=dict, description="Further fields of the row, or other values for its fields.")
 
@@ -169,7 +169,7 @@ class World(_Part):
     projects: list[ProjectPart] = Field(min_length=1, max_length=MOST_THINGS, description="Projects.")
     vaults: list[VaultPart] = Field(default_factory=list, max_length=MOST_THINGS, description="Vaults.")
     switches: Switches = Field(default_factory=Switches, description="Switches.")
-    faults: list[Fault] = Field(default_factory=list, max_length=MOST_THINGS, description="Faults, as the control call takes them.")
+    faults: list[AnyFault] = Field(default_factory=list, max_length=MOST_THINGS, description="Faults, as the control call takes them.")
     seed: int | None = Field(
         default=None, ge=-(2**63), le=2**63, description="Makes ids and the chances of faults repeatable; null: they differ in every run."
     )

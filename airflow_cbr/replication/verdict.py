@@ -55,12 +55,13 @@ PROBLEMS = (Standing.FAILED, *MISSING)
 def needed(coverage: Coverage, memory: Memory) -> list[BackupStanding]:
     """Return the backups that must be asked for, oldest first."""
     skips = skips_of(coverage, memory)
+    wanted = None if memory.wanted is None else frozenset(memory.wanted)
     return [
         one
         for one in coverage.of(Standing.UNRECORDED, Standing.FAILED, Standing.IN_FLIGHT)
         if one.backup.id not in memory.given_up
         and skips[one.backup.id] < SKIPS_LIMIT
-        and (memory.wanted is None or one.backup.id in memory.wanted)
+        and (wanted is None or one.backup.id in wanted)
         and _is_to_be_asked_for(one, memory)
     ]
 

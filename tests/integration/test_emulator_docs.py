@@ -11,10 +11,10 @@ import pytest
 import requests
 from pydantic_core import PydanticUndefined
 
-from airflow_cbr.emulator import faults, world
+from airflow_cbr.emulator import world
 from airflow_cbr.emulator.app import ROUTES
 from airflow_cbr.emulator.clock import Clock
-from airflow_cbr.emulator.faults import CallFault, CopyFault
+from airflow_cbr.emulator.faults import KINDS, CallFault, CheckpointFault, CopyFault, InjectedFault
 from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.switches import Switches
 from airflow_cbr.emulator.world import default_world, read_world
@@ -54,15 +54,15 @@ def table(model: type[BaseModel]) -> str:
     return "\n".join(rows)
 
 
-def fault_table(kinds: Any) -> str:
+def fault_table(*families: type[InjectedFault]) -> str:
     rows = ["| kind | when | further keys (default) | what happens |", "|---|---|---|---|"]
-    general = set(faults.ResetFault.model_fields) | {"backup_id", "kind"}
-    for model in get_args(kinds):
+    general = {name for family in (CallFault, CopyFault, CheckpointFault) for name in family.model_fields}
+    for model, words in (one for family in families for one in KINDS.of(family).items()):
         own = {name: field for name, field in model.model_fields.items() if name not in general}
-        kind = ", ".join(f"`{word}`" for word in get_args(model.model_fields["kind"].annotation))
+        kind = ", ".join(f"`{word}`" for word in words)
         moment = model.model_fields.get("when")
         when = " or ".join(f"`{word}`" for word in get_args(moment.annotation)) if moment else "copy"
-        keys = "; ".join(f"`{name}` ({written(field.default)}): {field.description.rstrip('.')}" for name, field in own.items())
+        keys = "; ".join(f"`{name}` ({written(field.default)}): {str(field.description).rstrip('.')}" for name, field in own.items())
         rows.append(f"| {kind} | {when} | {keys or 'none'} | {model.__doc__} |")
     return "\n".join(rows)
 
@@ -73,8 +73,8 @@ def test_the_tables_of_the_world_file_have_every_key() -> None:
 
 
 def test_the_tables_of_faults_have_every_kind() -> None:
-    for kinds in (CallFault, CopyFault):
-        assert fault_table(kinds) in MANUAL, f"docs/emulator.md lacks the newest table of faults:\n{fault_table(kinds)}"
+    for table in (fault_table(CallFault), fault_table(CopyFault, CheckpointFault)):
+        assert table in MANUAL, f"docs/emulator.md lacks the newest table of faults:\n{table}"
 
 
 def test_the_calls_are_named() -> None:

@@ -60,6 +60,14 @@ WITHOUT_ONE: list[dict[str, Any]] = [
     {"progress": "bursty"},
     {"progress": "stuck"},
     {"progress": "null"},
+    {"record_lacks": ["created_at", "vault_id", "source_region", "source_project_id", "source_backup_id", "source_checkpoint_id"]},
+    {"backup_lacks": ["updated_at", "description", "children"]},
+    {"operation_log_lacks": ["created_at", "started_at"]},
+    {"replica_created_at": "source"},
+    {"replica_protected_at": "source"},
+    {"replica_name": "own"},
+    {"replica_checkpoint": "source"},
+    {"operation_log_replication_filter": False},
 ]
 
 
@@ -91,8 +99,10 @@ def counted(**counts: int) -> dict[str, int]:
 
 
 def test_every_switch_is_among_the_settings() -> None:
-    # Left out is what these tests do not reach: checkpoints, tokens, the clock of signatures, the length of copies, replicas that settle.
-    elsewhere = {"token_seconds", "signature_clock", "copy_seconds_per_gb", "replica_settle_seconds"}
+    # Left out is what these tests do not reach: checkpoints, tokens, the clock of signatures, the length of copies, replicas that settle,
+    # and a cloud without records.
+    elsewhere = {"replication_records"}
+    elsewhere |= {"token_seconds", "signature_clock", "copy_seconds_per_gb", "replica_settle_seconds"}
     elsewhere |= {"checkpoint_seconds", "checkpoint_delay", "checkpoint_backup_names", "show_checkpoint_extra"}
     assert {name for switches in (*WITH_A_BACKUP_THAT_IS_LEFT_OUT, *WITHOUT_ONE) for name in switches} | elsewhere == set(
         Switches.model_fields

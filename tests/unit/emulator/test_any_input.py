@@ -17,7 +17,7 @@ from airflow_cbr.emulator.bounds import FIRST_MOMENT, LAST_MOMENT
 from airflow_cbr.emulator.changes import BackupChange, RecordChange, VaultChange
 from airflow_cbr.emulator.clock import Clock
 from airflow_cbr.emulator.control import ClockChange, Control, TokensEnd
-from airflow_cbr.emulator.faults import CallFault, CopyFault
+from airflow_cbr.emulator.faults import KINDS, CallFault, CheckpointFault, CopyFault, InjectedFault
 from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.switches import Switches
 from airflow_cbr.emulator.world import (
@@ -37,11 +37,13 @@ from tests.support.emulated import TO_DESTINATION, Plain, token_body
 from tests.support.emulator import ControlError, InProcessAdapter
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from pydantic import BaseModel
 
     from tests.support.emulator import ControlClient
 
-BOUNDED = settings(derandomize=True, max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+BOUNDED = settings(derandomize=True, max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 NUMBERS = [
     *(0, 1, -1, 5, 2**31, 2**63, 2**64, -(2**63) - 1, 10**30, 10**300, 0.5, -0.0, 5e-324, 1e18, 1e308, -1e308),
@@ -84,14 +86,6 @@ def like(*models: type[BaseModel]) -> st.SearchStrategy[dict[str, Any]]:
     return st.dictionaries(st.sampled_from([*keys, "row", "colour"]), VALUES, max_size=4)
 
 
-def kinds() -> list[type[BaseModel]]:
-    return [*CallFault.__args__, *CopyFault.__args__]
-
-
-def words_of(models: list[type[BaseModel]]) -> list[str]:
-    return [word for model in models for word in model.model_fields["kind"].annotation.__args__]  # type: ignore[union-attr]
-
-
 def nearly(content: dict[str, Any]) -> st.SearchStrategy[Any]:
     """A body that is right but for one value somewhere."""
     places: list[tuple[Any, ...]] = []
@@ -116,7 +110,9 @@ def nearly(content: dict[str, Any]) -> st.SearchStrategy[Any]:
     return st.builds(changed, st.sampled_from(places), VALUES)
 
 
-FAULT = st.builds(lambda kind, rest: rest | {"kind": kind}, st.sampled_from(words_of(kinds())), like(*kinds()))
+FAULTS = KINDS.of(InjectedFault)
+FAULT_WORDS = [word for words in FAULTS.values() for word in words]
+FAULT = st.builds(lambda kind, rest: rest | {"kind": kind}, st.sampled_from(FAULT_WORDS), like(*FAULTS))
 WORLD = default_world().model_dump(mode="json")
 VAULT = {"project_id": SOURCE_PROJECT}
 BODIES: dict[tuple[str, str], st.SearchStrategy[Any]] = {
@@ -227,15 +223,21 @@ def test_no_series_of_control_calls_bricks_it(changes: list[tuple[tuple[str, str
     still_answers(cbr)
 
 
-def fields(prefix: dict[str, Any], *models: type[BaseModel]) -> list[dict[str, Any]]:
-    """Every field of the models with every odd value, one at a time."""
-    names = sorted({name for model in models for name in model.model_fields} - set(prefix))
+def fields(prefix: dict[str, Any], model: type[BaseModel], without: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Every field of a model with every odd value, one at a time."""
+    names = sorted(set(model.model_fields) - set(prefix) - set(without))
     words = ["", "\x00", "nan", "-inf", "9" * 5000, "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "server", SOURCE_VAULT]
-    odd = [*NUMBERS, *words, None, True, [], {}, [1], {"x": 1}]
+    odd = [*NUMBERS, *words, 404, "fail", None, True, [], {}, [1], {"x": 1}]
     return [prefix | {name: value} for name in names for value in odd]
 
 
 GENERATED = {"count": 2}
+FAMILIES: dict[type[InjectedFault], tuple[str, dict[str, str]]] = {
+    CallFault: ("reset", {"call": "ShowOpLog"}),
+    CopyFault: ("copy_skipped", {}),
+    CheckpointFault: ("backup_fails", {}),
+}
+"""The families of faults: a kind with nothing of its own, and what keeps it away from the calls of the test."""
 EVERY_FIELD: dict[str, tuple[str, str, list[Any]]] = {
     "clock": ("POST", "/clock", fields({}, ClockChange)),
     "switches": ("PATCH", "/switches", fields({}, Switches)),
@@ -248,9 +250,14 @@ EVERY_FIELD: dict[str, tuple[str, str, list[Any]]] = {
     "count": ("POST", "/vaults", [VAULT | {"generate": {"count": count}} for count in (0, -1, 50_001, 200_000, 10**9, 1e308, "9" * 9)]),
     "user": ("PATCH", "/users/backup-bot", fields({}, UserPart)),
     **{
-        kind: ("POST", "/faults", fields({"kind": kind} | ({"call": "ShowOpLog"} if "call" in model.model_fields else {}), model))
-        for model in kinds()
-        for kind in words_of([model])[:1]
+        f"every {family.__name__}": ("POST", "/faults", fields({"kind": kind} | to_nobody, family))
+        for family, (kind, to_nobody) in FAMILIES.items()
+    },
+    **{
+        kind: ("POST", "/faults", fields({"kind": kind} | to_nobody, model, without=family.model_fields))
+        for family, (_, to_nobody) in FAMILIES.items()
+        for model, (kind, *_) in KINDS.of(family).items()
+        if set(model.model_fields) - set(family.model_fields)
     },
 }
 
@@ -318,6 +325,8 @@ def test_what_is_farther_is_refused(control: ControlClient, distance: float) -> 
         control.fault("throttle", retry_after=abs(distance))
     with pytest.raises(ControlError, match="age_seconds"):
         control.add_backup(SOURCE_VAULT, age_seconds=abs(distance))
+    with pytest.raises(ControlError, match="copy_seconds"):
+        control.switch(copy_seconds=abs(distance) / 10)
 
 
 def test_the_clock_ends(cbr: Plain) -> None:
@@ -368,6 +377,16 @@ def test_a_change_is_made_whole_or_not_at_all(path: str, change: dict[str, Any])
     assert answer is not None
     assert answer.status_code == 400
     assert told() == before
+
+
+def test_the_newest_tokens_are_known(cbr: Plain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_cbr.emulator.iam.MOST_TOKENS", 3)
+    tokens = []
+    for _ in range(5):
+        cbr.forget_tokens()
+        tokens.append(cbr.token(SOURCE_PROJECT))
+    found = [send(cbr, "GET", f"/v3/{SOURCE_PROJECT}/vaults", headers={"X-Auth-Token": token}) for token in tokens]
+    assert [answer.status_code for answer in found if answer is not None] == [401, 401, 200, 200, 200]
 
 
 def test_a_key_belongs_to_one_user(cbr: Plain, control: ControlClient) -> None:
@@ -454,7 +473,7 @@ def call_bodies(name: str) -> st.SearchStrategy[Any]:
 CALLS = st.sampled_from(ROUTES).flatmap(lambda route: st.tuples(st.just(route), call_bodies(route[0])))
 
 
-@settings(BOUNDED, max_examples=80)
+@settings(BOUNDED, max_examples=40)
 @given(
     CALLS,
     st.lists(IDS, min_size=3, max_size=3),

@@ -7,7 +7,7 @@ import pytest
 
 import airflow_cbr.emulator
 
-MODULES = sorted(Path(airflow_cbr.emulator.__file__).parent.glob("*.py"))
+MODULES = sorted(Path(airflow_cbr.emulator.__file__).parent.rglob("*.py"))
 FRAMEWORK = {"fastapi", "starlette", "uvicorn"}
 WEB_MODULES = {"app.py", "control_routes.py", "delivery.py", "server.py"}
 

@@ -18,7 +18,7 @@ from airflow_cbr.emulator.world import (
     read_world,
 )
 from tests.support.emulated import Plain
-from tests.support.emulator import InProcessAdapter
+from tests.support.emulator import ControlError, InProcessAdapter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,6 +123,59 @@ def test_generated_backups_may_have_replicas_already() -> None:
     replica = cbr.get(f"/backups/{record['destination_backup_id']}", project_id=DESTINATION_PROJECT)["backup"]
     assert replica["resource_id"] == rows[0]["resource_id"]
     assert cbr.replicate().json()["error_code"] == "BackupService.1009"
+
+
+def of(count: int, **part: Any) -> dict[str, Any]:
+    """A source vault with that many backups, and an empty destination."""
+    source = {"id": SOURCE_VAULT, "project_id": SOURCE_PROJECT, "size": 10_000_000, "generate": {"count": count} | part}
+    destination = {"id": DESTINATION_VAULT, "project_id": DESTINATION_PROJECT, "protect_type": "replication", "size": 10_000_000}
+    return changed(vaults=[source, destination])
+
+
+def test_a_world_file_may_be_larger_than_a_control_call(tmp_path: Path) -> None:
+    """Who starts an emulator has the time; one control call must not hold it up for long."""
+    file = tmp_path / "large.json"
+    file.write_text(json.dumps(of(100_000)))
+    cbr = Plain.in_process(InProcessAdapter(Emulator(load_world(file), Clock(speed=0))))
+    assert cbr.get("/backups", vault_id=SOURCE_VAULT, limit=1, offset=99_999)["count"] == 100_000
+    with pytest.raises(ControlError, match="one call adds at most 50000 backups and replicas"):
+        cbr.control.add_vault(project_id=SOURCE_PROJECT, generate={"count": 50_001})
+    with pytest.raises(ControlError, match="a world holds at most 50000 backups and replicas"):
+        cbr.control.world(of(50_001))
+    assert cbr.get("/backups", limit=1)["count"] == 100_000
+
+
+def test_control_calls_together_make_no_larger_world_than_one() -> None:
+    cbr = served(of(1))
+    cbr.control.world(of(30_000))
+    with pytest.raises(ControlError, match="a world holds at most 50000 backups and replicas"):
+        cbr.control.add_vault(project_id=SOURCE_PROJECT, generate={"count": 20_001})
+
+
+def test_a_large_world_can_be_started_anew() -> None:
+    cbr = served(of(50_001))
+    cbr.control.reset()
+    assert cbr.get("/backups", limit=1)["count"] == 50_001
+
+
+@pytest.mark.parametrize(("count", "replicated"), [(200_001, []), (100_001, [DESTINATION_VAULT])])
+def test_a_world_file_has_its_limit_too(count: int, replicated: list[str]) -> None:
+    with pytest.raises(WorldError, match=r"at most 200000|less than or equal to 200000"):
+        Emulator(read_world(of(count, replicated_to=replicated)))
+
+
+def test_there_is_room_for_a_replica_of_every_backup(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_cbr.emulator.populate.MOST_BACKUPS", 4)
+    cbr = served(of(10))
+    assert len(cbr.accepted()) == 10
+    cbr.control.advance(60)
+    assert set(cbr.statuses()) == {"success"}
+    with pytest.raises(ControlError, match="a world holds at most 20 backups and replicas"):
+        cbr.control.add_backup(SOURCE_VAULT)
+    cbr.control.remove_vault(DESTINATION_VAULT)
+    with pytest.raises(ControlError, match="one call adds at most 4 backups and replicas"):
+        cbr.control.add_vault(project_id=SOURCE_PROJECT, generate={"count": 5})
+    cbr.control.add_vault(project_id=SOURCE_PROJECT, generate={"count": 4})
 
 
 def test_ids_repeat_under_a_seed() -> None:

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_cbr.emulator.bounds import MOST_BACKUPS
 from airflow_cbr.emulator.clock import Timeline, moment_text
+from airflow_cbr.emulator.error_responses import cbr
 from airflow_cbr.emulator.kinds import MB_PER_GB, RUNNING_BACKUP
 from airflow_cbr.emulator.ledger import CheckpointEntry, Ledger
 from airflow_cbr.emulator.populate import checkpoint_resource
-from airflow_cbr.emulator.refusals import cbr
 from airflow_cbr.emulator.store import Backup, Checkpoint, OperationLog, Resource, Store, Vault
 
 if TYPE_CHECKING:
     from airflow_cbr.emulator.bodies import CheckpointParameters
-    from airflow_cbr.emulator.faults import BackupFailsFault, Faults
+    from airflow_cbr.emulator.faults import CheckpointFault, FaultsInForce
     from airflow_cbr.emulator.ids import Ids
     from airflow_cbr.emulator.switches import Switches
 
 
-class Checkpoints:
+class BackupJobs:
     """Judges calls that create checkpoints, and carries them to their end on the timeline."""
 
-    def __init__(self, *, store: Store, timeline: Timeline, switches: Switches, faults: Faults, ids: Ids, ledger: Ledger) -> None:
+    def __init__(self, *, store: Store, timeline: Timeline, switches: Switches, faults: FaultsInForce, ids: Ids, ledger: Ledger) -> None:
         self._store = store
         self._timeline = timeline
         self._switches = switches
@@ -53,9 +52,7 @@ class Checkpoints:
         taken, skipped = self._choose(vault, parameters)
         if not taken:
             raise cbr("0001")
-        if len(self._store.backups) + len(taken) > MOST_BACKUPS:
-            raise cbr("6114")
-        if vault.used + sum(resource.size for resource in taken) * MB_PER_GB > vault.size * MB_PER_GB:
+        if len(taken) > self._store.room or vault.used + sum(resource.size for resource in taken) * MB_PER_GB > vault.size * MB_PER_GB:
             raise cbr("6114")
         checkpoint = Checkpoint(
             id=self._ids.uuid(),
@@ -71,7 +68,7 @@ class Checkpoints:
         )
         self._store.checkpoints[checkpoint.id] = checkpoint
         backups = [self._backup(vault, checkpoint, one, parameters, now) for one in taken]
-        logs = [self._log(vault, checkpoint, backup, now, request_id) for backup in backups]
+        logs = [self._log(backup, now, request_id) for backup in backups]
         self._ledger.checkpoints.append(
             CheckpointEntry(checkpoint.id, vault.id, [backup.id for backup in backups], moment_text(now), by, call_number)
         )
@@ -125,22 +122,14 @@ class Checkpoints:
         self._store.add_backup(backup)
         return backup
 
-    def _log(self, vault: Vault, checkpoint: Checkpoint, backup: Backup, now: float, request_id: str) -> OperationLog:
-        log = OperationLog(
-            id=self._ids.uuid(),
-            project_id=vault.project_id,
-            operation_type="backup",
-            provider_id=vault.provider_id,
-            vault_id=vault.id,
-            vault_name=vault.name,
-            checkpoint_id=checkpoint.id,
-            created_at=now,
+    def _log(self, backup: Backup, now: float, request_id: str) -> OperationLog:
+        return self._store.add_log(
+            self._ids.uuid(),
+            "backup",
+            backup,
+            now,
             visible_at=now + self._switches.operation_log_delay,
-            resource_id=backup.resource_id,
-            resource_name=backup.resource_name,
-            resource_type=backup.resource_type,
             request_id=f"req-{request_id}",
-            detail_key="backup",
             detail={
                 "backup_id": backup.id,
                 "backup_name": backup.name,
@@ -151,21 +140,19 @@ class Checkpoints:
             },
             status="running",
             started_at=now,
-            updated_at=now,
         )
-        self._store.logs[log.id] = log
-        return log
 
 
-def _end(checkpoint: Checkpoint, backups: list[Backup], logs: list[OperationLog], now: float, fault: BackupFailsFault | None) -> None:
+def _end(checkpoint: Checkpoint, backups: list[Backup], logs: list[OperationLog], now: float, fault: CheckpointFault) -> None:
     for backup, log in zip(backups, logs, strict=True):
-        fails = fault is not None and fault.resource_id in (None, backup.resource_id)
+        ending = fault.on_backup(backup)
+        fails = ending.outcome == "fail"
         if backup.status in RUNNING_BACKUP:
             backup.status = "error" if fails else "available"
             backup.updated_at = now
             backup.forget_row()
         log.status = "failed" if fails else "success"
         log.ended_at = log.updated_at = now
-        if fails:
-            log.error_code, log.error_message = "BackupService.9910", "Unknown error."
-    checkpoint.status = "available" if fault is None else fault.checkpoint_status
+        log.error_code, log.error_message = ending.code, ending.reason
+    checkpoint.status = "available"
+    fault.on_end(checkpoint)

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from airflow_cbr.emulator.bounds import MOST_BACKUPS, MOST_RECORDS
+from airflow_cbr.emulator.bounds import MOST_RECORDS
+from airflow_cbr.emulator.error_responses import cbr
 from airflow_cbr.emulator.kinds import MB_PER_GB, REPLICABLE
-from airflow_cbr.emulator.refusals import cbr
 
 if TYPE_CHECKING:
-    from airflow_cbr.emulator.copies import Copies, Order
+    from airflow_cbr.emulator.copy_jobs import CopyJobs, CopyRequest
     from airflow_cbr.emulator.exchange import Refusal
     from airflow_cbr.emulator.store import Backup, Project, Record, Store, Vault
     from airflow_cbr.emulator.switches import Switches
 
 
-class Replication:
+class ReplicationRules:
     """Judges replicate calls and starts the copies of those that are accepted."""
 
-    def __init__(self, *, store: Store, switches: Switches, copies: Copies) -> None:
+    def __init__(self, *, store: Store, switches: Switches, copies: CopyJobs) -> None:
         self._store = store
         self._switches = switches
         self._copies = copies
@@ -62,11 +61,11 @@ class Replication:
         if vault.status != "available":
             raise cbr("6112", f"The status of the vault {vault.id} is {vault.status}.")
 
-    def replicate_vault(self, vault: Vault, order: Order, now: float) -> list[Record]:
+    def replicate_vault(self, vault: Vault, request: CopyRequest, now: float) -> list[Record]:
         """Carry out CopyCheckpoint: copy the backups that are not copied yet, and leave out those that do not qualify.
 
         :param vault: the source vault, already judged by :meth:`check_source`.
-        :param order: where to, and for whom.
+        :param request: where to, and for whom.
         :param now: simulated time.
         :return: the records, in the order of the backups; may be empty if a switch says so.
         :raises Refusal: 6130, 6129, or the code for a vault without anything to copy.
@@ -79,19 +78,19 @@ class Replication:
         fit = [backup for backup in backups if reasons[backup.id] is None]
         if not fit:
             return self._none_qualifies(next((reason for reason in reasons.values() if reason is not None), None))
-        region = order.destination_project.region
+        region = request.destination_project.region
         wanted = [backup for backup in fit if careless or not self._settled(backup, region)]
         if not wanted:
-            return self._all_copied(fit, order, now)
-        self._check_room(order.destination, wanted)
-        return [self._copies.start(backup, order, now) for backup in wanted]
+            return self._all_copied(fit, request, now)
+        self._check_room(request.destination, wanted)
+        return [self._copies.start(backup, request, now) for backup in wanted]
 
-    def replicate_backup(self, backup: Backup, vault: Vault, order: Order, now: float) -> Record:
+    def replicate_backup(self, backup: Backup, vault: Vault, request: CopyRequest, now: float) -> Record:
         """Carry out CopyBackup.
 
         :param backup: the backup.
         :param vault: its vault.
-        :param order: where to, and for whom.
+        :param request: where to, and for whom.
         :param now: simulated time.
         :raises Refusal: 1001 to 1004, 1013, 6122, 1009, 6130 or 6129.
         """
@@ -99,15 +98,15 @@ class Replication:
         if reason is not None:
             raise reason
         if not self._switches.careless:
-            region = order.destination_project.region
+            region = request.destination_project.region
             for record in backup.records:
                 replica_there = record.status == "success" and record.destination_backup_id in self._store.backups
                 if record.destination_region == region and (record.in_flight or replica_there):
                     raise cbr("1009", f"The backup {backup.id} has been replicated or is being replicated to {region}.")
             if vault.in_flight and self._switches.single_while_replicating == "6130":
                 raise cbr("6130", f"The vault {vault.id} is replicating.")
-        self._check_room(order.destination, [backup])
-        return self._copies.start(backup, replace(order), now)
+        self._check_room(request.destination, [backup])
+        return self._copies.start(backup, request, now)
 
     def _unfit(self, backup: Backup) -> Refusal | None:
         if backup.image_type != "backup":
@@ -146,16 +145,16 @@ class Replication:
             raise reason
         raise cbr("0001")
 
-    def _all_copied(self, fit: list[Backup], order: Order, now: float) -> list[Record]:
+    def _all_copied(self, fit: list[Backup], request: CopyRequest, now: float) -> list[Record]:
         how = self._switches.when_all_copied
         if how == "empty":
             return []
         if how == "skip":
-            return [self._copies.skip(backup, order, now) for backup in fit]
+            return [self._copies.skip(backup, request, now) for backup in fit]
         raise cbr(how)
 
     def _check_room(self, destination: Vault, backups: list[Backup]) -> None:
-        if len(self._store.records) + len(backups) > MOST_RECORDS or len(self._store.backups) + len(backups) > MOST_BACKUPS:
+        if len(self._store.records) + len(backups) > MOST_RECORDS or len(backups) > self._store.room:
             raise cbr("1012")
         needed = sum(backup.resource_size for backup in backups) * MB_PER_GB
         if destination.used + destination.reserved + needed > destination.size * MB_PER_GB:

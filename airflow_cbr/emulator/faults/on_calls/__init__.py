@@ -1,0 +1,1 @@
+"""Faults of calls, one kind in each module."""

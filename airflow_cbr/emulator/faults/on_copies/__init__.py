@@ -1,0 +1,1 @@
+"""Faults of copies, and of the backups of a checkpoint; one kind in each module."""
