@@ -79,14 +79,7 @@ class CbrPreflightOperator(BetweenRegions):
         try:
             destination = self.destination()
             warnings_fail = check_word(self.warnings, ("warn", "fail"), "warnings") == "fail"
-            report = run_preflight(
-                check_id(self.vault_id, "vault_id"),
-                destination,
-                source=self.hook,
-                there=self.destination_hook,
-                ti=context["ti"],
-                log=self.log,
-            )
+            report = run_preflight(self, check_id(self.vault_id, "vault_id"), destination, context["ti"])
             context["ti"].xcom_push(key="return_value", value=report.summary)
             if error := report.failure(warnings_fail=warnings_fail):
                 raise error

@@ -11,6 +11,7 @@ from airflow_cbr.exceptions import CbrConfigurationError, CbrError
 if TYPE_CHECKING:
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.hooks.cbr import CbrHook
+    from airflow_cbr.operators.base import BetweenRegions
     from airflow_cbr.replication.coverage import Destination
     from airflow_cbr.replication.findings import PreflightReport
     from airflow_cbr.replication.plan import Plan
@@ -22,39 +23,36 @@ PREFLIGHT_XCOM_KEY = "preflight"
 PLAN_XCOM_KEY = "plan"
 
 
-def run_preflight(vault_id: str, destination: Destination, *, source: CbrHook, there: CbrHook, ti: Any, log: Any) -> PreflightReport:
+def run_preflight(task: BetweenRegions, vault_id: str, destination: Destination, ti: Any) -> PreflightReport:
     """Run a preflight, log each finding and the plan, and push both.
 
+    :param task: whose hooks look, and whose log takes the lines.
     :param vault_id: the source vault.
     :param destination: where the copies would go.
-    :param source: the hook of the source region.
-    :param there: the hook of the destination region.
     :param ti: the task instance, which takes the XComs.
-    :param log: the task's log.
     """
     from airflow_cbr.replication.findings import Severity
     from airflow_cbr.replication.preflight import Preflight
 
-    report = Preflight(vault_id, destination, source=_access(source), there=_access(there)).check()
+    report = Preflight(vault_id, destination, source=_access(task.hook), there=_access(task.destination_hook)).check()
     levels = {Severity.ERROR: logging.ERROR, Severity.WARNING: logging.WARNING, Severity.UNCHECKED: logging.WARNING}
     for finding in report.findings:
-        log.log(levels.get(finding.severity, logging.INFO), "%s", finding)
+        task.log.log(levels.get(finding.severity, logging.INFO), "%s", finding)
     ti.xcom_push(key=PREFLIGHT_XCOM_KEY, value=report.document)
     if report.plan is not None:
-        publish_plan(report.plan, ti=ti, log=log)
+        publish_plan(task, report.plan, ti)
     return report
 
 
-def publish_plan(plan: Plan, *, ti: Any, log: Any) -> None:
+def publish_plan(task: BetweenRegions, plan: Plan, ti: Any) -> None:
     """Log what would be copied, one line for each backup, and push the plan.
 
+    :param task: whose log takes the lines.
     :param plan: the plan.
     :param ti: the task instance, which takes the XCom.
-    :param log: the task's log.
     """
-    log.info("%s", plan.headline)
-    for line in plan.lines:
-        log.info("%s", line)
+    for line in (plan.headline, *plan.lines):
+        task.log.info("%s", line)
     ti.xcom_push(key=PLAN_XCOM_KEY, value=plan.summary)
 
 

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger
 
     from airflow_cbr.once.steps import Pause
-    from airflow_cbr.replication.findings import PreflightReport
     from airflow_cbr.replication.memory import Memory
     from airflow_cbr.replication.submit import Submission
 
@@ -154,13 +153,13 @@ class CbrReplicateCheckpointOperator(BetweenRegions, OnceOperator[list[str]]):
         from airflow_cbr.replication.plan import plan_of
 
         if check_truth(self.preflight, "preflight"):
-            if error := self._run_preflight(context, order).failure():
+            if error := run_preflight(self, order.vault_id, order.destination, context["ti"]).failure():
                 raise error
         else:
             source = self.hook.show_vault(order.vault_id)
             backups = self.hook.list_backups(vault_id=order.vault_id, show_replication=True)
             coverage = assess((one for one in backups if one.vault_id in (None, order.vault_id)), order.destination)
-            publish_plan(plan_of(coverage, source=source), ti=context["ti"], log=self.log)
+            publish_plan(self, plan_of(coverage, source=source), context["ti"])
         self.log.info("plan_only=True: nothing was sent")
 
     def _check_the_way(self, context: Context, order: Order) -> None:
@@ -176,7 +175,7 @@ class CbrReplicateCheckpointOperator(BetweenRegions, OnceOperator[list[str]]):
         if order.durable and has_sent(intents_of(context), order.destination):
             self.log.info("An earlier attempt has sent a replicate call: going on without a preflight")
             return
-        report = self._run_preflight(context, order)
+        report = run_preflight(self, order.vault_id, order.destination, context["ti"])
         error = report.failure()
         if error is None:
             return
@@ -185,10 +184,6 @@ class CbrReplicateCheckpointOperator(BetweenRegions, OnceOperator[list[str]]):
             self.log.warning("Copies of this Dag run have begun, and are followed whatever the preflight says: %s", error)
             return
         raise error
-
-    def _run_preflight(self, context: Context, order: Order) -> PreflightReport:
-        hooks = {"source": self.hook, "there": self.destination_hook}
-        return run_preflight(order.vault_id, order.destination, **hooks, ti=context["ti"], log=self.log)
 
     def _submission(self, context: Context, order: Order, memory: Memory | None) -> Submission:
         from airflow_cbr.replication.submit import Submission
