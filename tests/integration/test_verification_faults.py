@@ -1,4 +1,4 @@
-"""The tables of ``docs/verification.md``: each fault is produced and caught by the level that is named, and what is right is never red."""
+"""The tables of ``docs/explanation/verification.md``: each fault is caught by the level that is named, and what is right is never red."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from airflow_cbr.verification.report import Finding
 
-PAGE: Final = (Path(__file__).resolve().parents[2] / "docs" / "verification.md").read_text()
+PAGE: Final = (Path(__file__).resolve().parents[2] / "docs" / "explanation" / "verification.md").read_text()
 ACTIONS: Final = ("fail", "warn", "skip")
 
 
