@@ -133,6 +133,13 @@ def section(page: str, title: str) -> str:
     return re.split(rf"^{level} ", rest, maxsplit=1, flags=re.MULTILINE)[0]
 
 
+def page_of(class_name: str, name: str) -> str:
+    """Return the reference page of a class, which has the class's name for its title."""
+    text = page_text(f"docs/reference/{name}.md")
+    assert text.startswith(f"# {class_name}\n")
+    return text
+
+
 def operator_classes() -> list[Any]:
     from airflow_cbr.operators.cbr import (
         CbrCreateCheckpointOperator,
@@ -151,8 +158,8 @@ def operator_classes() -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("place", range(5), ids=["replicate", "verify", "sensor", "checkpoint", "preflight"])
-def test_every_parameter_is_explained(place: int) -> None:
+@pytest.mark.parametrize(("place", "name"), list(enumerate(["replicate", "verify", "sensor", "checkpoint", "preflight"])))
+def test_every_parameter_is_explained(place: int, name: str) -> None:
     """Name, default and templating of each parameter are those of the class, in the order of its signature."""
     cls = operator_classes()[place]
 
@@ -166,7 +173,7 @@ def test_every_parameter_is_explained(place: int) -> None:
         for name, parameter in inspect.signature(cls.__init__).parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     ]
-    rows = rows_below(section("docs/reference/operators.md", f"## {cls.__name__}"), "| Parameter | Default | Templated | Meaning |")
+    rows = rows_below(page_of(cls.__name__, name), "| Parameter | Default | Templated | Meaning |")
 
     assert [row[:3] for row in rows] == expected
     assert all(row[3] for row in rows)
@@ -175,7 +182,7 @@ def test_every_parameter_is_explained(place: int) -> None:
 def test_the_sensors_inherited_parameters_exist() -> None:
     from airflow_cbr.airflow_names import BaseSensorOperator
 
-    rows = rows_below(section("docs/reference/operators.md", "## CbrReplicationSensor"), "| Inherited | Here |")
+    rows = rows_below(page_of("CbrReplicationSensor", "sensor"), "| Inherited | Here |")
     assert rows
     assert {row[0].strip("`") for row in rows} <= set(inspect.signature(BaseSensorOperator.__init__).parameters)
 
@@ -184,21 +191,21 @@ def test_every_count_of_the_replicate_task_is_explained() -> None:
     from airflow_cbr.replication.memory import Memory
     from airflow_cbr.replication.verdict import counts_before_looking
 
-    rows = rows_below(section("docs/reference/operators.md", "## CbrReplicateCheckpointOperator"), "| Count | Counts |")
+    rows = rows_below(page_of("CbrReplicateCheckpointOperator", "replicate"), "| Count | Counts |")
     assert [row[0].strip("`") for row in rows] == list(counts_before_looking(Memory(deadline=0)))
 
 
 def test_every_standing_is_explained() -> None:
     from airflow_cbr.replication.coverage import Standing
 
-    rows = rows_below(section("docs/reference/operators.md", "## CbrReplicateCheckpointOperator"), "| Place | When | What the task does |")
+    rows = rows_below(page_of("CbrReplicateCheckpointOperator", "replicate"), "| Place | When | What the task does |")
     assert sorted(row[0] for row in rows) == sorted(Standing)
 
 
 def test_what_is_said_about_retries_is_what_the_errors_say() -> None:
     from airflow_cbr import exceptions
 
-    rows = rows_below(section("docs/reference/operators.md", "## Examples"), "| Error | Retried | Meaning |")
+    rows = rows_below(page_text("docs/reference/exceptions.md"), "| Error | Retried | Meaning |")
     told = {name: row[1] for row in rows for name in re.findall(r"`(\w+)`", row[0])}
     classes = [getattr(exceptions, name) for name in exceptions.__all__]
 
@@ -208,7 +215,7 @@ def test_what_is_said_about_retries_is_what_the_errors_say() -> None:
 
 def test_the_messages_that_are_quoted_exist() -> None:
     source = "\n".join(path.read_text() for path in (REPOSITORY / "airflow_cbr").rglob("*.py"))
-    rows = rows_below(page_text("docs/reference/operators.md"), "| The log says | It means | Do |")
+    rows = rows_below(page_text("docs/runbook.md"), "| The log says | It means | Do |")
     quoted = [text for row in rows for text in re.findall(r"`([^`]+)`", row[0])]
 
     assert len(quoted) >= len(rows) > 10
@@ -218,7 +225,7 @@ def test_the_messages_that_are_quoted_exist() -> None:
 def test_every_check_of_the_preflight_is_explained() -> None:
     from airflow_cbr.replication.findings import Check, Severity
 
-    page = section("docs/reference/operators.md", "## CbrPreflightOperator")
+    page = page_of("CbrPreflightOperator", "preflight")
     rows = rows_below(page, "| Check | Finding | Weight | Code |")
     assert {row[0] for row in rows} == set(Check)
     assert {weight for row in rows for weight in row[2].split(" or ")} == {Severity.ERROR, Severity.WARNING, Severity.NOTE}
@@ -272,7 +279,7 @@ def test_the_example_of_a_callback_tells_errors_apart(capsys: pytest.CaptureFixt
     from airflow_cbr.exceptions import CbrReplicationTimeoutError, CbrUnavailableError
     from airflow_cbr.hooks.failures import raise_for_airflow
 
-    (block,) = (block for block in blocks("docs/reference/operators.md") if "def report(" in block.text)
+    (block,) = (block for block in blocks("docs/howto/alerts.md") if "def report(" in block.text)
     example: dict[str, Any] = {"__name__": "example"}
     exec(compile(block.text, block.id, "exec"), example)
     with pytest.raises(AirflowFailException) as permanent:
