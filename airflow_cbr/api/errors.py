@@ -6,7 +6,7 @@ things, which its statuses tell apart.
 
 Sources: the error code tables of the CBR API reference (Huawei Cloud, Chinese and international, 2021 to 2025; Open Telekom Cloud), of
 API Gateway and of IAM. Where the tables only say "try again later", the decision is to retry.
-``docs/errors.md`` is made from this table: ``python -m airflow_cbr.api.errors_page > docs/errors.md``.
+``docs/reference/errors.md`` is made from this table: ``python -m airflow_cbr.api.errors_page > docs/reference/errors.md``.
 """
 
 from __future__ import annotations

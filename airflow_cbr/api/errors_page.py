@@ -1,4 +1,4 @@
-"""The error catalogue as a page: ``python -m airflow_cbr.api.errors_page > docs/errors.md``."""
+"""The error catalogue as a page: ``python -m airflow_cbr.api.errors_page > docs/reference/errors.md``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["render"]
 _HEAD: Final = """\
 # Errors
 
-<!-- Made by `python -m airflow_cbr.api.errors_page > docs/errors.md`; do not edit. -->
+<!-- Made by `python -m airflow_cbr.api.errors_page > docs/reference/errors.md`; do not edit. -->
 
 Every error that this package raises is a subclass of `airflow_cbr.exceptions.CbrError`. It carries `error_code` and `request_id` (quote
 both to Huawei Cloud support), `http_status`, `advice`, and `permanent`: whether running the task again would meet the same error, in which

@@ -149,6 +149,7 @@ def judge(outcome: DagRunAnswer, copies: Sequence[Copy], started: Sequence[str])
 def _next_steps() -> str:
     return f"""
 Where to go next:
-  The Dag that has just run: {DAG_FILE}; it runs unchanged against Huawei Cloud with your connection (docs/connection.md) and params.
+  The Dag that has just run: {DAG_FILE}; it runs unchanged against Huawei Cloud
+    with your connection (docs/reference/connection.md) and params.
   Airflow with its web page: airflow-cbr demo --ui
-  Your own Dags against it:  airflow-cbr emulator (docs/emulator.md)"""
+  Your own Dags against it:  airflow-cbr emulator (docs/reference/emulator.md)"""

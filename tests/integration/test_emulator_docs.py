@@ -24,7 +24,7 @@ from tests.support.emulator import EmulatorServer, InProcessAdapter
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-MANUAL = (Path(__file__).resolve().parent.parent.parent / "docs" / "emulator.md").read_text(encoding="utf-8")
+MANUAL = (Path(__file__).resolve().parent.parent.parent / "docs" / "reference" / "emulator.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"<!-- (world|[A-Z]+ /_emulator\S+) -->\n```json\n(.*?)```", MANUAL, re.DOTALL)
 PARTS: list[type[BaseModel]] = [
     world.World,
@@ -69,12 +69,12 @@ def fault_table(*families: type[InjectedFault]) -> str:
 
 def test_the_tables_of_the_world_file_have_every_key() -> None:
     for part in PARTS:
-        assert table(part) in MANUAL, f"docs/emulator.md lacks the newest table of {part.__name__}:\n{table(part)}"
+        assert table(part) in MANUAL, f"docs/reference/emulator.md lacks the newest table of {part.__name__}:\n{table(part)}"
 
 
 def test_the_tables_of_faults_have_every_kind() -> None:
     for table in (fault_table(CallFault), fault_table(CopyFault, CheckpointFault)):
-        assert table in MANUAL, f"docs/emulator.md lacks the newest table of faults:\n{table}"
+        assert table in MANUAL, f"docs/reference/emulator.md lacks the newest table of faults:\n{table}"
 
 
 def test_the_calls_are_named() -> None:

@@ -1,4 +1,4 @@
-"""The tables of ``docs/verification.md``: each fault is produced and caught by the level that is named, and what is right is never red."""
+"""The tables of ``docs/explanation/verification.md``: each fault is caught by the level that is named, and what is right is never red."""
 
 from __future__ import annotations
 
@@ -26,13 +26,15 @@ if TYPE_CHECKING:
 
     from airflow_cbr.verification.report import Finding
 
-PAGE: Final = (Path(__file__).resolve().parents[2] / "docs" / "verification.md").read_text()
+DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
+PAGE: Final = (DOCS / "explanation" / "verification.md").read_text()
+RUNBOOK: Final = (DOCS / "runbook.md").read_text()
 ACTIONS: Final = ("fail", "warn", "skip")
 
 
-def cells(header: str) -> list[list[str]]:
-    """Return the rows of the page's table with that header."""
-    (found,) = re.findall(rf"^{re.escape(header)}\n\|[-|]+\|\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
+def cells(header: str, page: str = PAGE) -> list[list[str]]:
+    """Return the rows of a page's table with that header."""
+    (found,) = re.findall(rf"^{re.escape(header)}\n\|[-|]+\|\n((?:\|.*\n)+)", page, re.MULTILINE)
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in found.splitlines()]
 
 
@@ -93,7 +95,9 @@ def test_every_row_has_its_case_and_every_case_its_row() -> None:
 def test_every_fault_is_in_both_tables_at_its_level() -> None:
     assert {row.fault for row in ROWS} == set(Fault)
     assert [row.name for row in ROWS if row.level is not level_of(row.fault)] == []
-    runbook = [(fault, row[0]) for row in cells("| Level | Fault | Look at | Do | Clear |") for fault in re.findall(r"`(\w+)`", row[1])]
+    runbook = [
+        (fault, row[0]) for row in cells("| Level | Fault | Look at | Do | Clear |", RUNBOOK) for fault in re.findall(r"`(\w+)`", row[1])
+    ]
     assert sorted(runbook) == sorted((fault, level_of(fault)) for fault in Fault)
 
 

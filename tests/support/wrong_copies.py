@@ -1,4 +1,4 @@
-"""How the emulator comes to each row of the tables of faults, and of what is none, in ``docs/verification.md``.
+"""How the emulator comes to each row of the tables of faults, and of what is none, in ``docs/explanation/verification.md``.
 
 A case is named by the row's first cell. It gets two nights, of which last night's copies are good and tonight's are still to be made.
 """

@@ -19,6 +19,7 @@ from tests.support.makefile import make_targets
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = [path.relative_to(REPOSITORY).as_posix() for path in [*sorted(REPOSITORY.glob("*.md")), *sorted(REPOSITORY.glob("docs/**/*.md"))]]
 CONNECTION_PREFIX = "AIRFLOW_CONN_"
+CONNECTION_PAGE = "docs/reference/connection.md"
 #: First line of an example that needs a newer Airflow than the oldest one that is supported.
 NEEDS_AIRFLOW = re.compile(r"# Airflow (\d+)\.(\d+) and newer\n")
 
@@ -87,7 +88,7 @@ def fields_of(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_there_is_something_to_check() -> None:
-    assert {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/connection.md"} <= set(PAGES)
+    assert {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", CONNECTION_PAGE} <= set(PAGES)
     assert len(EXPORTED) >= 5
 
 
@@ -98,7 +99,7 @@ def test_an_exported_connection_can_be_used(where: str, name: str, value: str, m
 
 @pytest.mark.parametrize("name", ["AIRFLOW_CONN_HUAWEICLOUD_CBR_DEFAULT", "AIRFLOW_CONN_CBR_USER"])
 def test_the_forms_of_a_connection_say_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    in_json, as_uri = (value for where, exported, value in EXPORTED if exported == name and where.startswith("docs/connection.md"))
+    in_json, as_uri = (value for where, exported, value in EXPORTED if exported == name and where.startswith(CONNECTION_PAGE))
 
     assert in_json.startswith("{")
     assert as_uri.startswith("huaweicloud-cbr://")
@@ -109,7 +110,7 @@ def test_every_field_of_the_connection_is_explained() -> None:
     from airflow_cbr.get_provider_info import get_provider_info
 
     (connection_type,) = get_provider_info()["connection-types"]
-    rows = dict(re.findall(r"^\| extra ((?:`\w+`(?:, )?)+) \| ([^|]+) \|", (REPOSITORY / "docs/connection.md").read_text(), re.MULTILINE))
+    rows = dict(re.findall(r"^\| extra ((?:`\w+`(?:, )?)+) \| ([^|]+) \|", (REPOSITORY / CONNECTION_PAGE).read_text(), re.MULTILINE))
 
     assert rows == {f"`{name}`": field["label"] for name, field in connection_type["conn-fields"].items()}
 
@@ -132,6 +133,13 @@ def section(page: str, title: str) -> str:
     return re.split(rf"^{level} ", rest, maxsplit=1, flags=re.MULTILINE)[0]
 
 
+def page_of(class_name: str, name: str) -> str:
+    """Return the reference page of a class, which has the class's name for its title."""
+    text = page_text(f"docs/reference/{name}.md")
+    assert text.startswith(f"# {class_name}\n")
+    return text
+
+
 def operator_classes() -> list[Any]:
     from airflow_cbr.operators.cbr import (
         CbrCreateCheckpointOperator,
@@ -150,8 +158,8 @@ def operator_classes() -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("place", range(5), ids=["replicate", "verify", "sensor", "checkpoint", "preflight"])
-def test_every_parameter_is_explained(place: int) -> None:
+@pytest.mark.parametrize(("place", "name"), list(enumerate(["replicate", "verify", "sensor", "checkpoint", "preflight"])))
+def test_every_parameter_is_explained(place: int, name: str) -> None:
     """Name, default and templating of each parameter are those of the class, in the order of its signature."""
     cls = operator_classes()[place]
 
@@ -165,7 +173,7 @@ def test_every_parameter_is_explained(place: int) -> None:
         for name, parameter in inspect.signature(cls.__init__).parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     ]
-    rows = rows_below(section("docs/operators.md", f"## {cls.__name__}"), "| Parameter | Default | Templated | Meaning |")
+    rows = rows_below(page_of(cls.__name__, name), "| Parameter | Default | Templated | Meaning |")
 
     assert [row[:3] for row in rows] == expected
     assert all(row[3] for row in rows)
@@ -174,7 +182,7 @@ def test_every_parameter_is_explained(place: int) -> None:
 def test_the_sensors_inherited_parameters_exist() -> None:
     from airflow_cbr.airflow_names import BaseSensorOperator
 
-    rows = rows_below(section("docs/operators.md", "## CbrReplicationSensor"), "| Inherited | Here |")
+    rows = rows_below(page_of("CbrReplicationSensor", "sensor"), "| Inherited | Here |")
     assert rows
     assert {row[0].strip("`") for row in rows} <= set(inspect.signature(BaseSensorOperator.__init__).parameters)
 
@@ -183,21 +191,21 @@ def test_every_count_of_the_replicate_task_is_explained() -> None:
     from airflow_cbr.replication.memory import Memory
     from airflow_cbr.replication.verdict import counts_before_looking
 
-    rows = rows_below(section("docs/operators.md", "## CbrReplicateCheckpointOperator"), "| Count | Counts |")
+    rows = rows_below(page_of("CbrReplicateCheckpointOperator", "replicate"), "| Count | Counts |")
     assert [row[0].strip("`") for row in rows] == list(counts_before_looking(Memory(deadline=0)))
 
 
 def test_every_standing_is_explained() -> None:
     from airflow_cbr.replication.coverage import Standing
 
-    rows = rows_below(section("docs/operators.md", "## CbrReplicateCheckpointOperator"), "| Place | When | What the task does |")
+    rows = rows_below(page_of("CbrReplicateCheckpointOperator", "replicate"), "| Place | When | What the task does |")
     assert sorted(row[0] for row in rows) == sorted(Standing)
 
 
 def test_what_is_said_about_retries_is_what_the_errors_say() -> None:
     from airflow_cbr import exceptions
 
-    rows = rows_below(section("docs/operators.md", "## Examples"), "| Error | Retried | Meaning |")
+    rows = rows_below(page_text("docs/reference/exceptions.md"), "| Error | Retried | Meaning |")
     told = {name: row[1] for row in rows for name in re.findall(r"`(\w+)`", row[0])}
     classes = [getattr(exceptions, name) for name in exceptions.__all__]
 
@@ -207,7 +215,7 @@ def test_what_is_said_about_retries_is_what_the_errors_say() -> None:
 
 def test_the_messages_that_are_quoted_exist() -> None:
     source = "\n".join(path.read_text() for path in (REPOSITORY / "airflow_cbr").rglob("*.py"))
-    rows = rows_below(page_text("docs/operators.md"), "| The log says | It means | Do |")
+    rows = rows_below(page_text("docs/runbook.md"), "| The log says | It means | Do |")
     quoted = [text for row in rows for text in re.findall(r"`([^`]+)`", row[0])]
 
     assert len(quoted) >= len(rows) > 10
@@ -217,7 +225,7 @@ def test_the_messages_that_are_quoted_exist() -> None:
 def test_every_check_of_the_preflight_is_explained() -> None:
     from airflow_cbr.replication.findings import Check, Severity
 
-    page = section("docs/operators.md", "## CbrPreflightOperator")
+    page = page_of("CbrPreflightOperator", "preflight")
     rows = rows_below(page, "| Check | Finding | Weight | Code |")
     assert {row[0] for row in rows} == set(Check)
     assert {weight for row in rows for weight in row[2].split(" or ")} == {Severity.ERROR, Severity.WARNING, Severity.NOTE}
@@ -227,14 +235,14 @@ def test_every_check_of_the_preflight_is_explained() -> None:
 def test_every_step_of_the_machine_is_drawn() -> None:
     from airflow_cbr.replication.steps import Step
 
-    (drawing,) = re.findall(r"```text\n(.*?)```", section("docs/design.md", "## The state machine"), re.DOTALL)
+    (drawing,) = re.findall(r"```text\n(.*?)```", section("docs/explanation/design.md", "## The state machine"), re.DOTALL)
     assert set(re.findall(r"\[([a-z ]+)\]", drawing)) == set(Step)
 
 
 def test_every_step_of_the_making_of_a_checkpoint_is_drawn() -> None:
     from airflow_cbr.checkpoints.steps import CheckpointStep
 
-    (drawing,) = re.findall(r"```text\n(.*?)```", section("docs/design.md", "## The making of a checkpoint"), re.DOTALL)
+    (drawing,) = re.findall(r"```text\n(.*?)```", section("docs/explanation/design.md", "## The making of a checkpoint"), re.DOTALL)
     assert set(re.findall(r"\[([a-z ]+)\]", drawing)) == set(CheckpointStep)
 
 
@@ -245,7 +253,7 @@ def test_every_module_of_the_rings_has_its_line() -> None:
         for path in package.rglob("*.py")
         if path.name != "__init__.py" and path.relative_to(package).parts[0] not in {"emulator", "demo"}
     }
-    rows = rows_below(section("docs/design.md", "## The house"), "| Module | What it holds |")
+    rows = rows_below(section("docs/explanation/design.md", "## The house"), "| Module | What it holds |")
     assert sorted(row[0].strip("`") for row in rows) == sorted(modules)
 
 
@@ -271,7 +279,7 @@ def test_the_example_of_a_callback_tells_errors_apart(capsys: pytest.CaptureFixt
     from airflow_cbr.exceptions import CbrReplicationTimeoutError, CbrUnavailableError
     from airflow_cbr.hooks.failures import raise_for_airflow
 
-    (block,) = (block for block in blocks("docs/operators.md") if "def report(" in block.text)
+    (block,) = (block for block in blocks("docs/howto/alerts.md") if "def report(" in block.text)
     example: dict[str, Any] = {"__name__": "example"}
     exec(compile(block.text, block.id, "exec"), example)
     with pytest.raises(AirflowFailException) as permanent:

@@ -23,7 +23,7 @@ from airflow_cbr.exceptions import (
     CbrVaultReplicatingError,
 )
 
-PAGE = Path(__file__).parents[3] / "docs" / "errors.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "errors.md"
 
 # Every code that the API's documents list for replication and its surroundings, written down a second time, by class.
 RETRY_LATER = [
@@ -108,7 +108,7 @@ def error(code: str | None, status: int, kind: type[CbrApiError] = CbrApiError) 
 
 
 def test_the_page_is_made_from_the_table() -> None:
-    assert PAGE.read_text(encoding="utf-8") == errors_page.render(), "python -m airflow_cbr.api.errors_page > docs/errors.md"
+    assert PAGE.read_text(encoding="utf-8") == errors_page.render(), "python -m airflow_cbr.api.errors_page > docs/reference/errors.md"
 
 
 def test_the_page_can_be_made_from_the_command_line() -> None:
