@@ -65,7 +65,7 @@ class Row(NamedTuple):
         )
 
 
-HEADER: Final = "| What is wrong | Level | Also red | Verdict | Fault | The message says |"
+HEADER: Final = "| What is wrong | Level | Also found by | Verdict | Fault | The message says |"
 ROWS: Final = [Row.read(*row) for row in cells(HEADER)]
 RIGHT_ROWS: Final = [row[0] for row in cells("| What is so | Why it passes |")]
 
