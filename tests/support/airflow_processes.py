@@ -19,6 +19,20 @@ if TYPE_CHECKING:
     from airflow_cbr.demo.stack import AirflowStack
 
 
+def restart_scheduler_where_it_died(stack: AirflowStack) -> None:
+    """Do what a service manager does: a clear can crash Airflow's scheduler.
+
+    Clearing a task whose process has just died writes the same row of the task's history as the scheduler, which handles that death: one of
+    the two meets ``IntegrityError: UNIQUE constraint failed: task_instance_history...`` (seen on 3.3.2) or ``StaleDataError`` (3.1.8).
+
+    :param stack: the stack.
+    """
+    scheduler = stack.components["scheduler"]
+    if scheduler.exit_code is not None:
+        scheduler.kill()
+        scheduler.start()
+
+
 def task_process(stack: AirflowStack, task: dict[str, Any], *, limit: float = 30) -> int:
     """Return the id of the process that runs a task instance, as soon as there is one.
 

@@ -16,6 +16,7 @@ from airflow_cbr.demo.components import stop_all
 from airflow_cbr.demo.emulator import EmulatorProcess
 from airflow_cbr.demo.scenario import CONN_ID, CONN_TYPE, connection_fields, example_dags
 from airflow_cbr.demo.stack import AirflowStack
+from tests.support.airflow_processes import restart_scheduler_where_it_died
 from tests.support.emulated_vaults import VaultPair, make_vaults
 from tests.support.emulator import ControlClient
 
@@ -72,6 +73,13 @@ def stack(emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory) -
         folder=tmp_path_factory.mktemp("airflow"),
     ) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def _live_scheduler(request: pytest.FixtureRequest) -> None:
+    """Let a scheduler that died in one case not fail all that follow."""
+    if "stack" in request.fixturenames:
+        restart_scheduler_where_it_died(request.getfixturevalue("stack"))
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from airflow_cbr.demo.scenario import params
 from airflow_cbr.emulator.world import SOURCE_VAULT
 from airflow_cbr.replication.steps import Step
 from tests.support.airflow_batches import connection, trigger_together
+from tests.support.airflow_processes import restart_scheduler_where_it_died
 from tests.support.campaign import LATE, LOST_ANSWERS, READ_FAULTS, judge
 from tests.support.emulator import EmulatorServer
 
@@ -178,14 +179,6 @@ def play(nights: list[Night], stack: AirflowStack) -> None:
         stack.check()
         nights = [night for night in nights if not night.look()]
         time.sleep(1)
-
-
-def restart_scheduler_where_it_died(stack: AirflowStack) -> None:
-    """Do what a service manager does: a clear can crash the scheduler of Airflow 3.1 (``StaleDataError``)."""
-    scheduler = stack.components["scheduler"]
-    if scheduler.exit_code is not None:
-        scheduler.kill()
-        scheduler.start()
 
 
 @pytest.mark.parametrize("seed", range(NIGHTS))
