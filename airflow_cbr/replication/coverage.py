@@ -33,7 +33,6 @@ __all__ = [
     "deciding_record",
     "failure_of",
     "name_of",
-    "newest_record",
     "reason_not_eligible",
     "reason_of_kind",
     "stand",
@@ -352,20 +351,6 @@ def deciding_record(records: Collection[ReplicationRecord], own: Collection[str]
         return kind, record.id in own, record.created or _END, record.id
 
     return max(telling, key=rank)
-
-
-def newest_record(records: Iterable[ReplicationRecord]) -> ReplicationRecord | None:
-    """Return the newest record that says something, or None; a ``skip`` says nothing, and a record without a time was made just now.
-
-    :param records: records of one backup.
-    """
-    telling = [record for record in records if record.status != "skip"]
-    # Most backups have one record, and reading times is what a long list spends its time with.
-    return max(telling, key=_age_of_record) if len(telling) > 1 else next(iter(telling), None)
-
-
-def _age_of_record(record: ReplicationRecord) -> tuple[datetime, str, str]:
-    return record.created or _END, record.id, record.status or ""
 
 
 def failure_of(record: ReplicationRecord) -> str:
