@@ -33,6 +33,7 @@ from airflow_cbr.exceptions import (
 )
 from airflow_cbr.once.ceiling import CallCeiling
 from airflow_cbr.once.machine import Machine
+from airflow_cbr.once.publisher import Publisher
 from airflow_cbr.once.steps import Pause
 
 if TYPE_CHECKING:
@@ -84,8 +85,7 @@ class Creation(Machine[CheckpointResult]):
         super().__init__(client, order, observe=observe, now=now, log=log)
         self._order = order
         self._attempt = attempt
-        self._publish = publish
-        self._told: tuple[str, dict[str, Any]] | None = None
+        self._publisher = Publisher(publish, CheckpointStep.PUBLISH, at=self._at)
         self._witness = CheckpointWitness(client, order, attempt.run_after, clock=self._clock)
         self._intents = CheckpointIntents(intents, order, attempt, clock=self._clock, at=self._at)
         self.memory: CheckpointMemory = self._intents.recall(memory)
@@ -257,11 +257,7 @@ class Creation(Machine[CheckpointResult]):
 
     def _tell(self, checkpoint_id: str, finding: Finding) -> None:
         """Publish, unless the very same was published before."""
-        said = (checkpoint_id, verdict.summarise(finding, self._order, self.memory))
-        if self._told != said:
-            with self._at(CheckpointStep.PUBLISH):
-                self._publish(*said)
-            self._told = said
+        self._publisher.tell(checkpoint_id, verdict.summarise(finding, self._order, self.memory))
 
     def _timed_out(self) -> CbrCheckpointTimeoutError:
         order, checkpoint_id = self._order, self.memory.checkpoint_id

@@ -1,4 +1,4 @@
-"""Telling the outside which records a task answers for, as soon as they are known and again only when something changed."""
+"""Telling the outside which records a task answers for, by ids that are ids."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from airflow_cbr.api.endpoints import is_id
+from airflow_cbr.once.publisher import Publisher
 from airflow_cbr.replication.steps import Step
 from airflow_cbr.replication.verdict import Counts
 
@@ -22,9 +23,7 @@ class Announcer:
     """
 
     def __init__(self, publish: Publish, *, at: Callable[[Step], AbstractContextManager[None]]) -> None:
-        self._publish = publish
-        self._at = at
-        self._told: tuple[list[str], Counts] | None = None
+        self._publisher = Publisher(publish, Step.PUBLISH, at=at)
 
     def tell(self, record_ids: list[str], counts: Counts) -> tuple[list[str], Counts]:
         """Publish, unless the very same was published before.
@@ -34,8 +33,5 @@ class Announcer:
         :return: both. A record whose id is none is followed all the same, and is left out of what is handed on.
         """
         record_ids = [one for one in record_ids if is_id(one)]
-        if self._told != (record_ids, counts):
-            with self._at(Step.PUBLISH):
-                self._publish(record_ids, counts)
-            self._told = (record_ids, counts)
+        self._publisher.tell(record_ids, counts)
         return record_ids, counts
