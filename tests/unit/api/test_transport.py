@@ -43,14 +43,13 @@ from airflow_cbr.exceptions import (
     CbrUnavailableError,
     CbrVaultReplicatingError,
 )
+from tests.unit.api.calls import CHANGES, SHOWN, copy_backup, copy_vault, show
 from tests.unit.api.certificates import make_certificate
 from tests.unit.api.service import (
     BACKUP,
-    DESTINATION,
     PROJECT,
     RECORD,
     RESET,
-    VAULT,
     Reply,
     Request,
     Service,
@@ -65,7 +64,6 @@ from tests.unit.api.service import (
 if TYPE_CHECKING:
     from tests.unit.api.conftest import MakeClient
 
-SHOWN = reply({"backup": {"id": BACKUP}})
 TRUNCATED = raw(b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n{"backup": {"id"')
 CHUNKED = raw(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n{"backup": {"id"\r\n')
 HALF_JSON = reply(b'{"backup": {"id"')
@@ -74,25 +72,6 @@ NO_HTTP = raw(b"220 ftp ready\r\n")
 CLOSED = raw(b"")
 
 Call = Callable[[CbrClient], object]
-
-
-def copy_vault(client: CbrClient) -> object:
-    return client.replicate_checkpoint(vault_id=VAULT, **DESTINATION)
-
-
-def copy_backup(client: CbrClient) -> object:
-    return client.replicate_backup(BACKUP, **DESTINATION)
-
-
-def back_up(client: CbrClient) -> object:
-    return client.create_checkpoint(vault_id=VAULT)
-
-
-def show(client: CbrClient) -> object:
-    return client.show_backup(BACKUP)
-
-
-CHANGES = [copy_vault, copy_backup, back_up]
 
 
 # --- reads ------------------------------------------------------------------------------------------------------------

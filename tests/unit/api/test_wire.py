@@ -28,34 +28,16 @@ from airflow_cbr.exceptions import (
     CbrTimeoutError,
     CbrTransportError,
 )
+from tests.unit.api.calls import CHANGES, SHOWN, copy_vault, show
 from tests.unit.api.certificates import make_certificate
 from tests.unit.api.proxies import ESTABLISHED, Counting, Proxy, listening
-from tests.unit.api.service import BACKUP, DESTINATION, RESET, VAULT, Reply, Request, Service, raw, replication, reply
+from tests.unit.api.service import RESET, Reply, Request, Service, raw, replication, reply
 
 if TYPE_CHECKING:
     from airflow_cbr.api.client import CbrClient
     from tests.unit.api.conftest import MakeClient
 
-SHOWN = reply({"backup": {"id": BACKUP}})
 
-
-def copy_vault(client: CbrClient) -> object:
-    return client.replicate_checkpoint(vault_id=VAULT, **DESTINATION)
-
-
-def copy_backup(client: CbrClient) -> object:
-    return client.replicate_backup(BACKUP, **DESTINATION)
-
-
-def back_up(client: CbrClient) -> object:
-    return client.create_checkpoint(vault_id=VAULT)
-
-
-def show(client: CbrClient) -> object:
-    return client.show_backup(BACKUP)
-
-
-CHANGES = [copy_vault, copy_backup, back_up]
 TIMES = {"connect_timeout": 10, "read_timeout": 10}
 
 
