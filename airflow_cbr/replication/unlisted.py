@@ -18,7 +18,7 @@ from airflow_cbr.exceptions import CbrApiError
 from airflow_cbr.replication.coverage import BEING_MADE, BackupStanding, Coverage, Standing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.api.models import Backup
@@ -77,10 +77,13 @@ class UnlistedCopies:
             else:
                 standings[one.backup.id] = _by_replica(one.backup, replica)
         logs = self._logs() if unheld else {}
+        accepted = frozenset(self._memory.accepted.values())
         for one in unheld:
             backup = one.backup
             candidates = [row for row in free.get(backup.resource_id or "", ()) if _may_be_of(row, backup)]
-            standings[backup.id] = self._by_log(backup, logs.get((backup.checkpoint_id, backup.resource_id)), candidates)
+            standings[backup.id] = self._by_log(
+                backup, logs.get((backup.checkpoint_id, backup.resource_id)), candidates, was_accepted=backup.id in accepted
+            )
         return replace(coverage, standings=standings)
 
     def _logs(self) -> dict[tuple[str | None, str | None], OperationLog]:
@@ -102,9 +105,8 @@ class UnlistedCopies:
                 raise
             yield from (row for row in self._client.list_operation_logs() if row.operation_type == "replication")
 
-    def _by_log(self, backup: Backup, row: OperationLog | None, candidates: list[Backup]) -> BackupStanding:
+    def _by_log(self, backup: Backup, row: OperationLog | None, candidates: list[Backup], *, was_accepted: bool) -> BackupStanding:
         memory = self._memory
-        was_accepted = backup.id in memory.accepted.values()
         is_young = self._clock.local < max(memory.accepted_at, memory.unseen.get(backup.id, 0.0)) + self._order.settle_time
         if row is not None and row.status in ("running", "waiting"):
             return BackupStanding(backup, Standing.IN_FLIGHT, f"operation log {row.id}: {row.status}", _as_record(row, "replicating"))
@@ -135,7 +137,7 @@ class UnlistedCopies:
         return BackupStanding(backup, Standing.UNRECORDED)
 
 
-def find_replicas(sources: Iterable[Backup], replicas: Iterable[Backup]) -> tuple[dict[str, Backup], dict[str, list[Backup]]]:
+def find_replicas(sources: Sequence[Backup], replicas: Iterable[Backup]) -> tuple[dict[str, Backup], dict[str, list[Backup]]]:
     """Match the replicas of a destination vault with their source backups.
 
     :param sources: the source vault's backups.
