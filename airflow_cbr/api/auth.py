@@ -22,7 +22,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 from requests.auth import AuthBase
 
-from airflow_cbr.api import answers
+from airflow_cbr.api import responses
 from airflow_cbr.api.brake import LONGEST_PATIENCE, Brake
 from airflow_cbr.api.credentials import VISIBLE, AkSkCredentials, Credentials, PasswordCredentials
 from airflow_cbr.api.endpoints import is_id
@@ -30,7 +30,7 @@ from airflow_cbr.api.models import parse_time
 from airflow_cbr.api.secret import Secret
 from airflow_cbr.api.signing import authorization, format_sdk_date
 from airflow_cbr.api.texts import clean
-from airflow_cbr.api.transport import Call, Transport
+from airflow_cbr.api.transport import OutgoingCall, Transport
 from airflow_cbr.exceptions import CbrConfigurationError, CbrError, CbrProtocolError
 
 if TYPE_CHECKING:
@@ -247,11 +247,11 @@ class _KeyAuthenticator:
         return self._brake.use()
 
     def _look_up(self, iam_url: str) -> str:
-        call = Call("KeystoneListProjects", "GET", f"{iam_url}/v3/projects?name={quote(self._region, safe='')}", iam=True)
+        call = OutgoingCall("KeystoneListProjects", "GET", f"{iam_url}/v3/projects?name={quote(self._region, safe='')}", iam=True)
         with self.use():
             found = self._transport.send(
                 call,
-                lambda answer: answers.decode(answer, answers.ProjectsAnswer, call=call.name),
+                lambda answer: responses.decode(answer, responses.ProjectsAnswer, call=call.name),
                 auth=_SignedAuth(self._credentials, None),
                 secrets=self.secrets,
             ).projects
@@ -263,7 +263,7 @@ class _KeyAuthenticator:
         return own[0].id
 
 
-def _no_project(region: str, found: Sequence[answers.Project], own: int) -> CbrConfigurationError:
+def _no_project(region: str, found: Sequence[responses.Project], own: int) -> CbrConfigurationError:
     seen = [
         f"{clean(project.name or 'without a name', longest=80)} ({clean(project.id, longest=80)})" for project in found[:_SHOWN_PROJECTS]
     ]
@@ -379,7 +379,7 @@ class _TokenAuthenticator:
         who = self._credentials
         # A project's name says nothing without its domain: Huawei's IAM fills the domain in, a plain Keystone refuses the request.
         project = {"id": self._asked_project} if self._asked_project else {"name": self._region, "domain": {"name": who.domain_name}}
-        call = Call(
+        call = OutgoingCall(
             "KeystoneCreateUserTokenByPassword",
             "POST",
             f"{iam_url}/v3/auth/tokens?nocatalog=true",
@@ -404,7 +404,7 @@ def _login_body(who: PasswordCredentials, project: dict[str, Any]) -> Secret:
     return Secret(msgspec.json.encode(body).decode())
 
 
-def _read_token(answer: answers.Answer, call: str, asked_at: float) -> _Token:
+def _read_token(answer: responses.ServiceResponse, call: str, asked_at: float) -> _Token:
     value = Secret(answer.headers.get("X-Subject-Token") or "")
     if not VISIBLE.fullmatch(value.reveal()):
         raise CbrProtocolError(
@@ -412,7 +412,7 @@ def _read_token(answer: answers.Answer, call: str, asked_at: float) -> _Token:
         )
     # From here on the token is a secret of this answer too.
     answer = replace(answer, secrets=(*answer.secrets, value))
-    body = answers.decode(answer, answers.TokenAnswer, call=call).token
+    body = responses.decode(answer, responses.TokenAnswer, call=call).token
     issued, expires = parse_time(body.issued_at), parse_time(body.expires_at)
     renew_at = None
     if issued is not None and expires is not None and expires > issued:

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from airflow_cbr.api import tallies
-from airflow_cbr.api.tallies import Refusal, Tally, open_tally
+from airflow_cbr.api.tallies import RefusedCredential, Tally, open_tally
 from airflow_cbr.exceptions import CbrAuthenticationError, CbrConnectionError
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Brake:
             tally.pending.pop(reservation or "", None)
             fingerprint = self._fingerprint(tally.salt) or self._compute_fingerprint(tally.salt)
             tally.refused.append(
-                Refusal(
+                RefusedCredential(
                     fingerprint=fingerprint,
                     scope=self._scope,
                     at=self._clock(),
@@ -200,7 +200,7 @@ class Brake:
             raise self._refusal((own or in_a_row)[-1], max(own, in_a_row, key=len), until)
         return len(in_a_row)
 
-    def _refusal(self, last: Refusal, counted: list[Refusal], until: float) -> CbrAuthenticationError:
+    def _refusal(self, last: RefusedCredential, counted: list[RefusedCredential], until: float) -> CbrAuthenticationError:
         times = "once" if len(counted) == 1 else f"{len(counted)} times"
         error = CbrAuthenticationError(
             f"The service has refused the secret of {self._who} {times} since {_moment(counted[0].at)}; it is not tried again from this "
@@ -219,13 +219,13 @@ class Brake:
 
     # --- counting -----------------------------------------------------------------------------------------------------
 
-    def _is_own(self, one: Refusal, fingerprint: str | None) -> bool:
+    def _is_own(self, one: RefusedCredential, fingerprint: str | None) -> bool:
         return one.fingerprint == fingerprint and one.scope == self._scope
 
-    def _own(self, tally: Tally, fingerprint: str | None) -> list[Refusal]:
+    def _own(self, tally: Tally, fingerprint: str | None) -> list[RefusedCredential]:
         return [one for one in tally.refused if self._is_own(one, fingerprint)]
 
-    def _in_a_row(self, tally: Tally, fingerprint: str | None) -> list[Refusal]:
+    def _in_a_row(self, tally: Tally, fingerprint: str | None) -> list[RefusedCredential]:
         return [one for one in tally.refused if one.fingerprint == fingerprint and not one.is_forgiven]
 
     def _count(self, tally: Tally, fingerprint: str) -> int:

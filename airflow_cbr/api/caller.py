@@ -8,11 +8,11 @@ from urllib.parse import quote
 
 import msgspec
 
-from airflow_cbr.api.answers import Answer, decode
 from airflow_cbr.api.errors import Decision, decide
 from airflow_cbr.api.paging import Page, Row, walk
 from airflow_cbr.api.parameters import Filter, check_page_size, query_of
-from airflow_cbr.api.transport import Call, Transport
+from airflow_cbr.api.responses import ServiceResponse, decode
+from airflow_cbr.api.transport import OutgoingCall, Transport
 from airflow_cbr.exceptions import CbrAuthenticationError, CbrTransportError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Caller:
         """
         return self.send(name, "GET", path, lambda answer: decode(answer, model, call=name))
 
-    def change(self, name: str, path: str, body: dict[str, Any], read: Callable[[Answer], Result]) -> Result:
+    def change(self, name: str, path: str, body: dict[str, Any], read: Callable[[ServiceResponse], Result]) -> Result:
         """Send a call that changes something, and is not repeated unless it was certainly not processed.
 
         :param name: the call's name in the API reference.
@@ -63,7 +63,7 @@ class Caller:
         path: str,
         filters: dict[str, Filter],
         page_size: int,
-        read: Callable[[Answer], Page[Row]],
+        read: Callable[[ServiceResponse], Page[Row]],
         on_repeat: Callable[[Row], object] | None = None,
     ) -> Iterator[Row]:
         """Read a list, page by page.
@@ -83,7 +83,7 @@ class Caller:
 
         return walk(fetch, page_size=page_size, call=name, on_repeat=on_repeat)
 
-    def send(self, name: str, method: str, path: str, read: Callable[[Answer], Result], body: bytes | None = None) -> Result:
+    def send(self, name: str, method: str, path: str, read: Callable[[ServiceResponse], Result], body: bytes | None = None) -> Result:
         """Send a call; once more with a new token when the service refuses the old one as expired.
 
         :param name: the call's name in the API reference.
@@ -96,7 +96,7 @@ class Caller:
         with _nothing_sent_yet():
             auth = authenticator.current()
             url = f"{self._base}/{quote(authenticator.project_id(), safe='')}{path}"
-        call = Call(name, method, url, body=body, repeatable=body is None)
+        call = OutgoingCall(name, method, url, body=body, repeatable=body is None)
         try:
             with authenticator.use():
                 return self._transport.send(call, read, auth=auth, secrets=authenticator.secrets)

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_cbr.api import answers
-from airflow_cbr.api.answers import Answer, decode
+from airflow_cbr.api import responses
 from airflow_cbr.api.auth import Credentials, make_authenticator
 from airflow_cbr.api.caller import Caller
 from airflow_cbr.api.endpoints import Endpoints, check_id, check_region, is_id
 from airflow_cbr.api.parameters import LARGEST_PAGE, Filter, destination_of, ids, optional_id, segment, texts_of
+from airflow_cbr.api.responses import ServiceResponse, decode
 from airflow_cbr.api.transport import Transport
 from airflow_cbr.exceptions import CbrProtocolError
 
@@ -104,7 +104,7 @@ class CbrClient:
     @property
     def server_time(self) -> datetime | None:
         """Return the service's clock: the ``Date`` header of the newest answer as an aware UTC time, or None before the first."""
-        return answers.parse_http_date(self._transport.newest_date)
+        return responses.parse_http_date(self._transport.newest_date)
 
     def close(self) -> None:
         """Close the connections. The client can still be used, it opens new ones."""
@@ -150,8 +150,8 @@ class CbrClient:
         if enable_acceleration:
             replicate["enable_acceleration"] = True
 
-        def read(answer: Answer) -> Replication:
-            found = decode(answer, answers.ReplicationAnswer, call="CopyCheckpoint").replication
+        def read(answer: ServiceResponse) -> Replication:
+            found = decode(answer, responses.ReplicationAnswer, call="CopyCheckpoint").replication
             if found.backups is None:
                 raise _unreadable(answer, "CopyCheckpoint", "no list of backups")
             return _with_record_ids(found, answer, "CopyCheckpoint")
@@ -189,8 +189,8 @@ class CbrClient:
         if enable_acceleration:
             replicate["enable_acceleration"] = True
 
-        def read(answer: Answer) -> Replication:
-            found = decode(answer, answers.ReplicationAnswer, call="CopyBackup").replication
+        def read(answer: ServiceResponse) -> Replication:
+            found = decode(answer, responses.ReplicationAnswer, call="CopyBackup").replication
             if not found.pairs:
                 raise _unreadable(answer, "CopyBackup", "no record id")
             return _with_record_ids(found, answer, "CopyBackup")
@@ -276,8 +276,8 @@ class CbrClient:
             "sort": sort,
         }
 
-        def read(answer: Answer) -> Page[Backup]:
-            page = decode(answer, answers.BackupsAnswer, call="ListBackups")
+        def read(answer: ServiceResponse) -> Page[Backup]:
+            page = decode(answer, responses.BackupsAnswer, call="ListBackups")
             return _with_ids(page.backups or (), answer, "ListBackups"), page.count
 
         return self._calls.list("ListBackups", "/backups", filters, page_size, read, on_repeat)
@@ -293,7 +293,7 @@ class CbrClient:
             "ShowBackup",
             "GET",
             path,
-            lambda answer: _with_ids([decode(answer, answers.BackupAnswer, call="ShowBackup").backup], answer, "ShowBackup")[0],
+            lambda answer: _with_ids([decode(answer, responses.BackupAnswer, call="ShowBackup").backup], answer, "ShowBackup")[0],
         )
 
     # --- operation logs -----------------------------------------------------------------------------------------------
@@ -340,8 +340,8 @@ class CbrClient:
             "enterprise_project_id": enterprise_project_id,
         }
 
-        def read(answer: Answer) -> Page[OperationLog]:
-            page = decode(answer, answers.OperationLogsAnswer, call="ListOpLogs")
+        def read(answer: ServiceResponse) -> Page[OperationLog]:
+            page = decode(answer, responses.OperationLogsAnswer, call="ListOpLogs")
             return page.operation_logs or (), page.count
 
         return self._calls.list("ListOpLogs", "/operation-logs", filters, page_size, read)
@@ -353,7 +353,7 @@ class CbrClient:
         :raises CbrNotFoundError: there is no such log in this project.
         """
         path = f"/operation-logs/{segment(operation_log_id, 'operation_log_id')}"
-        return self._calls.get("ShowOpLog", path, answers.OperationLogAnswer).operation_log
+        return self._calls.get("ShowOpLog", path, responses.OperationLogAnswer).operation_log
 
     # --- vaults -------------------------------------------------------------------------------------------------------
 
@@ -403,7 +403,7 @@ class CbrClient:
         :param vault_id: id of the vault.
         :raises CbrNotFoundError: there is no such vault in this project.
         """
-        return self._calls.get("ShowVault", f"/vaults/{segment(vault_id, 'vault_id')}", answers.VaultAnswer).vault
+        return self._calls.get("ShowVault", f"/vaults/{segment(vault_id, 'vault_id')}", responses.VaultAnswer).vault
 
     def list_external_vaults(
         self,
@@ -439,7 +439,7 @@ class CbrClient:
 
     def list_replication_capabilities(self) -> list[ReplicationCapability]:
         """Return from which region backups may be replicated to which (ShowReplicationCapabilities)."""
-        return self._calls.get("ShowReplicationCapabilities", "/replication-capabilities", answers.CapabilitiesAnswer).regions or []
+        return self._calls.get("ShowReplicationCapabilities", "/replication-capabilities", responses.CapabilitiesAnswer).regions or []
 
     # --- checkpoints --------------------------------------------------------------------------------------------------
 
@@ -477,7 +477,7 @@ class CbrClient:
             "/checkpoints",
             body,
             lambda answer: _with_id(
-                decode(answer, answers.CheckpointAnswer, call="CreateCheckpoint").checkpoint, answer, "CreateCheckpoint"
+                decode(answer, responses.CheckpointAnswer, call="CreateCheckpoint").checkpoint, answer, "CreateCheckpoint"
             ),
         )
 
@@ -488,18 +488,18 @@ class CbrClient:
         :raises CbrNotFoundError: there is no such checkpoint in this project.
         """
         path = f"/checkpoints/{segment(checkpoint_id, 'checkpoint_id')}"
-        return self._calls.get("ShowCheckpoint", path, answers.CheckpointAnswer).checkpoint
+        return self._calls.get("ShowCheckpoint", path, responses.CheckpointAnswer).checkpoint
 
 
-def _read_vaults(call: str) -> Callable[[Answer], Page[Vault]]:
-    def read(answer: Answer) -> Page[Vault]:
-        page = decode(answer, answers.VaultsAnswer, call=call)
+def _read_vaults(call: str) -> Callable[[ServiceResponse], Page[Vault]]:
+    def read(answer: ServiceResponse) -> Page[Vault]:
+        page = decode(answer, responses.VaultsAnswer, call=call)
         return page.vaults or (), page.count
 
     return read
 
 
-def _with_ids(backups: Sequence[Backup], answer: Answer, call: str) -> Sequence[Backup]:
+def _with_ids(backups: Sequence[Backup], answer: ServiceResponse, call: str) -> Sequence[Backup]:
     """Return the backups if they and their replication records have something like an id each.
 
     Rows without do not tell what is covered, and to leave them out would be to copy a backup again.
@@ -510,17 +510,17 @@ def _with_ids(backups: Sequence[Backup], answer: Answer, call: str) -> Sequence[
     return backups
 
 
-def _with_record_ids(found: Replication, answer: Answer, call: str) -> Replication:
+def _with_record_ids(found: Replication, answer: ServiceResponse, call: str) -> Replication:
     if len(found.references) != len(found.pairs):
         raise _unreadable(answer, call, "the id of a backup or a replication record is none")
     return found
 
 
-def _with_id(checkpoint: Checkpoint, answer: Answer, call: str) -> Checkpoint:
+def _with_id(checkpoint: Checkpoint, answer: ServiceResponse, call: str) -> Checkpoint:
     if not is_id(checkpoint.id):
         raise _unreadable(answer, call, "the checkpoint's id is none")
     return checkpoint
 
 
-def _unreadable(answer: Answer, call: str, what: str) -> CbrProtocolError:
+def _unreadable(answer: ServiceResponse, call: str, what: str) -> CbrProtocolError:
     return CbrProtocolError(f"{call}: the answer cannot be read ({what}).", request_id=answer.request_id, http_status=answer.status)

@@ -2,7 +2,7 @@
 
 Tolerant means: an unknown field is ignored, every field but the id may be absent or null, a word that the documentation does not
 list is kept as it came, a number may come as a string. What cannot be read at all raises
-:class:`~airflow_cbr.exceptions.CbrProtocolError` where the answer is decoded (:mod:`airflow_cbr.api.answers`), never something else.
+:class:`~airflow_cbr.exceptions.CbrProtocolError` where the answer is decoded (:mod:`airflow_cbr.api.responses`), never something else.
 
 The structs hold the service's own field names and units: sizes of resources in GB, ``billing.used`` in MB, times as text in one of
 five notations, which :func:`parse_time` reads.
@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from airflow_cbr.api.copy_state import ENDS, CopyState, state_of_log, state_of_record
 from airflow_cbr.api.decoding import UNREADABLE, decode_json
 from airflow_cbr.api.endpoints import is_id
 
@@ -34,8 +35,6 @@ __all__ = [
     "parse_time",
 ]
 
-IN_FLIGHT: Final = frozenset({"waiting_replicate", "replicating"})
-FINAL: Final = frozenset({"success", "fail", "skip"})
 _LENGTH: Final = len("2025-03-25T06:32:07.951164")
 
 
@@ -157,9 +156,14 @@ class ReplicationRecord(_Row, frozen=True):
         return parse_time(self.created_at)
 
     @property
+    def state(self) -> CopyState:
+        """Return what the status says."""
+        return state_of_record(self.status)
+
+    @property
     def is_final(self) -> bool:
         """Return whether the status is one that never changes again; an unknown word is not."""
-        return self.status in FINAL
+        return self.state in ENDS
 
 
 class ReplicationCapability(_Row, frozen=True):
@@ -371,6 +375,11 @@ class OperationLog(_Row, frozen=True):
             with contextlib.suppress(*UNREADABLE):
                 extra = decode_json(extra.encode(), OperationExtra)
         return extra if isinstance(extra, OperationExtra) else OperationExtra()
+
+    @property
+    def state(self) -> CopyState | None:
+        """Return what the status of a replication's log says; None where it says nothing."""
+        return state_of_log(self.status)
 
     @property
     def replication(self) -> OperationReplication:

@@ -24,7 +24,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["DIRECTORY_VARIABLE", "Refusal", "Tally", "forget", "open_tally"]
+__all__ = ["DIRECTORY_VARIABLE", "RefusedCredential", "Tally", "forget", "open_tally"]
 
 DIRECTORY_VARIABLE: Final = "CBR_REFUSALS_DIRECTORY"
 """Environment variable that names another directory. Default: ``airflow-cbr-<user id>`` in the directory for temporary files."""
@@ -41,7 +41,7 @@ _OLDEST_KEPT: Final = 100
 log = logging.getLogger(__name__)
 
 
-class Refusal(msgspec.Struct):
+class RefusedCredential(msgspec.Struct):
     """One refusal of a login.
 
     :param fingerprint: tells one secret from another, and nothing of either.
@@ -74,7 +74,7 @@ class Tally(msgspec.Struct):
 
     salt: str = msgspec.field(default_factory=lambda: secrets.token_hex(16))
     pending: dict[str, float] = {}
-    refused: list[Refusal] = []
+    refused: list[RefusedCredential] = []
 
     def tidy(self, now: float, *, within: float, reserved_for: float) -> None:
         """Forget what is old, or from a time that this machine's clock has not reached.

@@ -24,10 +24,10 @@ import urllib3.exceptions
 from requests.utils import get_environ_proxies
 
 from airflow_cbr import __version__
-from airflow_cbr.api import answers, errors, failures
-from airflow_cbr.api.answers import Answer
+from airflow_cbr.api import errors, failures, responses
 from airflow_cbr.api.deadline import seconds_left
 from airflow_cbr.api.endpoints import is_loopback
+from airflow_cbr.api.responses import ServiceResponse
 from airflow_cbr.api.secret import Secret
 from airflow_cbr.api.wire import Exchange, WatchedAdapter
 from airflow_cbr.exceptions import (
@@ -43,7 +43,7 @@ from airflow_cbr.exceptions import (
 if TYPE_CHECKING:
     from requests.auth import AuthBase
 
-__all__ = ["Call", "Transport"]
+__all__ = ["OutgoingCall", "Transport"]
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ _warned_hosts: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class OutgoingCall:
     """One call of the API.
 
     :param name: its name in the API reference, for messages.
@@ -122,7 +122,9 @@ class Transport:
         """Close the connections."""
         self._session.close()
 
-    def send(self, call: Call, read: Callable[[Answer], Result], *, auth: AuthBase | None, secrets: Iterable[Secret] = ()) -> Result:
+    def send(
+        self, call: OutgoingCall, read: Callable[[ServiceResponse], Result], *, auth: AuthBase | None, secrets: Iterable[Secret] = ()
+    ) -> Result:
         """Send a call, again if that is right, and read its answer.
 
         :param call: what to send.
@@ -160,7 +162,9 @@ class Transport:
 
     # --- one attempt --------------------------------------------------------------------------------------------------
 
-    def _attempt(self, call: Call, read: Callable[[Answer], Result], auth: AuthBase | None, secrets: Iterable[Secret]) -> Result:
+    def _attempt(
+        self, call: OutgoingCall, read: Callable[[ServiceResponse], Result], auth: AuthBase | None, secrets: Iterable[Secret]
+    ) -> Result:
         answer = self._exchange(call, auth, secrets)
         self.newest_date = answer.headers.get("Date") or self.newest_date
         if 200 <= answer.status < 300:
@@ -177,11 +181,13 @@ class Transport:
                 advice="Check region, cloud and endpoints of the connection (https, not http?), and whether a proxy wants a login.",
                 permanent=True,
             )
-        error = answers.error_from_answer(answer.status, answer.headers, answer.body, call=call.name, iam=call.iam, secrets=answer.secrets)
+        error = responses.error_from_answer(
+            answer.status, answer.headers, answer.body, call=call.name, iam=call.iam, secrets=answer.secrets
+        )
         log.info("%s: HTTP %s, code %s, request id %s", call.name, answer.status, error.error_code, error.request_id)
         raise error
 
-    def _exchange(self, call: Call, auth: AuthBase | None, secrets: Iterable[Secret]) -> Answer:
+    def _exchange(self, call: OutgoingCall, auth: AuthBase | None, secrets: Iterable[Secret]) -> ServiceResponse:
         now = time.monotonic()
         if not call.repeatable and now - self._last_used > _IDLE_LIMIT:
             # A connection that a proxy has dropped without a word would leave open whether the call arrived: take a new one.
@@ -219,7 +225,7 @@ class Transport:
         finally:
             del failure
 
-    def _answer(self, call: Call, exchange: Exchange, auth: AuthBase | None, secrets: Iterable[Secret]) -> Answer:
+    def _answer(self, call: OutgoingCall, exchange: Exchange, auth: AuthBase | None, secrets: Iterable[Secret]) -> ServiceResponse:
         session = self._session
         # Session.request would merge this with the session's settings and the environment on every call, which costs a fifth of it.
         request = requests.Request(
@@ -241,9 +247,9 @@ class Transport:
             stream=True,
         )
         with response:
-            return Answer(response.status_code, response.headers, self._read_body(response, call), tuple(secrets))
+            return ServiceResponse(response.status_code, response.headers, self._read_body(response, call), tuple(secrets))
 
-    def _read_body(self, response: requests.Response, call: Call) -> bytes:
+    def _read_body(self, response: requests.Response, call: OutgoingCall) -> bytes:
         parts: list[bytes] = []
         size = 0
         # read1 returns what is there; the other ways of reading wait until a whole chunk is.
@@ -326,7 +332,7 @@ class _Budget:
             pause = random.uniform(0.5, 1.0) * longest  # noqa: S311
         return max(0.0, min(pause, self._left(state)))
 
-    def log_retry(self, call: Call, state: tenacity.RetryCallState) -> None:
+    def log_retry(self, call: OutgoingCall, state: tenacity.RetryCallState) -> None:
         """Say why there is another attempt, and when."""
         log.warning(
             "%s This was attempt %s; the next one follows in %.1f s (%.0f s of %.0f s left for %s).",
@@ -347,7 +353,7 @@ def _error_of(state: tenacity.RetryCallState) -> BaseException | None:
     return state.outcome.exception() if state.outcome else None
 
 
-def _may_repeat(call: Call, state: tenacity.RetryCallState) -> bool:
+def _may_repeat(call: OutgoingCall, state: tenacity.RetryCallState) -> bool:
     error = _error_of(state)
     if not isinstance(error, CbrError) or error.permanent:
         return False

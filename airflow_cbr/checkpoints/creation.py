@@ -19,11 +19,10 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_cbr.checkpoints import verdict
-from airflow_cbr.checkpoints.evidence import CheckpointWitness, Sighting, show
+from airflow_cbr.checkpoints.condition import CheckpointFinding, Condition, describe, failure, judge, summarise
 from airflow_cbr.checkpoints.intents import CheckpointIntents
+from airflow_cbr.checkpoints.search import CheckpointSearch, Sighting, show
 from airflow_cbr.checkpoints.steps import CheckpointResult, CheckpointStep
-from airflow_cbr.checkpoints.verdict import Condition, Finding
 from airflow_cbr.exceptions import (
     CbrApiError,
     CbrCheckpointTimeoutError,
@@ -39,8 +38,8 @@ from airflow_cbr.once.steps import Pause
 if TYPE_CHECKING:
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.api.models import Checkpoint
-    from airflow_cbr.checkpoints.memory import CheckpointMemory
-    from airflow_cbr.checkpoints.order import CheckpointOrder
+    from airflow_cbr.checkpoints.spec import CheckpointSpec
+    from airflow_cbr.checkpoints.state import CheckpointState
     from airflow_cbr.once.attempt import Attempt
     from airflow_cbr.once.intents import IntentStore
 
@@ -59,11 +58,11 @@ class Creation(Machine[CheckpointResult]):
     """One attempt at a checkpoint.
 
     :param client: a client of the vault's region and project.
-    :param order: what is asked.
+    :param spec: what is asked.
     :param attempt: which attempt this is.
     :param intents: where the intent outlives this process, or None where there is no such place.
     :param publish: called with the checkpoint's id and a summary as soon as they are known, and again when they change.
-    :param memory: what an earlier leg of the same attempt knew. Default: nothing.
+    :param state: what an earlier leg of the same attempt knew. Default: nothing.
     :param observe: called with each step and ``before`` or ``after``; tests kill the process there.
     :param now: the local clock, Unix time.
     :param log: takes the lines.
@@ -72,30 +71,30 @@ class Creation(Machine[CheckpointResult]):
     def __init__(
         self,
         client: CbrClient,
-        order: CheckpointOrder,
+        spec: CheckpointSpec,
         *,
         attempt: Attempt,
         intents: IntentStore | None,
         publish: Publish,
-        memory: CheckpointMemory | None = None,
+        state: CheckpointState | None = None,
         observe: Observer = lambda step, moment: None,
         now: Callable[[], float] = time.time,
         log: Any = logger,
     ) -> None:
-        super().__init__(client, order, observe=observe, now=now, log=log)
-        self._order = order
+        super().__init__(client, spec, observe=observe, now=now, log=log)
+        self._spec = spec
         self._attempt = attempt
         self._publisher = Publisher(publish, CheckpointStep.PUBLISH, at=self._at)
-        self._witness = CheckpointWitness(client, order, attempt.run_after, clock=self._clock)
-        self._intents = CheckpointIntents(intents, order, attempt, clock=self._clock, at=self._at)
-        self.memory: CheckpointMemory = self._intents.recall(memory)
-        self._ceiling = CallCeiling(self.memory.calls, "checkpoint")
+        self._lookup = CheckpointSearch(client, spec, attempt.run_after, clock=self._clock)
+        self._intents = CheckpointIntents(intents, spec, attempt, clock=self._clock, at=self._at)
+        self.state: CheckpointState = self._intents.recall(state)
+        self._ceiling = CallCeiling(self.state.calls, "checkpoint")
 
     def _step(self) -> Pause | CheckpointResult | None:
-        return self._search() if self.memory.checkpoint_id is None else self._follow(self.memory.checkpoint_id)
+        return self._search() if self.state.checkpoint_id is None else self._follow(self.state.checkpoint_id)
 
     def _has_begun(self) -> bool:
-        return self.memory.has_looked
+        return self.state.has_looked
 
     def _ends_attempt(self, error: CbrError) -> bool:
         # Whose checkpoint it is cannot be told: no further look changes that.
@@ -105,47 +104,47 @@ class Creation(Machine[CheckpointResult]):
 
     def _search(self) -> Pause | None:
         """Look for a checkpoint of this task, and send the call when there is none; None asks for another look at once."""
-        memory, order = self.memory, self._order
-        is_first = not memory.has_looked
+        state, spec = self.state, self._spec
+        is_first = not state.has_looked
         if is_first:
-            self._intents.keep_deadline(memory)
-        found = self._look(self._sightings if is_first else self._witness.sightings, CheckpointStep.LOOK)
+            self._intents.keep_deadline(state)
+        found = self._look(self._sightings if is_first else self._lookup.sightings, CheckpointStep.LOOK)
         if isinstance(found, Pause):
             return found
         if is_first:
-            self._intents.begin(memory)
-            memory.has_looked = True
-        if own := next((one for one in found if one.evidence and one.checkpoint_id not in memory.put_aside), None):
+            self._intents.begin(state)
+            state.has_looked = True
+        if own := next((one for one in found if one.evidence and one.checkpoint_id not in state.put_aside), None):
             self._adopt(own)
             return None
-        if self._clock.local >= memory.deadline:
+        if self._clock.local >= state.deadline:
             raise self._timed_out()
-        if self._clock.local < memory.unsettled_until:
-            wait = max(memory.unsettled_until - self._clock.local, 1.0)
-            return self._pause("an earlier call may still show up", min(order.poll_interval, wait))
-        if memory.lost_from is not None:
-            return self._settle_lost(found, memory.lost_from)
+        if self._clock.local < state.unsettled_until:
+            wait = max(state.unsettled_until - self._clock.local, 1.0)
+            return self._pause("an earlier call may still show up", min(spec.poll_interval, wait))
+        if state.lost_from is not None:
+            return self._settle_lost(found, state.lost_from)
         return self._create()
 
     def _settle_lost(self, found: list[Sighting], lost_from: float) -> Pause | None:
         """Send the call again only when it is established that the lost one has had no effect."""
-        started = self._look(lambda: self._witness.of_lost_calls(self.memory, found, lost_from), CheckpointStep.LOOK_AT_LOG)
+        started = self._look(lambda: self._lookup.of_lost_calls(self.state, found, lost_from), CheckpointStep.LOOK_AT_LOG)
         if isinstance(started, Pause):
             return started
         if started is not None:
             self._adopt(started)
-        elif self._clock.local >= self.memory.unsettled_until:
+        elif self._clock.local >= self.state.unsettled_until:
             return self._create()
         return None
 
     def _sightings(self) -> list[Sighting]:
         """Return what an attempt's first look finds, after putting aside what is no result any more."""
-        found = self._witness.sightings()
+        found = self._lookup.sightings()
         if noted := self._intents.noted():
             found = [noted, *(one for one in found if one.checkpoint_id != noted.checkpoint_id)]
         for one in found:
-            if one.evidence and one.checkpoint_id not in self.memory.put_aside and self._is_spent(one):
-                self.memory.put_aside.append(one.checkpoint_id)
+            if one.evidence and one.checkpoint_id not in self.state.put_aside and self._is_spent(one):
+                self.state.put_aside.append(one.checkpoint_id)
         return found
 
     def _is_spent(self, one: Sighting) -> bool:
@@ -155,120 +154,120 @@ class Creation(Machine[CheckpointResult]):
         condition = self._inspect(checkpoint_id, self._clock.local - age).condition
         if condition is Condition.INCOMPLETE and self._attempt.number == 1 and self._attempt.generation:
             # Nothing but a clear asks for this again: what was left out has been mended, it says.
-            self._intents.put_aside(self.memory, checkpoint_id)
+            self._intents.put_aside(self.state, checkpoint_id)
         elif condition not in (Condition.FAILED, Condition.GONE):
             return False
         self._log.info("Checkpoint %s of an earlier attempt is %s; another one is made", checkpoint_id, condition)
         return True
 
     def _create(self) -> Pause | None:
-        order, memory = self._order, self.memory
-        self._ceiling.count([order.name], of=1)
-        self._intents.record_intent(memory)
+        spec, state = self._spec, self.state
+        self._ceiling.count([spec.name], of=1)
+        self._intents.record_intent(state)
         sent_at = self._clock.local
-        self._log.info("About to back up %s of vault %s as %s", self._what, order.vault_id, order.name)
+        self._log.info("About to back up %s of vault %s as %s", self._what, spec.vault_id, spec.name)
         try:
             with self._at(CheckpointStep.CREATE):
                 checkpoint = self._ceiling.send(
-                    [order.name],
+                    [spec.name],
                     lambda: self._client.create_checkpoint(
-                        vault_id=order.vault_id,
-                        name=order.name,
-                        description=order.description,
-                        incremental=order.incremental,
-                        auto_trigger=order.auto_trigger or None,
-                        resources=order.resource_ids,
+                        vault_id=spec.vault_id,
+                        name=spec.name,
+                        description=spec.description,
+                        incremental=spec.incremental,
+                        auto_trigger=spec.auto_trigger or None,
+                        resources=spec.resource_ids,
                     ),
                 )
             if not checkpoint.id:
-                raise CbrOutcomeUnknownError(f"The service answered the backup of vault {order.vault_id} without a checkpoint's id.")
+                raise CbrOutcomeUnknownError(f"The service answered the backup of vault {spec.vault_id} without a checkpoint's id.")
         except CbrOutcomeUnknownError as error:
-            memory.lose(sent_at)
-            memory.unsettled_until = sent_at + order.settle_time
-            memory.unknown += 1
-            self._note_unknown(memory.unknown, error)
+            state.lose(sent_at)
+            state.unsettled_until = sent_at + spec.settle_time
+            state.unknown += 1
+            self._note_unknown(state.unknown, error)
             return None
         except CbrApiError as error:
             if error.permanent:
                 raise
             if not isinstance(error, CbrThrottledError):
                 # Such a refusal should have no effect; were it the echo of our own call, that would show first.
-                memory.unsettled_until = sent_at + order.settle_time
-            memory.refusals += 1
-            return self._pause(str(error), self._backoff(memory.refusals, error))
+                state.unsettled_until = sent_at + spec.settle_time
+            state.refusals += 1
+            return self._pause(str(error), self._backoff(state.refusals, error))
         return self._accept(checkpoint)
 
     def _accept(self, checkpoint: Checkpoint) -> Pause | None:
-        memory = self.memory
-        memory.checkpoint_id, memory.known_at = checkpoint.id, self._clock.local
+        state = self.state
+        state.checkpoint_id, state.known_at = checkpoint.id, self._clock.local
         vault = checkpoint.vault
-        memory.skipped = {one.id or "": str(one.code or "") for one in (vault.skipped_resources if vault is not None else None) or ()}
-        self._log.info("Checkpoint %s: the backup of vault %s was accepted", checkpoint.id, self._order.vault_id)
-        self._tell(checkpoint.id, verdict.judge(checkpoint, (), self._order, memory, 0.0))
-        self._intents.keep_checkpoint(memory)
-        return Pause("the checkpoint was accepted", self._order.poll_interval) if self._order.wait_for_completion else None
+        state.skipped = {one.id or "": str(one.code or "") for one in (vault.skipped_resources if vault is not None else None) or ()}
+        self._log.info("Checkpoint %s: the backup of vault %s was accepted", checkpoint.id, self._spec.vault_id)
+        self._tell(checkpoint.id, judge(checkpoint, (), self._spec, state, 0.0))
+        self._intents.keep_checkpoint(state)
+        return Pause("the checkpoint was accepted", self._spec.poll_interval) if self._spec.wait_for_completion else None
 
     def _adopt(self, one: Sighting) -> None:
-        memory, order = self.memory, self._order
-        memory.checkpoint_id, memory.evidence, memory.known_at = one.checkpoint_id, one.evidence, self._clock.local
-        memory.unsettled_until, memory.lost_from = 0.0, None
+        state, spec = self.state, self._spec
+        state.checkpoint_id, state.evidence, state.known_at = one.checkpoint_id, one.evidence, self._clock.local
+        state.unsettled_until, state.lost_from = 0.0, None
         attempt = self._attempt
         if not self._intents.has_store and attempt.number > 1 and not attempt.generation and one.created is not None:
             # Where nothing keeps the deadline it counts from the checkpoint, as long as there was no clear.
-            memory.deadline = min(memory.deadline, self._clock.local - self._clock.age(one.created.timestamp()) + order.timeout)
+            state.deadline = min(state.deadline, self._clock.local - self._clock.age(one.created.timestamp()) + spec.timeout)
         created = one.created.isoformat() if one.created is not None else "a time that is not told"
         self._log.info("Adopted checkpoint %s %s, created at %s", one.checkpoint_id, one.evidence, created)
-        self._intents.keep_checkpoint(memory)
+        self._intents.keep_checkpoint(state)
 
     # --- once there is one ------------------------------------------------------------------------------------------------
 
     def _follow(self, checkpoint_id: str) -> Pause | CheckpointResult:
-        memory, order = self.memory, self._order
-        finding = self._look(lambda: self._inspect(checkpoint_id, memory.known_at), CheckpointStep.LOOK)
+        state, spec = self.state, self._spec
+        finding = self._look(lambda: self._inspect(checkpoint_id, state.known_at), CheckpointStep.LOOK)
         if isinstance(finding, Pause):
             return finding
         self._tell(checkpoint_id, finding)
-        if finding.condition is not Condition.BEING_MADE or not order.wait_for_completion:
+        if finding.condition is not Condition.BEING_MADE or not spec.wait_for_completion:
             return self._conclude(checkpoint_id, finding)
-        if self._clock.local >= memory.deadline:
+        if self._clock.local >= state.deadline:
             raise self._timed_out()
-        age = self._clock.local - memory.known_at
-        gap = min(max(order.poll_interval, age * _SHARE_OF_AGE), order.max_poll_interval)
+        age = self._clock.local - state.known_at
+        gap = min(max(spec.poll_interval, age * _SHARE_OF_AGE), spec.max_poll_interval)
         return self._pause(f"checkpoint {checkpoint_id} is {finding.line}", gap)
 
-    def _inspect(self, checkpoint_id: str, known_at: float) -> Finding:
+    def _inspect(self, checkpoint_id: str, known_at: float) -> CheckpointFinding:
         checkpoint = show(self._client, checkpoint_id)
         backups = [] if checkpoint is None else list(self._client.list_backups(checkpoint_id=checkpoint_id))
         self._clock.hear(self._client.server_time)
         created = checkpoint.created if checkpoint is not None else None
         # It is at least as old as this task has known it, whatever its row says.
         age = max(self._clock.local - known_at, self._clock.age(created.timestamp()) if created is not None else 0.0)
-        return verdict.judge(checkpoint, backups, self._order, self.memory, age)
+        return judge(checkpoint, backups, self._spec, self.state, age)
 
-    def _conclude(self, checkpoint_id: str, finding: Finding) -> CheckpointResult:
+    def _conclude(self, checkpoint_id: str, finding: CheckpointFinding) -> CheckpointResult:
         with self._at(CheckpointStep.CONCLUDE):
             for one in finding.skipped:
-                self._log.warning("Not backed up: %s", verdict.describe(one))
-            if error := verdict.failure(checkpoint_id, finding, self._order):
+                self._log.warning("Not backed up: %s", describe(one))
+            if error := failure(checkpoint_id, finding, self._spec):
                 raise error
-            return CheckpointResult(checkpoint_id, verdict.summarise(finding, self._order, self.memory))
+            return CheckpointResult(checkpoint_id, summarise(finding, self._spec, self.state))
 
     # --- looking, telling, pausing --------------------------------------------------------------------------------------
 
-    def _tell(self, checkpoint_id: str, finding: Finding) -> None:
+    def _tell(self, checkpoint_id: str, finding: CheckpointFinding) -> None:
         """Publish, unless the very same was published before."""
-        self._publisher.tell(checkpoint_id, verdict.summarise(finding, self._order, self.memory))
+        self._publisher.tell(checkpoint_id, summarise(finding, self._spec, self.state))
 
     def _timed_out(self) -> CbrCheckpointTimeoutError:
-        order, checkpoint_id = self._order, self.memory.checkpoint_id
+        spec, checkpoint_id = self._spec, self.state.checkpoint_id
         state = "no checkpoint was accepted" if checkpoint_id is None else f"checkpoint {checkpoint_id} goes on in CBR"
         return CbrCheckpointTimeoutError(
-            f"The timeout of {order.timeout:g} s for the checkpoint of vault {order.vault_id} has passed; {state}.",
+            f"The timeout of {spec.timeout:g} s for the checkpoint of vault {spec.vault_id} has passed; {state}.",
             checkpoint_id=checkpoint_id,
             advice="Clear the task to go on waiting; it starts no second checkpoint while this one is being made.",
         )
 
     @property
     def _what(self) -> str:
-        resource_ids = self._order.resource_ids
+        resource_ids = self._spec.resource_ids
         return "all resources" if resource_ids is None else f"{len(resource_ids)} resources"

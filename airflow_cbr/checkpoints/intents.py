@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from airflow_cbr.checkpoints.evidence import Sighting
-from airflow_cbr.checkpoints.memory import CheckpointMemory
+from airflow_cbr.checkpoints.search import Sighting
+from airflow_cbr.checkpoints.state import CheckpointState
 from airflow_cbr.checkpoints.steps import CheckpointStep
 from airflow_cbr.once.intents import Intent, IntentLog
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from airflow_cbr.checkpoints.order import CheckpointOrder
+    from airflow_cbr.checkpoints.spec import CheckpointSpec
     from airflow_cbr.once.attempt import Attempt
     from airflow_cbr.once.clock import ServiceClock
     from airflow_cbr.once.intents import IntentStore
@@ -49,7 +49,7 @@ class CheckpointIntents(IntentLog[CheckpointIntent]):
     """The intents of one checkpoint task.
 
     :param store: where they outlive the process, or None where there is no such place.
-    :param order: what is asked for.
+    :param spec: what is asked for.
     :param attempt: which attempt this is.
     :param clock: the two clocks.
     :param at: marks the step, so that a test can stop there.
@@ -58,18 +58,18 @@ class CheckpointIntents(IntentLog[CheckpointIntent]):
     def __init__(
         self,
         store: IntentStore | None,
-        order: CheckpointOrder,
+        spec: CheckpointSpec,
         attempt: Attempt,
         *,
         clock: ServiceClock,
         at: Callable[[Any], AbstractContextManager[None]],
     ) -> None:
         found = CheckpointIntent.read(store.load()) if store is not None else None
-        if found is not None and (found.vault_id, found.mark) != (order.vault_id, order.mark):
+        if found is not None and (found.vault_id, found.mark) != (spec.vault_id, spec.mark):
             found = None
         super().__init__(store, found, attempt, clock=clock, at=at)
-        self._order = order
-        self._intent = found or CheckpointIntent(vault_id=order.vault_id, mark=order.mark, generation=-1)
+        self._spec = spec
+        self._intent = found or CheckpointIntent(vault_id=spec.vault_id, mark=spec.mark, generation=-1)
         self.is_found = found is not None and not found.has_gap
         """Whether an earlier attempt, or an earlier leg of this one, has left a note."""
 
@@ -81,64 +81,64 @@ class CheckpointIntents(IntentLog[CheckpointIntent]):
         posted = None if intent.posted_at is None else datetime.fromtimestamp(intent.posted_at, tz=UTC)
         return Sighting(intent.checkpoint_id, posted, "by this task's note")
 
-    def recall(self, memory: CheckpointMemory | None) -> CheckpointMemory:
-        """Return the memory to go on with.
+    def recall(self, state: CheckpointState | None) -> CheckpointState:
+        """Return the state to go on with.
 
-        :param memory: what an earlier leg of the same attempt knew, or None.
+        :param state: what an earlier leg of the same attempt knew, or None.
         """
-        if memory is None:
-            memory = CheckpointMemory(deadline=self._clock.local + self._order.timeout, put_aside=list(self._intent.put_aside))
-            self.resume(memory)
-        return memory
+        if state is None:
+            state = CheckpointState(deadline=self._clock.local + self._spec.timeout, put_aside=list(self._intent.put_aside))
+            self.resume(state)
+        return state
 
-    def begin(self, memory: CheckpointMemory) -> None:
+    def begin(self, state: CheckpointState) -> None:
         """Settle, at an attempt's first look, which earlier call may still show up.
 
-        :param memory: the attempt's memory.
+        :param state: the attempt's state.
         """
-        settle_time, now = self._order.settle_time, self._clock.local
+        settle_time, now = self._spec.settle_time, self._clock.local
         if self.is_found:
             posted_at = self._intent.posted_at
             if posted_at is not None and self._intent.checkpoint_id is None:
-                memory.lose(posted_at)
-                memory.unsettled_until = min(posted_at, now) + settle_time
+                state.lose(posted_at)
+                state.unsettled_until = min(posted_at, now) + settle_time
         elif self._attempt.may_have_predecessor:
-            memory.lose(now if self._attempt.run_after is None else self._attempt.run_after)
-            memory.lost_to = now
-            memory.is_noted = False
-            memory.unsettled_until = now + settle_time
+            state.lose(now if self._attempt.run_after is None else self._attempt.run_after)
+            state.lost_to = now
+            state.is_noted = False
+            state.unsettled_until = now + settle_time
 
-    def keep_deadline(self, memory: CheckpointMemory) -> None:
+    def keep_deadline(self, state: CheckpointState) -> None:
         """Write the deadline down before anything else, so that it counts from the first attempt after a clear.
 
-        :param memory: the attempt's memory.
+        :param state: the attempt's state.
         """
         if not self.has_deadline:
-            self._save(CheckpointStep.RECORD_INTENT, memory, has_gap=self.has_gap)
+            self._save(CheckpointStep.RECORD_INTENT, state, has_gap=self.has_gap)
 
-    def record_intent(self, memory: CheckpointMemory) -> None:
+    def record_intent(self, state: CheckpointState) -> None:
         """Write down that the call is about to be sent.
 
-        :param memory: the attempt's memory.
+        :param state: the attempt's state.
         """
-        self._save(CheckpointStep.RECORD_INTENT, memory, posted_at=self._clock.local, checkpoint_id=None, has_gap=False)
+        self._save(CheckpointStep.RECORD_INTENT, state, posted_at=self._clock.local, checkpoint_id=None, has_gap=False)
 
-    def keep_checkpoint(self, memory: CheckpointMemory) -> None:
+    def keep_checkpoint(self, state: CheckpointState) -> None:
         """Write down which checkpoint this task answers for.
 
-        :param memory: the attempt's memory, which knows it.
+        :param state: the attempt's state, which knows it.
         """
-        if self._intent.checkpoint_id != memory.checkpoint_id:
-            self._save(CheckpointStep.KEEP, memory, checkpoint_id=memory.checkpoint_id, has_gap=False)
+        if self._intent.checkpoint_id != state.checkpoint_id:
+            self._save(CheckpointStep.KEEP, state, checkpoint_id=state.checkpoint_id, has_gap=False)
 
-    def put_aside(self, memory: CheckpointMemory, checkpoint_id: str) -> None:
+    def put_aside(self, state: CheckpointState, checkpoint_id: str) -> None:
         """Write down that a checkpoint is not to be taken for the task's result.
 
-        :param memory: the attempt's memory.
+        :param state: the attempt's state.
         :param checkpoint_id: the checkpoint.
         """
-        self._save(CheckpointStep.RECORD_INTENT, memory, put_aside=[*self._intent.put_aside, checkpoint_id][-10:])
+        self._save(CheckpointStep.RECORD_INTENT, state, put_aside=[*self._intent.put_aside, checkpoint_id][-10:])
 
-    def _save(self, step: CheckpointStep, memory: CheckpointMemory, **changes: object) -> None:
+    def _save(self, step: CheckpointStep, state: CheckpointState, **changes: object) -> None:
         self._intent = msgspec.structs.replace(self._intent, **changes)
-        self.save(self._intent, memory, step)
+        self.save(self._intent, state, step)

@@ -7,7 +7,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Final
 
-from airflow_cbr.demo.keeper import keeper
+from airflow_cbr.demo.process_reaper import keeper
 from airflow_cbr.demo.sessions import kill_session, session_members
 from airflow_cbr.demo.waiting import DemoError
 

@@ -9,6 +9,7 @@ import requests
 
 from airflow_cbr.api.auth import AkSkCredentials
 from airflow_cbr.api.client import CbrClient
+from airflow_cbr.api.copy_state import CopyState
 from airflow_cbr.api.endpoints import Endpoints
 from airflow_cbr.demo.scenario import DESTINATION_REGION, SOURCE_REGION
 from airflow_cbr.demo.waiting import DemoError
@@ -17,13 +18,13 @@ from airflow_cbr.emulator.world import DESTINATION_PROJECT, DESTINATION_VAULT, S
 if TYPE_CHECKING:
     from airflow_cbr.api.models import Backup, ReplicationRecord
 
-__all__ = ["Copy", "CopyReader"]
+__all__ = ["CopyReader", "CopyRow"]
 
 TIMEOUT: Final = 5.0
 
 
 @dataclass(frozen=True)
-class Copy:
+class CopyRow:
     """One backup of the source vault, and what has become of its copy.
 
     ``progress`` is a percentage. ``arrived`` says that the replica is at the destination: available, in the right vault, of the same size.
@@ -68,7 +69,7 @@ class CopyReader:
         self._source.close()
         self._destination.close()
 
-    def read(self) -> list[Copy]:
+    def read(self) -> list[CopyRow]:
         """Return one entry for each backup of the source vault, by name.
 
         :raises airflow_cbr.exceptions.CbrError: the emulator does not answer as it should.
@@ -92,20 +93,20 @@ class CopyReader:
                 raise DemoError(f"the emulator's ledger cannot be read: {error}") from error
 
 
-def _copy(backup: Backup, replicas: dict[str, Backup]) -> Copy:
+def _copy(backup: Backup, replicas: dict[str, Backup]) -> CopyRow:
     name, size = backup.name or backup.id, backup.resource_size or 0
     records = [record for record in backup.replication_records or () if record.destination_vault_id == DESTINATION_VAULT]
     if not records:
-        return Copy(backup.id, name, size)
+        return CopyRow(backup.id, name, size)
     record: ReplicationRecord = max(records, key=lambda each: each.created_at or "")
     replica = replicas.get(record.destination_backup_id or "")
-    return Copy(
+    return CopyRow(
         backup.id,
         name,
         size,
         record_id=record.id,
         status=record.status,
-        progress=100.0 if record.status == "success" else float(record.extra.progress or 0),
+        progress=100.0 if record.state is CopyState.SUCCEEDED else float(record.extra.progress or 0),
         replica_id=None if replica is None else replica.id,
         arrived=replica is not None
         and (replica.status, replica.image_type, replica.vault_id) == ("available", "replication", DESTINATION_VAULT)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
-    from airflow_cbr.demo.copies import Copy
+    from airflow_cbr.demo.copies import CopyRow
 
 __all__ = ["CopyProgress", "copy_table", "make_console"]
 
@@ -59,7 +59,7 @@ class CopyProgress:
         if self._bars is not None:
             self._bars.stop()
 
-    def show(self, copies: Iterable[Copy]) -> None:
+    def show(self, copies: Iterable[CopyRow]) -> None:
         """Show the present state; on a terminal the bars move, elsewhere a line says what has changed.
 
         :param copies: the state of every copy.
@@ -75,7 +75,7 @@ class CopyProgress:
                 task = self._tasks[copy.record_id] = self._bars.add_task(copy.name, total=100, status="")
             self._bars.update(task, completed=copy.progress, status=copy.status)
 
-    def _say(self, copy: Copy) -> None:
+    def _say(self, copy: CopyRow) -> None:
         state = (copy.status or "", copy.progress - copy.progress % STEP)
         if self._said.get(copy.backup_id) == state:
             return
@@ -83,7 +83,7 @@ class CopyProgress:
         self._console.print(f"  {time.monotonic() - self._started:5.1f} s  {copy.name}  {copy.status}  {copy.progress:.0f} %")
 
 
-def copy_table(copies: Iterable[Copy], region: str) -> Table:
+def copy_table(copies: Iterable[CopyRow], region: str) -> Table:
     """Return a table with a row for each backup.
 
     :param copies: the final state.

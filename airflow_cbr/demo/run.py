@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from airflow_cbr.demo.components import Component, stop_all
-from airflow_cbr.demo.copies import Copy, CopyReader
+from airflow_cbr.demo.copies import CopyReader, CopyRow
 from airflow_cbr.demo.dag_run import DagRunAnswer, DagRunRequest
 from airflow_cbr.demo.display import CopyProgress, copy_table, make_console
 from airflow_cbr.demo.emulator import EmulatorProcess
-from airflow_cbr.demo.pace import DEMO_PACE, install_pace
+from airflow_cbr.demo.intervals import DEMO_INTERVAL, install_intervals
 from airflow_cbr.demo.scenario import DAG_FILE, DAG_ID, DESTINATION_REGION, SOURCE_REGION, Auth, connection_variable, example_dags, params
 from airflow_cbr.demo.stack import airflow_environment, migrate_database
 from airflow_cbr.demo.waiting import DemoError, Stopped, StopSignals
@@ -59,7 +59,7 @@ def _run(auths: Sequence[Auth], console: Console, signals: StopSignals) -> bool:
     with tempfile.TemporaryDirectory(prefix="airflow-cbr-demo-") as folder:
         home = Path(folder).resolve()
         environment = airflow_environment(home, [dags])
-        install_pace(home, DEMO_PACE)
+        install_intervals(home, DEMO_INTERVAL)
         console.print("Creating Airflow's database ...")
         migrate_database(home, environment, check=signals.check)
         # Each run replicates three fresh backups: it gets an emulator of its own. All of them run, also after one that has failed.
@@ -124,7 +124,7 @@ def _end_of_log(dag_run: Component) -> str:
     return dag_run.tail(40, without="No tasks to run")
 
 
-def judge(outcome: DagRunAnswer, copies: Sequence[Copy], started: Sequence[str]) -> list[str]:
+def judge(outcome: DagRunAnswer, copies: Sequence[CopyRow], started: Sequence[str]) -> list[str]:
     """Say what speaks against "every backup was copied once, and the run has verified it"; nothing is the good answer.
 
     :param outcome: what Airflow says about the run.

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from airflow_cbr.demo.components import Component, stop_all
+from airflow_cbr.demo.intervals import install_intervals
 from airflow_cbr.demo.loopback import HOST, clean_environment, free_port, reserve_port
-from airflow_cbr.demo.pace import install_pace
 from airflow_cbr.demo.rest import AirflowApi
 from airflow_cbr.demo.waiting import DemoError, wait_until
 
@@ -180,7 +180,7 @@ class AirflowStack:
             self._api = AirflowApi(f"http://{HOST}:{port}")
             self._environment = self._settings(port)
             if self.pace is not None:
-                install_pace(self.home, self.pace)
+                install_intervals(self.home, self.pace)
             migrate_database(self.home, self._environment, check=self.check)
             self._start_component("api-server", "api-server")
             self._start_component("dag-processor", "dag-processor")

@@ -11,8 +11,8 @@ from typing import Final, NoReturn
 
 from airflow_cbr.demo.components import stop_all
 from airflow_cbr.demo.emulator import EmulatorProcess
+from airflow_cbr.demo.intervals import DEMO_INTERVAL
 from airflow_cbr.demo.loopback import reserve_port
-from airflow_cbr.demo.pace import DEMO_PACE
 from airflow_cbr.demo.scenario import CONN_ID, CONN_TYPE, DAG_ID, Auth, connection_fields, example_dags
 from airflow_cbr.demo.stack import AirflowStack
 from airflow_cbr.demo.waiting import DemoError, Stopped, StopSignals, wait_until
@@ -53,7 +53,7 @@ def _serve(port: int, auth: Auth, signals: StopSignals) -> NoReturn:
                 signals.check()
                 emulator.check()
 
-            with AirflowStack([dags], port=port, pace=DEMO_PACE, folder=Path(folder), check=check) as stack:
+            with AirflowStack([dags], port=port, pace=DEMO_INTERVAL, folder=Path(folder), check=check) as stack:
                 emulator.wait_until_ready(check)
                 fields = connection_fields(auth, emulator.url)
                 stack.api.create_connection(CONN_ID, CONN_TYPE, **{**fields, "extra": json.dumps(fields["extra"])})

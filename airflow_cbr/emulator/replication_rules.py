@@ -82,7 +82,7 @@ class ReplicationRules:
         wanted = [backup for backup in fit if careless or not self._settled(backup, region)]
         if not wanted:
             return self._all_copied(fit, request, now)
-        self._check_room(request.destination, wanted)
+        self._check_capacity(request.destination, wanted)
         return [self._copies.start(backup, request, now) for backup in wanted]
 
     def replicate_backup(self, backup: Backup, vault: Vault, request: CopyRequest, now: float) -> Record:
@@ -105,7 +105,7 @@ class ReplicationRules:
                     raise cbr("1009", f"The backup {backup.id} has been replicated or is being replicated to {region}.")
             if vault.in_flight and self._switches.single_while_replicating == "6130":
                 raise cbr("6130", f"The vault {vault.id} is replicating.")
-        self._check_room(request.destination, [backup])
+        self._check_capacity(request.destination, [backup])
         return self._copies.start(backup, request, now)
 
     def _unfit(self, backup: Backup) -> Refusal | None:
@@ -153,7 +153,7 @@ class ReplicationRules:
             return [self._copies.skip(backup, request, now) for backup in fit]
         raise cbr(how)
 
-    def _check_room(self, destination: Vault, backups: list[Backup]) -> None:
+    def _check_capacity(self, destination: Vault, backups: list[Backup]) -> None:
         if len(self._store.records) + len(backups) > MOST_RECORDS or len(backups) > self._store.room:
             raise cbr("1012")
         needed = sum(backup.resource_size for backup in backups) * MB_PER_GB

@@ -54,7 +54,7 @@ class Limits(Protocol):
 class Machine(Generic[Outcome]):
     """One attempt.
 
-    A consumer sets :attr:`memory` in its constructor, and says in :meth:`_step` what follows from what it sees.
+    A consumer sets :attr:`state` in its constructor, and says in :meth:`_step` what follows from what it sees.
 
     :param client: a client of the vault's region and project.
     :param limits: the order, as far as the machine reads it.
@@ -63,7 +63,7 @@ class Machine(Generic[Outcome]):
     :param log: takes the lines.
     """
 
-    memory: AttemptState
+    state: AttemptState
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class Machine(Generic[Outcome]):
 
         :param error: why it failed; it is counted already.
         """
-        return not self._has_begun() or (error.permanent and self.memory.troubles >= TROUBLES_LIMIT)
+        return not self._has_begun() or (error.permanent and self.state.troubles >= TROUBLES_LIMIT)
 
     def _followed(self) -> tuple[str, ...]:
         """Return the ids of the replication records that a pause waits for. Default: none."""
@@ -130,20 +130,20 @@ class Machine(Generic[Outcome]):
                 found = read()
         except CbrError as error:
             return self._endure(error)
-        self.memory.troubles = 0
+        self.state.troubles = 0
         self._clock.hear(self._client.server_time)
         return found
 
     def _endure(self, error: CbrError) -> Pause:
         """Return the pause after a look that failed, or raise its error where that ends the attempt."""
-        memory = self.memory
-        memory.troubles += 1
+        state = self.state
+        state.troubles += 1
         if self._ends_attempt(error):
             raise error
-        if self._clock.local >= memory.deadline:
+        if self._clock.local >= state.deadline:
             raise self._timed_out() from error
         self._log.warning("Vault %s could not be read; trying again: %s", self._limits.vault_id, error)
-        return Pause(str(error), self._backoff(memory.troubles, error), self._followed())
+        return Pause(str(error), self._backoff(state.troubles, error), self._followed())
 
     # --- sending --------------------------------------------------------------------------------------------------------
 

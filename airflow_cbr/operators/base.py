@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.triggers.base import BaseTrigger
 
-    from airflow_cbr.replication.coverage import Destination
+    from airflow_cbr.inventory.coverage import Destination
 
 __all__ = ["LAST_LOOK", "BaseCbrOperator", "BetweenRegions", "OnceOperator", "WaitingOperator", "Work"]
 
@@ -41,7 +41,7 @@ Returned = TypeVar("Returned")
 class Work(Protocol[Outcome]):
     """What a task works on leg by leg, for example a :class:`~airflow_cbr.once.machine.Machine`."""
 
-    memory: Any
+    state: Any
     """What the next leg must know; its ``dump()`` goes through the trigger."""
 
     def advance(self) -> Pause | Outcome:
@@ -130,42 +130,42 @@ class WaitingOperator(BaseCbrOperator, Generic[Returned]):
 
     # --- what an operator says ------------------------------------------------------------------------------------------
 
-    def _perform(self, context: Context, memory: Any) -> Returned:
-        """Do the work from its beginning (``memory`` is None) or from where the last leg has left it."""
+    def _perform(self, context: Context, state: Any) -> Returned:
+        """Do the work from its beginning (``state`` is None) or from where the last leg has left it."""
         raise NotImplementedError
 
     def _recall(self, event: Any) -> Any:
-        """Return the memory that a trigger's event carries.
+        """Return the state that a trigger's event carries.
 
         :raises CbrError: when the event cannot be read, or is itself the end.
         """
         raise NotImplementedError
 
-    def _backstop(self, memory: Any, seconds: float) -> float:
+    def _backstop(self, state: Any, seconds: float) -> float:
         """Return the seconds after which Airflow gives a deferral up whose trigger was to take so long."""
         raise NotImplementedError
 
-    def _seconds_left(self, memory: Any) -> float:
+    def _seconds_left(self, state: Any) -> float:
         """Return the seconds that are left to the task, at least 0. Default: it has no deadline."""
         return math.inf
 
-    def _going_on(self, memory: Any, pause: Pause) -> Sequence[str]:
+    def _going_on(self, state: Any, pause: Pause) -> Sequence[str]:
         """Return the ids of what goes on at the service during a pause."""
         return pause.records
 
-    def _trigger(self, memory: Any, pause: Pause, seconds: float) -> BaseTrigger:
+    def _trigger(self, state: Any, pause: Pause, seconds: float) -> BaseTrigger:
         """Return the trigger that waits for a pause to end. Default: it waits for the moment."""
         from airflow_cbr.triggers.cbr import CbrPauseTrigger
 
-        return CbrPauseTrigger(until=time.time() + seconds, memory=memory.dump())
+        return CbrPauseTrigger(until=time.time() + seconds, memory=state.dump())
 
     # --- the loop -------------------------------------------------------------------------------------------------------
 
     def _run_leg(self, context: Context, recall: Callable[[], Any]) -> Returned:
         try:
-            memory = recall()
-            with within(self._seconds_left(memory) + LAST_LOOK):
-                return self._perform(context, memory)
+            state = recall()
+            with within(self._seconds_left(state) + LAST_LOOK):
+                return self._perform(context, state)
         except CbrError as error:
             raise_for_airflow(error)
 
@@ -173,22 +173,22 @@ class WaitingOperator(BaseCbrOperator, Generic[Returned]):
         """Advance until there is a result, and wait in between; where the wait is deferred, this does not return."""
         while True:
             # A service that dribbles would hold a call far longer than the task has time.
-            with within(self._seconds_left(work.memory) + LAST_LOOK):
+            with within(self._seconds_left(work.state) + LAST_LOOK):
                 step = work.advance()
             if not isinstance(step, Pause):
                 self._running = ()
                 return step
-            self._running = self._going_on(work.memory, step)
-            seconds = min(step.seconds, self._seconds_left(work.memory) + 1.0)
+            self._running = self._going_on(work.state, step)
+            seconds = min(step.seconds, self._seconds_left(work.state) + 1.0)
             if self.deferrable:
-                self._defer(work.memory, step, seconds)
+                self._defer(work.state, step, seconds)
             time.sleep(seconds)
 
-    def _defer(self, memory: Any, pause: Pause, seconds: float) -> None:
+    def _defer(self, state: Any, pause: Pause, seconds: float) -> None:
         self.defer(
-            trigger=self._trigger(memory, pause, seconds),
+            trigger=self._trigger(state, pause, seconds),
             method_name="execute_complete",
-            timeout=timedelta(seconds=self._backstop(memory, seconds)),
+            timeout=timedelta(seconds=self._backstop(state, seconds)),
         )
 
 
@@ -209,13 +209,13 @@ class OnceOperator(WaitingOperator[Returned]):
         :param moment: ``before`` or ``after``.
         """
 
-    def _seconds_left(self, memory: Any) -> float:
-        # Before there is a memory, the deadline that an earlier attempt wrote down is not read yet; it is never further away.
-        return check_seconds(self.timeout, "timeout") if memory is None else max(memory.deadline - time.time(), 0.0)
+    def _seconds_left(self, state: Any) -> float:
+        # Before there is a state, the deadline that an earlier attempt wrote down is not read yet; it is never further away.
+        return check_seconds(self.timeout, "timeout") if state is None else max(state.deadline - time.time(), 0.0)
 
-    def _backstop(self, memory: Any, seconds: float) -> float:
+    def _backstop(self, state: Any, seconds: float) -> float:
         _, longest = check_intervals(self.poll_interval, self.max_poll_interval)
-        return self._seconds_left(memory) + 2 * longest
+        return self._seconds_left(state) + 2 * longest
 
     def _place(self, context: Context, vault_id: str) -> dict[str, str]:
         """Push the link to the vault's console, and return where the vault is, for an XCom."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_cbr.airflow_names import conf
 from airflow_cbr.api.endpoints import check_id
 from airflow_cbr.api.parameters import texts_of
-from airflow_cbr.checkpoints.order import CheckpointOrder, OnSkipped, check_prefix, mark_of
+from airflow_cbr.checkpoints.spec import CheckpointSpec, OnSkipped, check_prefix, mark_of
 from airflow_cbr.exceptions import CbrParameterError
 from airflow_cbr.hooks.attempt import CHECKPOINT_STATE_KEY, attempt_of, identity_of, intents_of
 from airflow_cbr.hooks.cbr import CbrHook
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger
 
     from airflow_cbr.checkpoints.creation import Creation
-    from airflow_cbr.checkpoints.memory import CheckpointMemory
+    from airflow_cbr.checkpoints.state import CheckpointState
     from airflow_cbr.once.steps import Pause
 
 __all__ = ["CbrCreateCheckpointOperator"]
@@ -122,16 +122,16 @@ class CbrCreateCheckpointOperator(OnceOperator[str]):
         for checkpoint_id in self._running:
             self.log.warning("The task is stopped; CBR has no cancel, checkpoint %s is made all the same", checkpoint_id)
 
-    def _perform(self, context: Context, memory: CheckpointMemory | None) -> str:
-        result = self._follow(self._creation(context, memory))
+    def _perform(self, context: Context, state: CheckpointState | None) -> str:
+        result = self._follow(self._creation(context, state))
         self.log.info("Checkpoint %s: %s", result.checkpoint_id, result.summary)
         return result.checkpoint_id
 
-    def _creation(self, context: Context, memory: CheckpointMemory | None) -> Creation:
+    def _creation(self, context: Context, state: CheckpointState | None) -> Creation:
         from airflow_cbr.checkpoints.creation import Creation
 
-        order, ti = self._order(context), context["ti"]
-        vault = self._place(context, order.vault_id)
+        spec, ti = self._spec(context), context["ti"]
+        vault = self._place(context, spec.vault_id)
 
         def publish(checkpoint_id: str, summary: dict[str, Any]) -> None:
             ti.xcom_push(key="return_value", value=checkpoint_id)
@@ -139,16 +139,16 @@ class CbrCreateCheckpointOperator(OnceOperator[str]):
 
         return Creation(
             self.hook.client,
-            order,
+            spec,
             attempt=attempt_of(context),
             intents=intents_of(context, CHECKPOINT_STATE_KEY),
             publish=publish,
-            memory=memory,
+            state=state,
             observe=self.at_step,
             log=self.log,
         )
 
-    def _order(self, context: Context) -> CheckpointOrder:
+    def _spec(self, context: Context) -> CheckpointSpec:
         poll_interval, max_poll_interval = check_intervals(self.poll_interval, self.max_poll_interval)
         check_access(cbr_conn_id=self.cbr_conn_id, region=self.region, project_id=self.project_id)
         check_truth(self.deferrable, "deferrable")
@@ -157,7 +157,7 @@ class CbrCreateCheckpointOperator(OnceOperator[str]):
             check_text(self.description, "description", "text")
         texts_of(None, self.description)
         vault_id = check_id(self.vault_id, "vault_id")
-        return CheckpointOrder(
+        return CheckpointSpec(
             vault_id=vault_id,
             mark=mark_of(*identity_of(context), vault_id),
             prefix=check_prefix(check_text(self.checkpoint_name, "checkpoint_name", "text")),
@@ -181,16 +181,16 @@ class CbrCreateCheckpointOperator(OnceOperator[str]):
             raise CbrParameterError("resource_ids", "is an empty list. None means all that is bound to the vault.")
         return resource_ids
 
-    def _recall(self, event: Any) -> CheckpointMemory:
-        from airflow_cbr.checkpoints.memory import CheckpointMemory
+    def _recall(self, event: Any) -> CheckpointState:
+        from airflow_cbr.checkpoints.state import CheckpointState
         from airflow_cbr.triggers.events import memory_of
 
-        return memory_of(event, CheckpointMemory.load)
+        return memory_of(event, CheckpointState.load)
 
-    def _going_on(self, memory: CheckpointMemory, pause: Pause) -> Sequence[str]:
-        return () if memory.checkpoint_id is None else (memory.checkpoint_id,)
+    def _going_on(self, state: CheckpointState, pause: Pause) -> Sequence[str]:
+        return () if state.checkpoint_id is None else (state.checkpoint_id,)
 
-    def _trigger(self, memory: CheckpointMemory, pause: Pause, seconds: float) -> BaseTrigger:
-        if memory.checkpoint_id is not None:
-            self.log.info("Deferring; checkpoint %s is made in CBR whatever becomes of this task", memory.checkpoint_id)
-        return super()._trigger(memory, pause, seconds)
+    def _trigger(self, state: CheckpointState, pause: Pause, seconds: float) -> BaseTrigger:
+        if state.checkpoint_id is not None:
+            self.log.info("Deferring; checkpoint %s is made in CBR whatever becomes of this task", state.checkpoint_id)
+        return super()._trigger(state, pause, seconds)

@@ -11,11 +11,11 @@ from airflow_cbr.exceptions import CbrConfigurationError, CbrError
 if TYPE_CHECKING:
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.hooks.cbr import CbrHook
+    from airflow_cbr.inventory.coverage import Destination
     from airflow_cbr.operators.base import BetweenRegions
-    from airflow_cbr.replication.coverage import Destination
-    from airflow_cbr.replication.findings import PreflightReport
-    from airflow_cbr.replication.plan import Plan
-    from airflow_cbr.replication.preflight import Access
+    from airflow_cbr.preflight.checks import RegionAccess
+    from airflow_cbr.preflight.findings import PreflightReport
+    from airflow_cbr.preflight.plan import Plan
 
 __all__ = ["publish_plan", "run_preflight"]
 
@@ -31,8 +31,8 @@ def run_preflight(task: BetweenRegions, vault_id: str, destination: Destination,
     :param destination: where the copies would go.
     :param ti: the task instance, which takes the XComs.
     """
-    from airflow_cbr.replication.findings import Severity
-    from airflow_cbr.replication.preflight import Preflight
+    from airflow_cbr.preflight.checks import Preflight
+    from airflow_cbr.preflight.findings import Severity
 
     report = Preflight(vault_id, destination, source=_access(task.hook), there=_access(task.destination_hook)).check()
     levels = {Severity.ERROR: logging.ERROR, Severity.WARNING: logging.WARNING, Severity.UNCHECKED: logging.WARNING}
@@ -56,8 +56,8 @@ def publish_plan(task: BetweenRegions, plan: Plan, ti: Any) -> None:
     ti.xcom_push(key=PLAN_XCOM_KEY, value=plan.summary)
 
 
-def _access(hook: CbrHook) -> Access:
-    from airflow_cbr.replication.preflight import Access
+def _access(hook: CbrHook) -> RegionAccess:
+    from airflow_cbr.preflight.checks import RegionAccess
 
     def connect() -> CbrClient:
         try:
@@ -69,4 +69,4 @@ def _access(hook: CbrHook) -> Access:
         region = connect().region
     except CbrError:
         region = "unknown"
-    return Access(hook.cbr_conn_id, region, connect)
+    return RegionAccess(hook.cbr_conn_id, region, connect)

@@ -16,7 +16,7 @@ from airflow_cbr.operators.parameters import (
     check_truth,
 )
 from airflow_cbr.operators.preflight_report import publish_plan, run_preflight
-from airflow_cbr.replication.order import Order
+from airflow_cbr.replication.spec import ReplicationSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger
 
     from airflow_cbr.once.steps import Pause
-    from airflow_cbr.replication.memory import Memory
-    from airflow_cbr.replication.submit import Submission
+    from airflow_cbr.replication.state import ReplicationState
+    from airflow_cbr.replication.submission import Submission
 
 __all__ = ["CbrReplicateCheckpointOperator"]
 
@@ -38,7 +38,7 @@ class CbrReplicateCheckpointOperator(BetweenRegions, OnceOperator[list[str]]):
     """Replicate the backups of a vault to a vault in another region, and wait until the copies have ended.
 
     The task states a postcondition: every eligible backup of the source vault has a replica, or one on its way, at the destination. It
-    looks first, sends one ``POST /v3/{project_id}/checkpoints/replicate`` (CopyCheckpoint) if anything is missing, asks singly for what
+    looks first, sends one ``POST /v3/{project_id}/checkpoints/replicate`` (CopyCheckpoint) if anything is missing, asks one by one for what
     that leaves out, and follows every copy to its end. Whatever is lost or killed on the way, the next attempt looks before it sends.
 
     XCom: ``return_value`` is the list of replication record ids that were accepted or adopted in this Dag run, pushed as soon as the
@@ -136,66 +136,66 @@ class CbrReplicateCheckpointOperator(BetweenRegions, OnceOperator[list[str]]):
         if self._running:
             self.log.warning("The task is stopped; CBR has no cancel, these replication records keep running: %s", ", ".join(self._running))
 
-    def _perform(self, context: Context, memory: Memory | None) -> list[str]:
-        order = self._order()
+    def _perform(self, context: Context, state: ReplicationState | None) -> list[str]:
+        spec = self._spec()
         if check_truth(self.plan_only, "plan_only"):
-            self._plan(context, order)
+            self._plan(context, spec)
             return []
-        if check_truth(self.preflight, "preflight") and memory is None:
-            self._check_the_way(context, order)
-        result = self._follow(self._submission(context, order, memory))
+        if check_truth(self.preflight, "preflight") and state is None:
+            self._check_the_way(context, spec)
+        result = self._follow(self._submission(context, spec, state))
         self.log.info("All eligible backups are covered: %s", result.counts)
         return result.record_ids
 
-    def _plan(self, context: Context, order: Order) -> None:
+    def _plan(self, context: Context, spec: ReplicationSpec) -> None:
         """Say what would be copied, without a way to send it."""
-        from airflow_cbr.replication.coverage import assess
-        from airflow_cbr.replication.plan import plan_of
+        from airflow_cbr.inventory.coverage import assess
+        from airflow_cbr.preflight.plan import plan_of
 
         if check_truth(self.preflight, "preflight"):
-            if error := run_preflight(self, order.vault_id, order.destination, context["ti"]).failure():
+            if error := run_preflight(self, spec.vault_id, spec.destination, context["ti"]).failure():
                 raise error
         else:
-            source = self.hook.show_vault(order.vault_id)
-            backups = self.hook.list_backups(vault_id=order.vault_id, show_replication=True)
-            coverage = assess((one for one in backups if one.vault_id in (None, order.vault_id)), order.destination)
+            source = self.hook.show_vault(spec.vault_id)
+            backups = self.hook.list_backups(vault_id=spec.vault_id, show_replication=True)
+            coverage = assess((one for one in backups if one.vault_id in (None, spec.vault_id)), spec.destination)
             publish_plan(self, plan_of(coverage, source=source), context["ti"])
         self.log.info("plan_only=True: nothing was sent")
 
-    def _check_the_way(self, context: Context, order: Order) -> None:
+    def _check_the_way(self, context: Context, spec: ReplicationSpec) -> None:
         """Run the preflight, unless this task has sent something in this Dag run already: then what was sent comes first.
 
         :raises CbrPreflightError: something stands in the way.
         """
         from airflow_cbr.once.clock import CLOCK_MARGIN
+        from airflow_cbr.replication.decisions import has_begun
         from airflow_cbr.replication.intents import has_sent
-        from airflow_cbr.replication.verdict import has_begun
 
         attempt = attempt_of(context)
-        if order.durable and has_sent(intents_of(context), order.destination):
+        if spec.durable and has_sent(intents_of(context), spec.destination):
             self.log.info("An earlier attempt has sent a replicate call: going on without a preflight")
             return
-        report = run_preflight(self, order.vault_id, order.destination, context["ti"])
+        report = run_preflight(self, spec.vault_id, spec.destination, context["ti"])
         error = report.failure()
         if error is None:
             return
-        began = attempt.run_after if order.durable and attempt.may_have_predecessor else None
+        began = attempt.run_after if spec.durable and attempt.may_have_predecessor else None
         if began is not None and report.plan is not None and has_begun(report.plan.coverage, since=began - CLOCK_MARGIN.total_seconds()):
             self.log.warning("Copies of this Dag run have begun, and are followed whatever the preflight says: %s", error)
             return
         raise error
 
-    def _submission(self, context: Context, order: Order, memory: Memory | None) -> Submission:
-        from airflow_cbr.replication.submit import Submission
+    def _submission(self, context: Context, spec: ReplicationSpec, state: ReplicationState | None) -> Submission:
+        from airflow_cbr.replication.submission import Submission
 
         attempt, ti = attempt_of(context), context["ti"]
         if not self.durable and attempt.may_have_predecessor:
             self.log.warning("durable=False: what an earlier attempt sent is not taken into account, and may be sent, and billed, again")
-        where = self._place(context, order.vault_id)
+        where = self._place(context, spec.vault_id)
         there = {
-            "region": order.destination.region,
-            "project_id": order.destination.project_id,
-            "vault_id": order.destination.vault_id,
+            "region": spec.destination.region,
+            "project_id": spec.destination.project_id,
+            "vault_id": spec.destination.vault_id,
         }
 
         def publish(record_ids: list[str], counts: dict[str, int]) -> None:
@@ -204,21 +204,21 @@ class CbrReplicateCheckpointOperator(BetweenRegions, OnceOperator[list[str]]):
 
         return Submission(
             self.hook.client,
-            order,
+            spec,
             attempt=attempt,
             intents=intents_of(context),
             publish=publish,
             destination=lambda: self.destination_hook.client,
-            memory=memory,
+            state=state,
             observe=self.at_step,
             log=self.log,
         )
 
-    def _order(self) -> Order:
+    def _spec(self) -> ReplicationSpec:
         poll_interval, max_poll_interval = check_intervals(self.poll_interval, self.max_poll_interval)
         check_truth(self.deferrable, "deferrable")
         is_mapped_over = self.has_dag() and next(iter(self.iter_mapped_dependants()), None) is not None  # type: ignore[no-untyped-call]
-        return Order(
+        return ReplicationSpec(
             vault_id=check_id(self.vault_id, "vault_id"),
             destination=self.destination(),
             auto_trigger=check_truth(self.auto_trigger, "auto_trigger"),
@@ -234,12 +234,12 @@ class CbrReplicateCheckpointOperator(BetweenRegions, OnceOperator[list[str]]):
             durable=check_truth(self.durable, "durable"),
         )
 
-    def _recall(self, event: Any) -> Memory:
+    def _recall(self, event: Any) -> ReplicationState:
         from airflow_cbr.once.machine import TROUBLES_LIMIT
-        from airflow_cbr.replication.memory import Memory
+        from airflow_cbr.replication.state import ReplicationState
         from airflow_cbr.triggers.events import Wake, memory_of, refusal_of, wake_of
 
-        memory = memory_of(event, Memory.load)
+        state = memory_of(event, ReplicationState.load)
         if refusal := refusal_of(event):
             raise refusal
         if wake_of(event) is Wake.LOST:
@@ -247,14 +247,14 @@ class CbrReplicateCheckpointOperator(BetweenRegions, OnceOperator[list[str]]):
             self._unlisted_for = 600.0
         if wake_of(event) is Wake.REFUSED:
             # The trigger has seen it persist; one more look says so in this task's own words.
-            memory.troubles = TROUBLES_LIMIT
-        return memory
+            state.troubles = TROUBLES_LIMIT
+        return state
 
-    def _trigger(self, memory: Memory, pause: Pause, seconds: float) -> BaseTrigger:
+    def _trigger(self, state: ReplicationState, pause: Pause, seconds: float) -> BaseTrigger:
         from airflow_cbr.triggers.cbr import CbrReplicationTrigger
 
         if not pause.records:
-            return super()._trigger(memory, pause, seconds)
+            return super()._trigger(state, pause, seconds)
         self.log.info("Deferring; these replication records run in CBR whatever becomes of this task: %s", ", ".join(pause.records))
         poll_interval, max_poll_interval = check_intervals(self.poll_interval, self.max_poll_interval)
         return CbrReplicationTrigger(
@@ -263,9 +263,9 @@ class CbrReplicateCheckpointOperator(BetweenRegions, OnceOperator[list[str]]):
             project_id=self.hook.project_id,
             vault_id=check_id(self.vault_id, "vault_id"),
             replication_record_ids=list(pause.records),
-            deadline=memory.deadline,
+            deadline=state.deadline,
             poll_interval=poll_interval,
             max_poll_interval=max_poll_interval,
             unlisted_for=self._unlisted_for,
-            memory=memory.dump(),
+            memory=state.dump(),
         )

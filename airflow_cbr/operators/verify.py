@@ -20,7 +20,7 @@ from airflow_cbr.operators.parameters import (
     check_truth,
     check_word,
 )
-from airflow_cbr.verification.levels import Action, Assignment, Level, Scope
+from airflow_cbr.verification.levels import Action, Level, Scope, VerificationSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 
     from airflow_cbr.verification.report import Report
-    from airflow_cbr.verification.settling import SettlingMemory
+    from airflow_cbr.verification.settling import SettlingState
 
 __all__ = ["CbrVerifyReplicationOperator"]
 
@@ -134,22 +134,22 @@ class CbrVerifyReplicationOperator(BetweenRegions, WaitingOperator[dict[str, str
         # After rendering, an audit and a replicate task that pushed nothing look alike.
         self._is_audit = replication_record_ids is None
 
-    def _perform(self, context: Context, memory: SettlingMemory | None) -> dict[str, str | int]:
-        from airflow_cbr.verification.settling import Settling, SettlingMemory
+    def _perform(self, context: Context, state: SettlingState | None) -> dict[str, str | int]:
+        from airflow_cbr.verification.settling import Settling, SettlingState
 
-        assignment = self._assignment()
+        spec = self._spec()
         settle_timeout, poll_interval = self._patience()
-        memory = memory or SettlingMemory(settle_until=time.time() + settle_timeout)
+        state = state or SettlingState(settle_until=time.time() + settle_timeout)
         clients = self.hook.client, self.destination_hook.client
-        return self._conclude(context, self._follow(Settling(*clients, assignment, memory, poll_interval=poll_interval, log=self.log)))
+        return self._conclude(context, self._follow(Settling(*clients, spec, state, poll_interval=poll_interval, log=self.log)))
 
-    def _recall(self, event: Any) -> SettlingMemory:
+    def _recall(self, event: Any) -> SettlingState:
         from airflow_cbr.triggers.events import memory_of
-        from airflow_cbr.verification.settling import SettlingMemory
+        from airflow_cbr.verification.settling import SettlingState
 
-        return memory_of(event, SettlingMemory.load)
+        return memory_of(event, SettlingState.load)
 
-    def _backstop(self, memory: SettlingMemory, seconds: float) -> float:
+    def _backstop(self, state: SettlingState, seconds: float) -> float:
         return seconds + _TRIGGERER_SLACK
 
     def _conclude(self, context: Context, report: Report) -> dict[str, str | int]:
@@ -173,7 +173,7 @@ class CbrVerifyReplicationOperator(BetweenRegions, WaitingOperator[dict[str, str
         self.log.info("Verified: %s", report.summary)
         return report.summary
 
-    def _assignment(self) -> Assignment:
+    def _spec(self) -> VerificationSpec:
         destination = self.destination()
         # A replicate task that failed before it knew any record leaves nothing in XCom.
         record_ids = [] if self.replication_record_ids is None else check_record_ids(self.replication_record_ids)
@@ -183,7 +183,7 @@ class CbrVerifyReplicationOperator(BetweenRegions, WaitingOperator[dict[str, str
             self.log.info("No replication records are given: %s is checked", which)
         if self.report_path is not None:
             check_text(self.report_path, "report_path", "a path or a URL")
-        return Assignment(
+        return VerificationSpec(
             vault_id=check_id(self.vault_id, "vault_id"),
             destination=destination,
             levels=self._levels(),

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.api.models import Replication
-    from airflow_cbr.replication.coverage import BackupStanding, Coverage
+    from airflow_cbr.inventory.coverage import BackupCoverage, Coverage
     from airflow_cbr.replication.intents import ReplicationIntents
-    from airflow_cbr.replication.memory import Memory
-    from airflow_cbr.replication.order import Order
+    from airflow_cbr.replication.spec import ReplicationSpec
+    from airflow_cbr.replication.state import ReplicationState
 
 __all__ = ["ReplicateCalls"]
 
@@ -25,8 +25,8 @@ class ReplicateCalls:
     """Sends the replicate calls of one attempt.
 
     :param client: a client of the source region and project.
-    :param order: what is asked.
-    :param memory: the attempt's memory, which counts the calls.
+    :param spec: what is asked.
+    :param state: the attempt's state, which counts the calls.
     :param intents: takes the intents.
     :param at: marks the step, so that a test can stop there.
     """
@@ -34,20 +34,20 @@ class ReplicateCalls:
     def __init__(
         self,
         client: CbrClient,
-        order: Order,
-        memory: Memory,
+        spec: ReplicationSpec,
+        state: ReplicationState,
         intents: ReplicationIntents,
         *,
         at: Callable[[Step], AbstractContextManager[None]],
     ) -> None:
         self._client = client
-        self._order = order
-        self._memory = memory
+        self._spec = spec
+        self._state = state
         self._intents = intents
         self._at = at
-        self._ceiling = CallCeiling(memory.calls, "backup")
+        self._ceiling = CallCeiling(state.calls, "backup")
 
-    def vault(self, coverage: Coverage, wanted: list[BackupStanding]) -> Replication:
+    def vault(self, coverage: Coverage, wanted: list[BackupCoverage]) -> Replication:
         """Ask for all that is needed with one call for the vault (CopyCheckpoint).
 
         :param coverage: the look that the call rests on.
@@ -55,24 +55,24 @@ class ReplicateCalls:
         :raises CbrCallLimitError: the ceiling is reached; nothing was sent.
         :raises CbrError: as :meth:`airflow_cbr.api.client.CbrClient.replicate_checkpoint` does.
         """
-        order, there = self._order, self._order.destination
+        spec, there = self._spec, self._spec.destination
         asked = [one.backup.id for one in wanted]
         self._ceiling.count(asked, of=len(coverage.eligible))
-        self._intents.record_intent(self._memory, coverage, wanted)
+        self._intents.record_intent(self._state, coverage, wanted)
         with self._at(Step.REPLICATE_VAULT):
             return self._ceiling.send(
                 asked,
                 lambda: self._client.replicate_checkpoint(
-                    vault_id=order.vault_id,
+                    vault_id=spec.vault_id,
                     destination_region=there.region,
                     destination_project_id=there.project_id,
                     destination_vault_id=there.vault_id,
-                    auto_trigger=order.auto_trigger,
-                    enable_acceleration=order.enable_acceleration,
+                    auto_trigger=spec.auto_trigger,
+                    enable_acceleration=spec.enable_acceleration,
                 ),
             )
 
-    def backup(self, backup_id: str, coverage: Coverage, wanted: list[BackupStanding]) -> Replication:
+    def backup(self, backup_id: str, coverage: Coverage, wanted: list[BackupCoverage]) -> Replication:
         """Ask for one backup (CopyBackup).
 
         :param backup_id: the backup.
@@ -81,9 +81,9 @@ class ReplicateCalls:
         :raises CbrCallLimitError: the ceiling is reached; nothing was sent.
         :raises CbrError: as :meth:`airflow_cbr.api.client.CbrClient.replicate_backup` does.
         """
-        there = self._order.destination
+        there = self._spec.destination
         self._ceiling.count([backup_id], of=len(coverage.eligible))
-        self._intents.record_intent(self._memory, coverage, wanted)
+        self._intents.record_intent(self._state, coverage, wanted)
         with self._at(Step.REPLICATE_BACKUP):
             return self._ceiling.send(
                 [backup_id],
@@ -92,6 +92,6 @@ class ReplicateCalls:
                     destination_region=there.region,
                     destination_project_id=there.project_id,
                     destination_vault_id=there.vault_id,
-                    enable_acceleration=self._order.enable_acceleration,
+                    enable_acceleration=self._spec.enable_acceleration,
                 ),
             )

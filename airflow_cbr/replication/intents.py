@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_cbr.once.clock import CLOCK_MARGIN
 from airflow_cbr.once.intents import Intent, IntentLog
-from airflow_cbr.replication.memory import Memory
+from airflow_cbr.replication.decisions import newest_record_time
+from airflow_cbr.replication.state import ReplicationState
 from airflow_cbr.replication.steps import Step
-from airflow_cbr.replication.verdict import newest_record_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
 
+    from airflow_cbr.inventory.coverage import BackupCoverage, Coverage, Destination
     from airflow_cbr.once.attempt import Attempt
     from airflow_cbr.once.clock import ServiceClock
     from airflow_cbr.once.intents import IntentStore
-    from airflow_cbr.replication.coverage import BackupStanding, Coverage, Destination
-    from airflow_cbr.replication.order import Order
+    from airflow_cbr.replication.spec import ReplicationSpec
 
 __all__ = ["ReplicationIntent", "ReplicationIntents", "has_sent"]
 
@@ -53,7 +53,7 @@ class ReplicationIntents(IntentLog[ReplicationIntent]):
     """The intents of one replicate task.
 
     :param store: where they outlive the process, or None where there is no such place.
-    :param order: what is asked for.
+    :param spec: what is asked for.
     :param attempt: which attempt this is.
     :param clock: the two clocks.
     :param at: marks the step, so that a test can stop there.
@@ -63,7 +63,7 @@ class ReplicationIntents(IntentLog[ReplicationIntent]):
     def __init__(
         self,
         store: IntentStore | None,
-        order: Order,
+        spec: ReplicationSpec,
         attempt: Attempt,
         *,
         clock: ServiceClock,
@@ -71,28 +71,28 @@ class ReplicationIntents(IntentLog[ReplicationIntent]):
         log: Any,
     ) -> None:
         super().__init__(store, None, attempt, clock=clock, at=at)
-        self._order = order
+        self._spec = spec
         self._log = log
 
-    def recall(self) -> Memory:
-        """Return the memory of an attempt that begins."""
-        memory, attempt = Memory(deadline=self._clock.local + self._order.timeout), self._attempt
-        self._found = found = _read(self._store, self._order.destination)
+    def recall(self) -> ReplicationState:
+        """Return the state of an attempt that begins."""
+        state, attempt = ReplicationState(deadline=self._clock.local + self._spec.timeout), self._attempt
+        self._found = found = _read(self._store, self._spec.destination)
         if found is not None:
-            self.resume(memory)
-            memory.began = found.began
-            memory.first_sent_at = found.first_posted_at if found.first_posted_at is not None else found.posted_at
-        if self.has_gap and self._order.durable and attempt.run_after is not None:
-            memory.first_sent_at = attempt.run_after
-            memory.began = attempt.run_after - CLOCK_MARGIN.total_seconds()
-        return memory
+            self.resume(state)
+            state.began = found.began
+            state.first_sent_at = found.first_posted_at if found.first_posted_at is not None else found.posted_at
+        if self.has_gap and self._spec.durable and attempt.run_after is not None:
+            state.first_sent_at = attempt.run_after
+            state.began = attempt.run_after - CLOCK_MARGIN.total_seconds()
+        return state
 
     def unsettled_until(self, coverage: Coverage) -> float:
         """Return the Unix time (local) until which a call of an earlier attempt may still show up, at most ``settle_time`` from now.
 
         :param coverage: the attempt's first look.
         """
-        settle, now = self._order.settle_time, self._clock.local
+        settle, now = self._spec.settle_time, self._clock.local
         # What one call began need not show at once: while a record is young, others of the same call may follow.
         ages = [self._clock.age(record.created.timestamp()) for _, record in coverage.records.values() if record.created is not None]
         youngest = now + settle - min(ages) if ages and min(ages) < settle else 0.0
@@ -108,51 +108,51 @@ class ReplicationIntents(IntentLog[ReplicationIntent]):
         )
         return max(youngest, min(self._found.posted_at, now) + settle)
 
-    def correct_deadline(self, memory: Memory, coverage: Coverage) -> None:
+    def correct_deadline(self, state: ReplicationState, coverage: Coverage) -> None:
         """Let the deadline count from the first copy of this Dag run, where no store has kept it (Airflow before 3.3).
 
         After a clear there is no telling which copies belong to which generation; then it counts from the attempt.
 
-        :param memory: the attempt's memory.
+        :param state: the attempt's state.
         :param coverage: the attempt's first look.
         """
         since = self._attempt.run_after
-        if self.has_store or not self._order.durable or since is None or self._attempt.number == 1 or self._attempt.generation:
+        if self.has_store or not self._spec.durable or since is None or self._attempt.number == 1 or self._attempt.generation:
             return
         times = [record.created.timestamp() for _, record in coverage.records.values() if record.created is not None]
         first = min((time for time in times if time >= since), default=None)
         if first is not None:
-            memory.deadline = min(memory.deadline, self._clock.local - self._clock.age(first) + self._order.timeout)
+            state.deadline = min(state.deadline, self._clock.local - self._clock.age(first) + self._spec.timeout)
 
-    def keep_deadline(self, memory: Memory) -> None:
+    def keep_deadline(self, state: ReplicationState) -> None:
         """Write the deadline down before anything else, so that it counts from the first attempt after a clear.
 
-        :param memory: the attempt's memory.
+        :param state: the attempt's state.
         """
         if not self.has_deadline:
-            first = ReplicationIntent(destination=_names(self._order.destination), has_gap=self.has_gap)
-            self.save(self._found or first, memory, Step.RECORD_INTENT)
+            first = ReplicationIntent(destination=_names(self._spec.destination), has_gap=self.has_gap)
+            self.save(self._found or first, state, Step.RECORD_INTENT)
 
-    def record_intent(self, memory: Memory, coverage: Coverage, wanted: list[BackupStanding]) -> None:
+    def record_intent(self, state: ReplicationState, coverage: Coverage, wanted: list[BackupCoverage]) -> None:
         """Write down that a replicate call is about to be sent.
 
-        :param memory: the attempt's memory.
+        :param state: the attempt's state.
         :param coverage: the look that the call rests on.
         :param wanted: the backups that it asks for.
         """
         now = self._clock.local
-        memory.began = memory.began if memory.began is not None else newest_record_time(coverage)
-        memory.first_sent_at = memory.first_sent_at if memory.first_sent_at is not None else now
+        state.began = state.began if state.began is not None else newest_record_time(coverage)
+        state.first_sent_at = state.first_sent_at if state.first_sent_at is not None else now
         intent = ReplicationIntent(
-            destination=_names(self._order.destination),
-            began=memory.began,
-            first_posted_at=memory.first_sent_at,
+            destination=_names(self._spec.destination),
+            began=state.began,
+            first_posted_at=state.first_sent_at,
             posted_at=now,
             needed=len(wanted),
             eligible=len(coverage.eligible),
             digest=_digest_of(coverage.records),
         )
-        self.save(intent, memory, Step.RECORD_INTENT)
+        self.save(intent, state, Step.RECORD_INTENT)
 
 
 def has_sent(store: IntentStore | None, destination: Destination) -> bool:

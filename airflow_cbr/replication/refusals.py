@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from airflow_cbr.api.copy_state import CopyState
 from airflow_cbr.api.errors import find, normalise_code
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def fails_for_good(record: ReplicationRecord) -> bool:
     """
     code = normalise_code(str(record.extra.fail_code or ""))
     row = find(code, None)
-    return record.status == "fail" and row is not None and row.error.permanent and code != _IMPORT_FAILED
+    return record.state is CopyState.FAILED and row is not None and row.error.permanent and code != _IMPORT_FAILED
 
 
 def note_of(error: CbrApiError) -> str:

@@ -12,19 +12,21 @@ from collections import Counter, defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from airflow_cbr.api.errors import normalise_code
-from airflow_cbr.api.models import OperationLog, ReplicationExtra, ReplicationRecord, parse_time
-from airflow_cbr.exceptions import CbrApiError
-from airflow_cbr.replication.coverage import BEING_MADE, BackupStanding, Coverage, Standing
+from airflow_cbr.api.copy_state import CopyState
+from airflow_cbr.api.models import parse_time
+from airflow_cbr.api.replication_logs import list_replication_logs
+from airflow_cbr.inventory.backups import BEING_MADE
+from airflow_cbr.inventory.coverage import BackupCoverage, Coverage, CoverageStatus
+from airflow_cbr.inventory.operation_log import as_record, newest_by_resource, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from airflow_cbr.api.client import CbrClient
-    from airflow_cbr.api.models import Backup
+    from airflow_cbr.api.models import Backup, OperationLog
     from airflow_cbr.once.clock import ServiceClock
-    from airflow_cbr.replication.memory import Memory
-    from airflow_cbr.replication.order import Order
+    from airflow_cbr.replication.spec import ReplicationSpec
+    from airflow_cbr.replication.state import ReplicationState
 
 __all__ = ["NOTICE", "UnlistedCopies", "find_replicas"]
 
@@ -39,16 +41,18 @@ class UnlistedCopies:
 
     :param client: a client of the source region and project.
     :param destination: returns a client of the destination region and project; called only where it is needed.
-    :param order: what was asked for.
-    :param memory: what the attempt knows.
+    :param spec: what was asked for.
+    :param state: what the attempt knows.
     :param clock: the two clocks.
     """
 
-    def __init__(self, client: CbrClient, destination: Callable[[], CbrClient], order: Order, memory: Memory, clock: ServiceClock) -> None:
+    def __init__(
+        self, client: CbrClient, destination: Callable[[], CbrClient], spec: ReplicationSpec, state: ReplicationState, clock: ServiceClock
+    ) -> None:
         self._client = client
         self._destination = destination
-        self._order = order
-        self._memory = memory
+        self._spec = spec
+        self._state = state
         self._clock = clock
 
     def judge(self, coverage: Coverage) -> Coverage:
@@ -57,8 +61,8 @@ class UnlistedCopies:
         :param coverage: a look's coverage, of rows without records.
         :raises CbrError: one of the two cannot be read.
         """
-        there = self._order.destination
-        open_ones = [one for one in coverage.standings.values() if one.standing is Standing.UNRECORDED]
+        there = self._spec.destination
+        open_ones = [one for one in coverage.by_backup.values() if one.status is CoverageStatus.UNRECORDED]
         if not open_ones:
             return coverage
         replicas = [
@@ -66,75 +70,58 @@ class UnlistedCopies:
             for row in self._destination().list_backups(vault_id=there.vault_id, image_type="replication")
             if row.vault_id in (None, there.vault_id) and row.image_type in (None, "replication")
         ]
-        sources = [one.backup for one in coverage.standings.values() if one.standing is not Standing.SKIPPED]
+        sources = [one.backup for one in coverage.by_backup.values() if one.status is not CoverageStatus.SKIPPED]
         held, free = find_replicas(sources, replicas)
-        standings = dict(coverage.standings)
+        by_backup = dict(coverage.by_backup)
         unheld = []
         for one in open_ones:
             replica = held.get(one.backup.id)
             if replica is None:
                 unheld.append(one)
             else:
-                standings[one.backup.id] = _by_replica(one.backup, replica)
-        logs = self._logs() if unheld else {}
-        accepted = frozenset(self._memory.accepted.values())
+                by_backup[one.backup.id] = _by_replica(one.backup, replica)
+        logs = newest_by_resource(list_replication_logs(self._client)) if unheld else {}
+        accepted = frozenset(self._state.accepted.values())
         for one in unheld:
             backup = one.backup
             candidates = [row for row in free.get(backup.resource_id or "", ()) if _may_be_of(row, backup)]
-            standings[backup.id] = self._by_log(
+            by_backup[backup.id] = self._by_log(
                 backup, logs.get((backup.checkpoint_id, backup.resource_id)), candidates, was_accepted=backup.id in accepted
             )
-        return replace(coverage, standings=standings)
+        return replace(coverage, by_backup=by_backup)
 
-    def _logs(self) -> dict[tuple[str | None, str | None], OperationLog]:
-        """Return the newest replication log by checkpoint and resource."""
-        newest: dict[tuple[str | None, str | None], OperationLog] = {}
-        for row in self._replications():
-            key = (row.checkpoint_id, row.resource_id)
-            known = newest.get(key)
-            if None not in key and (known is None or (row.created_at or "", row.id) > (known.created_at or "", known.id)):
-                newest[key] = row
-        return newest
-
-    def _replications(self) -> Iterable[OperationLog]:
-        try:
-            yield from self._client.list_operation_logs(operation_type="replication")
-        except CbrApiError as error:
-            # The published API does not name the word among those that the log can be filtered by.
-            if normalise_code(error.error_code or "") != "BackupService.9900":
-                raise
-            yield from (row for row in self._client.list_operation_logs() if row.operation_type == "replication")
-
-    def _by_log(self, backup: Backup, row: OperationLog | None, candidates: list[Backup], *, was_accepted: bool) -> BackupStanding:
-        memory = self._memory
-        is_young = self._clock.local < max(memory.accepted_at, memory.unseen.get(backup.id, 0.0)) + self._order.settle_time
-        if row is not None and row.status in ("running", "waiting"):
-            return BackupStanding(backup, Standing.IN_FLIGHT, f"operation log {row.id}: {row.status}", _as_record(row, "replicating"))
-        if row is not None and row.status == "success":
-            memory.unseen.setdefault(backup.id, self._clock.local)
+    def _by_log(self, backup: Backup, row: OperationLog | None, candidates: list[Backup], *, was_accepted: bool) -> BackupCoverage:
+        state = self._state
+        is_young = self._clock.local < max(state.accepted_at, state.unseen.get(backup.id, 0.0)) + self._spec.settle_time
+        log_state = None if row is None else row.state
+        if row is not None and log_state in (CopyState.RUNNING, CopyState.WAITING):
+            return BackupCoverage(backup, CoverageStatus.IN_FLIGHT, f"operation log {row.id}: {row.status}", as_record(row, "replicating"))
+        if row is not None and log_state is CopyState.SUCCEEDED:
+            state.unseen.setdefault(backup.id, self._clock.local)
             if candidates:
                 return _by_replica(backup, candidates[0])
-            if self._clock.local < memory.unseen[backup.id] + self._order.settle_time:
-                return BackupStanding(
-                    backup, Standing.IN_FLIGHT, f"operation log {row.id}: {row.status}, and its replica is not listed yet"
+            if self._clock.local < state.unseen[backup.id] + self._spec.settle_time:
+                return BackupCoverage(
+                    backup, CoverageStatus.IN_FLIGHT, f"operation log {row.id}: {row.status}, and its replica is not listed yet"
                 )
             if was_accepted:
                 reason = f"operation log {row.id} says that its copy succeeded, and the destination vault lists no replica of it"
-                return BackupStanding(backup, Standing.UNCLEAR, reason)
+                return BackupCoverage(backup, CoverageStatus.UNCLEAR, reason)
         if was_accepted and is_young:
-            return BackupStanding(backup, Standing.IN_FLIGHT, "its copy was accepted and does not show yet")
-        if row is not None and row.status not in ("success", None):
-            record = _as_record(row, "fail")
-            said = row.error_info.message if row.error_info is not None else None
-            return BackupStanding(backup, Standing.FAILED, f"operation log {row.id}: {row.status} {said or ''}".rstrip(), record, (record,))
+            return BackupCoverage(backup, CoverageStatus.IN_FLIGHT, "its copy was accepted and does not show yet")
+        if row is not None and log_state not in (CopyState.SUCCEEDED, None):
+            record = as_record(row, "fail")
+            return BackupCoverage(
+                backup, CoverageStatus.FAILED, f"operation log {row.id}: {row.status} {words_of(row)}".rstrip(), record, (record,)
+            )
         if candidates:
             reason = f"the destination vault holds {candidates[0].id}, and nothing says of which backup of its resource it is a replica"
-            return BackupStanding(backup, Standing.UNCLEAR, reason)
+            return BackupCoverage(backup, CoverageStatus.UNCLEAR, reason)
         if was_accepted:
-            return BackupStanding(
-                backup, Standing.LOST, "its copy was accepted, and neither the operation log nor the destination knows it"
+            return BackupCoverage(
+                backup, CoverageStatus.LOST, "its copy was accepted, and neither the operation log nor the destination knows it"
             )
-        return BackupStanding(backup, Standing.UNRECORDED)
+        return BackupCoverage(backup, CoverageStatus.UNRECORDED)
 
 
 def find_replicas(sources: Sequence[Backup], replicas: Iterable[Backup]) -> tuple[dict[str, Backup], dict[str, list[Backup]]]:
@@ -176,20 +163,9 @@ def _may_be_of(replica: Backup, source: Backup) -> bool:
     return sizes_agree and (replica.created is None or source.created is None or replica.created >= source.created)
 
 
-def _by_replica(backup: Backup, replica: Backup) -> BackupStanding:
+def _by_replica(backup: Backup, replica: Backup) -> BackupCoverage:
     if replica.status == "available":
-        return BackupStanding(backup, Standing.SUCCEEDED, f"the destination vault holds its replica {replica.id}")
+        return BackupCoverage(backup, CoverageStatus.SUCCEEDED, f"the destination vault holds its replica {replica.id}")
     if replica.status in BEING_MADE:
-        return BackupStanding(backup, Standing.IN_FLIGHT, f"its replica {replica.id} is {replica.status}")
-    return BackupStanding(backup, Standing.UNCLEAR, f"its replica {replica.id} is {replica.status or 'in an unknown state'}")
-
-
-def _as_record(row: OperationLog, status: str) -> ReplicationRecord:
-    """Return a log row in the form that progress and failures are read from."""
-    error = row.error_info
-    extra = ReplicationExtra(
-        progress=row.progress,
-        fail_code=error.code if error is not None else None,
-        fail_reason=error.message if error is not None else None,
-    )
-    return ReplicationRecord(id=row.id, status=status, created_at=row.created_at, extra_info=extra)
+        return BackupCoverage(backup, CoverageStatus.IN_FLIGHT, f"its replica {replica.id} is {replica.status}")
+    return BackupCoverage(backup, CoverageStatus.UNCLEAR, f"its replica {replica.id} is {replica.status or 'in an unknown state'}")

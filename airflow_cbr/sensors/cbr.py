@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
     from airflow.sdk.execution_time.context import TaskStateStoreAccessor
 
-    from airflow_cbr.replication.records import RecordsSeen
+    from airflow_cbr.waiting.records import RecordsSeen
 
 __all__ = ["CbrReplicationSensor"]
 
@@ -168,7 +168,7 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
             raise_for_airflow(error)
         is_done = not (still_running or unlisted)
         if not is_done and self._deadline is not None and time.time() >= self._deadline:
-            from airflow_cbr.replication.progress import timeout_error
+            from airflow_cbr.waiting.progress import timeout_error
 
             never = f" No backup of the vault has ever listed {', '.join(unlisted)}." if unlisted else ""
             raise AirflowSensorTimeout(f"{timeout_error(self.vault_id, self.timeout, still_running)}{never}")
@@ -180,7 +180,7 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
 
         :raises CbrReplicationFailedError: when all have ended, and not all in a copy; or when one has not been listed for too long.
         """
-        from airflow_cbr.replication.records import find_records, gone_records
+        from airflow_cbr.waiting.records import find_records, gone_records
 
         client = self.hook.client
         try:
@@ -211,7 +211,7 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
 
         :raises CbrUnlistedRecordError: when that has lasted too long.
         """
-        from airflow_cbr.replication.records import unlisted_error
+        from airflow_cbr.waiting.records import unlisted_error
 
         if unlisted != self._named:
             if seen.is_without_records:

@@ -15,7 +15,7 @@ from airflow_cbr.triggers.events import Wake, refusal_in
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from airflow_cbr.replication.watch import Sight, Waiter
+    from airflow_cbr.waiting.watch import PollResult, Waiter
 
 __all__ = ["CbrPauseTrigger", "CbrReplicationTrigger"]
 
@@ -107,7 +107,7 @@ class CbrReplicationTrigger(BaseTrigger):
         )
 
     async def _wait(self) -> TriggerEvent:
-        from airflow_cbr.replication.watch import FIRST_LOOK_AFTER, Waiter, join
+        from airflow_cbr.waiting.watch import FIRST_LOOK_AFTER, Waiter, join
 
         waiter = Waiter(self.replication_record_ids, shortest=self.poll_interval, longest=self.max_poll_interval, backups=self.backups)
         access = ConnectionAccess(self.cbr_conn_id, self.region, self.project_id)
@@ -121,38 +121,38 @@ class CbrReplicationTrigger(BaseTrigger):
                 try:
                     # Not wait_for: before Python 3.12 that loses a cancellation that comes together with a result.
                     async with asyncio.timeout(max(self.deadline - time.time(), earliest - loop.time())):
-                        sight = await waiter.next()
+                        poll = await waiter.next()
                 except TimeoutError:
                     return self._event(Wake.DEADLINE, waiter)
-                reported = self._report(sight, reported)
-                if sight.refused:
-                    return self._event(Wake.REFUSED, waiter, refusal_in(sight.error))
-                if sight.error is not None:
+                reported = self._report(poll, reported)
+                if poll.refused:
+                    return self._event(Wake.REFUSED, waiter, refusal_in(poll.error))
+                if poll.error is not None:
                     continue
-                if sight.are_final:
+                if poll.are_final:
                     return self._event(Wake.FINAL, waiter)
-                if vanished := self._vanished(sight, unlisted_since, loop.time()):
+                if vanished := self._vanished(poll, unlisted_since, loop.time()):
                     self.log.warning("These replication records are not listed: %s", ", ".join(vanished))
                     return self._event(Wake.LOST, waiter)
 
-    def _report(self, sight: Sight, reported: Any) -> Any:
+    def _report(self, poll: PollResult, reported: Any) -> Any:
         """Log what changed since the last line; return what the line said."""
-        if sight.error is not None:
-            said: Any = type(sight.error)
+        if poll.error is not None:
+            said: Any = type(poll.error)
             if said != reported:
-                self.log.warning("Looking at vault %s failed, and is tried again: %s", self.vault_id, _describe(sight.error))
+                self.log.warning("Looking at vault %s failed, and is tried again: %s", self.vault_id, _describe(poll.error))
             return said
-        if sight.progress is None or sight.progress.change_key == reported:
+        if poll.progress is None or poll.progress.change_key == reported:
             return reported
-        self.log.info("%s", sight.progress.line)
-        return sight.progress.change_key
+        self.log.info("%s", poll.progress.line)
+        return poll.progress.change_key
 
-    def _vanished(self, sight: Sight, unlisted_since: dict[str, float], now: float) -> list[str]:
+    def _vanished(self, poll: PollResult, unlisted_since: dict[str, float], now: float) -> list[str]:
         """Return the records that were not listed for too long."""
         for record_id in list(unlisted_since):
-            if record_id not in sight.unlisted:
+            if record_id not in poll.unlisted:
                 del unlisted_since[record_id]
-        for record_id, backup_id in sight.unlisted.items():
+        for record_id, backup_id in poll.unlisted.items():
             if backup_id is not None or self.follows_unseen:
                 unlisted_since.setdefault(record_id, now)
         return [record_id for record_id, since in unlisted_since.items() if now - since >= self.unlisted_for]
@@ -187,7 +187,7 @@ class CbrPauseTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Sleep, at least as long as Airflow may take to book the deferral, and yield one event."""
-        from airflow_cbr.replication.watch import FIRST_LOOK_AFTER
+        from airflow_cbr.waiting.watch import FIRST_LOOK_AFTER
 
         await asyncio.sleep(max(self.until - time.time(), FIRST_LOOK_AFTER))
         yield TriggerEvent({"wake": str(Wake.RESUME), "memory": self.memory})  # type: ignore[no-untyped-call]

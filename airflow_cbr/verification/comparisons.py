@@ -5,7 +5,7 @@ out is not compared. A backup's row is guaranteed to say what it is of, where it
 out of that is held against it. A field that both sides have, and that differs, is wrong in any case. Ids are compared as they are written.
 
 Long lists are not judged line by line: plain rows are passed by a single condition, in :mod:`airflow_cbr.verification.reading` and
-:mod:`airflow_cbr.verification.checks`. A property test holds those to this table.
+:mod:`airflow_cbr.verification.replica_check`. A property test holds those to this table.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from airflow_cbr.verification.faults import Fault
 
 if TYPE_CHECKING:
     from airflow_cbr.api.models import Backup, ReplicationRecord
-    from airflow_cbr.replication.coverage import Destination
-    from airflow_cbr.verification.claims import BackupRow
+    from airflow_cbr.inventory.coverage import Destination
     from airflow_cbr.verification.levels import Source
+    from airflow_cbr.verification.source_inventory import BackupRow
 
 __all__ = [
     "CLOCK_MARGIN",

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from airflow_cbr.verification.claims import Verdict
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.levels import Action, Level, Scope
 from airflow_cbr.verification.report import FIRST_FINDINGS, About, Entry, Outcome
+from airflow_cbr.verification.source_inventory import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -192,23 +192,23 @@ def _plain(document: Document) -> dict[str, Any]:
 
 
 def _document(report: Report, path: str | None, findings: Iterable[ReportedFinding], backups: list[Entry] | UnsetType = UNSET) -> Document:
-    assignment = report.assignment
-    there, violations = assignment.destination, report.violations
+    spec = report.spec
+    there, violations = spec.destination, report.violations
     return Document(
         version=1,
         verdict="failed" if report.verdict is Verdict.FAILED else "verified",
         outcome=report.outcome,
         counts=Counts(**report.counts),
         levels={
-            level: LevelResult(action=assignment.levels[level], outcome="violated" if count else "passed", violations=count)
+            level: LevelResult(action=spec.levels[level], outcome="violated" if count else "passed", violations=count)
             for level, count in violations.items()
         },
         findings_total=sum(violations.values()),
         asked=Question(
-            scope=assignment.scope,
-            max_age=assignment.max_age,
-            retention=assignment.retention,
-            require_locked=assignment.require_locked,
+            scope=spec.scope,
+            max_age=spec.max_age,
+            retention=spec.retention,
+            require_locked=spec.require_locked,
         ),
         source=Place(**report.source),
         destination=Place(region=there.region, project_id=there.project_id, vault_id=there.vault_id),
@@ -226,7 +226,7 @@ def _reported(report: Report, findings: Iterable[Finding]) -> Iterator[ReportedF
             id=finding.id,
             name=finding.name,
             level=finding.level,
-            action=report.assignment.levels[finding.level],
+            action=report.spec.levels[finding.level],
             faults=finding.faults,
             reason=finding.reason,
             advice=finding.advice,

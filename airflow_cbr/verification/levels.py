@@ -8,9 +8,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from airflow_cbr.replication.coverage import Destination
+    from airflow_cbr.inventory.coverage import Destination
 
-__all__ = ["COPY_LEVELS", "Action", "Assignment", "Level", "Scope", "Source"]
+__all__ = ["COPY_LEVELS", "Action", "Level", "Scope", "Source", "VerificationSpec"]
 
 
 class Level(StrEnum):
@@ -68,7 +68,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Assignment:
+class VerificationSpec:
     """What one verification is asked.
 
     :param vault_id: the source vault.

@@ -8,36 +8,37 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from airflow_cbr.api.copy_state import CopyState
 from airflow_cbr.api.models import ReplicationExtra, parse_time
-from airflow_cbr.replication.coverage import Standing, failure_of, reason_not_eligible, stand
-from airflow_cbr.replication.verdict import lacks_system_disk
-from airflow_cbr.verification.claims import BackupRow, Claims, Verdict
+from airflow_cbr.inventory.backups import lacks_system_disk, reason_not_eligible
+from airflow_cbr.inventory.coverage import CoverageStatus, coverage_of, failure_of
 from airflow_cbr.verification.comparisons import RecordCase, where_it_leads, wrongs_of_record
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.levels import Scope, Source
+from airflow_cbr.verification.source_inventory import BackupRow, SourceInventory, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.api.models import Backup, ReplicationRecord
-    from airflow_cbr.verification.levels import Assignment
+    from airflow_cbr.verification.levels import VerificationSpec
 
-__all__ = ["Reader", "read_claims"]
+__all__ = ["Reader", "read_source"]
 
-_NOT_ELIGIBLE: Final = (Standing.SKIPPED, Standing.BEING_MADE)
+_NOT_ELIGIBLE: Final = (CoverageStatus.SKIPPED, CoverageStatus.BEING_MADE)
 _END: Final = datetime.max.replace(tzinfo=UTC)
 
 
-def read_claims(client: CbrClient, assignment: Assignment) -> Claims:
+def read_source(client: CbrClient, spec: VerificationSpec) -> SourceInventory:
     """Read the source vault's backups; none of them is kept.
 
     :param client: a client of the source region and project.
-    :param assignment: what is asked.
+    :param spec: what is asked.
     """
-    wanted = set(assignment.record_ids)
-    reader = Reader(assignment, Source(client.region, client.project_id, assignment.vault_id))
-    read, repeated = reader.row_by_standing, list[BackupRow]()
+    wanted = set(spec.record_ids)
+    reader = Reader(spec, Source(client.region, client.project_id, spec.vault_id))
+    read, repeated = reader.row_by_status, list[BackupRow]()
     found: set[str] = set()
 
     def read_asked(backup: Backup) -> BackupRow:
@@ -47,16 +48,14 @@ def read_claims(client: CbrClient, assignment: Assignment) -> Claims:
         return read(backup)
 
     read_one = read_asked if wanted else read
-    listed = client.list_backups(
-        vault_id=assignment.vault_id, show_replication=True, on_repeat=lambda backup: repeated.append(read_one(backup))
-    )
+    listed = client.list_backups(vault_id=spec.vault_id, show_replication=True, on_repeat=lambda backup: repeated.append(read_one(backup)))
     rows = [read_one(backup) for backup in listed]
     _compare_repeated(rows, repeated)
-    claims = Claims(rows, [record_id for record_id in assignment.record_ids if record_id not in found])
-    if assignment.scope is Scope.NEWEST:
-        for row in claims.all_perhaps_newest:
+    inventory = SourceInventory(rows, [record_id for record_id in spec.record_ids if record_id not in found])
+    if spec.scope is Scope.NEWEST:
+        for row in inventory.all_perhaps_newest:
             row.is_judged = True
-    return claims
+    return inventory
 
 
 def _compare_repeated(rows: list[BackupRow], repeated: Sequence[BackupRow]) -> None:
@@ -83,16 +82,16 @@ def _compare_repeated(rows: list[BackupRow], repeated: Sequence[BackupRow]) -> N
 class Reader:
     """Makes rows of backups.
 
-    :param assignment: what is asked.
+    :param spec: what is asked.
     :param source: where the backups are looked for.
     """
 
-    def __init__(self, assignment: Assignment, source: Source) -> None:
+    def __init__(self, spec: VerificationSpec, source: Source) -> None:
         self._source = source
-        self._destination = assignment.destination
-        self._judges_all = assignment.scope is Scope.ALL
-        self._names_skipped = assignment.scope is not Scope.RECORDS
-        self._no_record: Final = f"it has no replication record to {assignment.destination}"
+        self._destination = spec.destination
+        self._judges_all = spec.scope is Scope.ALL
+        self._names_skipped = spec.scope is not Scope.RECORDS
+        self._no_record: Final = f"it has no replication record to {spec.destination}"
         self._texts: dict[str, str] = {}
         self._right_backup: tuple[str | None, ...] = ()
         self._right_record: tuple[str | None, ...] = ()
@@ -100,7 +99,7 @@ class Reader:
         self._checkpoint: str | None = None
         self._checkpoint_there: str | None = None
 
-    def row_by_standing(self, backup: Backup) -> BackupRow:
+    def row_by_status(self, backup: Backup) -> BackupRow:
         """Return the row of a backup of which no record was asked about; its best record to the destination decides.
 
         :param backup: the backup.
@@ -121,15 +120,15 @@ class Reader:
             return row
         row = self._row(backup)
         row.is_judged = True
-        row.is_eligible = stand(_ordered(backup), self._destination).standing not in _NOT_ELIGIBLE
+        row.is_eligible = coverage_of(_ordered(backup), self._destination).status not in _NOT_ELIGIBLE
         for record in sorted(wanted, key=_order):
             if astray := where_it_leads(RecordCase(backup, record, self._source, self._destination)):
                 row.record_id = record.id
                 _settle_wrongs(row, astray)
                 return row
         record = _best(wanted)
-        if record.status == "skip":
-            here = [one for one in backup.replication_records or () if one.status == "success" and self._destination.holds(one)]
+        if record.state is CopyState.SKIPPED:
+            here = [one for one in backup.replication_records or () if one.state is CopyState.SUCCEEDED and self._destination.holds(one)]
             record = _best([record, *here])
         self._claim_or_refuse(row, backup, record)
         return row
@@ -224,9 +223,9 @@ class Reader:
         :param backup: the backup.
         """
         row = self._row(backup)
-        one = stand(_ordered(backup), self._destination)
-        record, standing = one.record, one.standing
-        row.is_eligible = standing not in _NOT_ELIGIBLE
+        one = coverage_of(_ordered(backup), self._destination)
+        record, status = one.record, one.status
+        row.is_eligible = status not in _NOT_ELIGIBLE
         if not row.is_eligible:
             row.is_judged = self._names_skipped
             row.settle(Verdict.SKIPPED, one.reason)
@@ -236,10 +235,10 @@ class Reader:
                 row.settle(Verdict.SKIPPED, "it lacks the system disk, and CBR does not replicate such backups (BackupService.1004)")
             else:
                 row.settle(Verdict.MISSING, self._no_record, Fault.NO_RECORD)
-        elif standing is Standing.ELSEWHERE:
+        elif status is CoverageStatus.ELSEWHERE:
             row.record_id = record.id
             row.settle(Verdict.FAILED, one.reason, Fault.ELSEWHERE)
-        elif standing is Standing.UNCLEAR:
+        elif status is CoverageStatus.UNCLEAR:
             row.record_id = record.id
             row.settle(Verdict.MISSING, f"{self._no_record}; {one.reason}", Fault.NO_RECORD)
         else:
@@ -251,7 +250,7 @@ class Reader:
         records = backup.replication_records or ()
         if any(other.id == record.id and other != record for other in records):
             row.settle(Verdict.FAILED, f"record {record.id} is listed more than once, with different contents", Fault.RECORD_TWICE)
-        elif record.status != "success":
+        elif record.state is not CopyState.SUCCEEDED:
             _refuse(row, record)
         else:
             self._claim(row, backup, record)
@@ -292,10 +291,10 @@ def _ordered(backup: Backup) -> Backup:
 
 def _best(records: Sequence[ReplicationRecord]) -> ReplicationRecord:
     """Return the newest success; else the newest copy that has not ended; else the newest failure; else the newest skip."""
-    return max(records, key=lambda record: (_RANKS.get(record.status or "", 2), _order(record)))
+    return max(records, key=lambda record: (_RANKS.get(record.state, 2), _order(record)))
 
 
-_RANKS: Final = {"skip": 0, "fail": 1, "success": 3}
+_RANKS: Final = {CopyState.SKIPPED: 0, CopyState.FAILED: 1, CopyState.SUCCEEDED: 3}
 
 
 def _settle_wrongs(row: BackupRow, wrong: Iterable[tuple[Fault, str]]) -> None:
@@ -304,8 +303,8 @@ def _settle_wrongs(row: BackupRow, wrong: Iterable[tuple[Fault, str]]) -> None:
 
 
 def _refuse(row: BackupRow, record: ReplicationRecord) -> None:
-    if record.status == "fail":
+    if record.state is CopyState.FAILED:
         row.settle(Verdict.FAILED, failure_of(record), Fault.RECORD_FAILED)
     else:
-        fault = Fault.RECORD_SKIPPED if record.status == "skip" else Fault.RECORD_UNFINISHED
+        fault = Fault.RECORD_SKIPPED if record.state is CopyState.SKIPPED else Fault.RECORD_UNFINISHED
         row.settle(Verdict.FAILED, f"record {record.id} is {record.status}, not success", fault)

@@ -7,10 +7,10 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from airflow_cbr.exceptions import CbrNotFoundError, CbrPermissionError
-from airflow_cbr.verification.checks import ReplicaCheck
-from airflow_cbr.verification.claims import BackupRow, Claims, Verdict
-from airflow_cbr.verification.clock import Clocks
+from airflow_cbr.verification.clocks import Clocks
 from airflow_cbr.verification.faults import Fault
+from airflow_cbr.verification.replica_check import ReplicaCheck
+from airflow_cbr.verification.source_inventory import BackupRow, SourceInventory, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.api.models import Backup
-    from airflow_cbr.verification.levels import Assignment
+    from airflow_cbr.verification.levels import VerificationSpec
 
 __all__ = ["ask_destination"]
 
@@ -30,27 +30,27 @@ _Lack = tuple[bool, str]
 """What a checkpoint lacks: whether that may settle, and in words."""
 
 
-def ask_destination(claims: Claims, client: CbrClient, assignment: Assignment, *, source_time: datetime | None) -> Clocks:
+def ask_destination(inventory: SourceInventory, client: CbrClient, spec: VerificationSpec, *, source_time: datetime | None) -> Clocks:
     """Give every row a verdict that does not have one yet.
 
     A row of a checkpoint is charged with what is wrong with the others only where those get no verdict of their own. So each
     fault is told once, at the backup that it belongs to.
 
-    :param claims: what the source says.
+    :param inventory: what the source says.
     :param client: a client of the destination region and project.
-    :param assignment: what is asked.
+    :param spec: what is asked.
     :param source_time: the source's clock, or None when it does not say it.
     :return: the clocks by which was judged.
     """
-    vault_id = assignment.destination.vault_id
-    claimed = _claimed_replicas(claims.rows)
+    vault_id = spec.destination.vault_id
+    claimed = _claimed_replicas(inventory.rows)
     rests = _Rests()
     repeated: list[Backup] = []
     listed = client.list_backups(vault_id=vault_id, on_repeat=repeated.append)
     # The first answer brings the destination's clock.
     beginning = list(islice(listed, 1))
     clocks = Clocks.read(source_time, client.server_time)
-    check = ReplicaCheck(assignment.destination, clocks.now, assignment.retention)
+    check = ReplicaCheck(spec.destination, clocks.now, spec.retention)
     judge, claim_on = check.judge, claimed.get
     for replica in chain(beginning, listed):
         row = claim_on(replica.id)
@@ -65,11 +65,11 @@ def ask_destination(claims: Claims, client: CbrClient, assignment: Assignment, *
         if replica.status != "available":
             rests.add(replica, row)
     _look_further([row for row in claimed.values() if row.verdict is None and row.is_judged], client, vault_id, check)
-    for row in claims.rows:
+    for row in inventory.rows:
         if row.verdict is None:
             reason = f"record {row.record_id} is success, and replica {row.replica_id} does not exist in the destination region"
             row.settle(Verdict.MISSING, reason, Fault.REPLICA_MISSING)
-    _judge_checkpoints(claims, rests, clocks.now)
+    _judge_checkpoints(inventory, rests, clocks.now)
     return clocks
 
 
@@ -156,14 +156,14 @@ class _Rests:
                 yield status in _SETTLES, reason
 
 
-def _judge_checkpoints(claims: Claims, rests: _Rests, now: datetime) -> None:
+def _judge_checkpoints(inventory: SourceInventory, rests: _Rests, now: datetime) -> None:
     lacking: dict[str, list[BackupRow]] = {}
-    for row in claims.rows:
+    for row in inventory.rows:
         if not row.is_judged and row.verdict is not Verdict.VERIFIED and row.is_eligible and row.checkpoint_id is not None:
             lacking.setdefault(row.checkpoint_id, []).append(row)
     if not lacking and rests.are_none:
         return
-    for row in claims.judged:
+    for row in inventory.judged:
         if not row.is_verified:
             continue
         lacks: list[_Lack] = [

@@ -13,16 +13,16 @@ import msgspec
 from msgspec import Meta
 
 from airflow_cbr.exceptions import CbrVerificationError
-from airflow_cbr.verification.claims import BackupRow, Verdict
 from airflow_cbr.verification.faults import Fault, advice_on, level_of
 from airflow_cbr.verification.levels import COPY_LEVELS, Action, Level
+from airflow_cbr.verification.source_inventory import BackupRow, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_cbr.verification.claims import Claims
-    from airflow_cbr.verification.clock import Clocks
-    from airflow_cbr.verification.levels import Assignment
+    from airflow_cbr.verification.clocks import Clocks
+    from airflow_cbr.verification.levels import VerificationSpec
+    from airflow_cbr.verification.source_inventory import SourceInventory
 
 __all__ = ["FIRST_FINDINGS", "LARGEST_WHOLE", "About", "Entry", "Finding", "Outcome", "Report"]
 
@@ -55,7 +55,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """The verdict on one backup, as the report lists it.
 
     :param id: the backup; None for a record that no backup lists.
-    :param verdict: a member of :class:`~airflow_cbr.verification.claims.Verdict`; its plain text is encoded in half the time.
+    :param verdict: a member of :class:`~airflow_cbr.verification.source_inventory.Verdict`; its plain text is encoded in half the time.
     :param level: the level that caught what is wrong; None where nothing is.
     :param faults: what is wrong.
     """
@@ -136,32 +136,34 @@ def _line(verdict: str, subject: str, reason: str, level: Level | None, faults: 
 class Report:
     """What a verification found.
 
-    :param assignment: what was asked.
-    :param claims: the source vault's backups with their verdicts.
+    :param spec: what was asked.
+    :param inventory: the source vault's backups with their verdicts.
     :param others: findings about resources and vaults.
     :param source: region, project and vault of the source.
     :param clocks: the clocks by which was judged.
     """
 
-    def __init__(self, assignment: Assignment, claims: Claims, others: list[Finding], *, source: dict[str, str], clocks: Clocks) -> None:
-        self.assignment = assignment
-        self.claims = claims
+    def __init__(
+        self, spec: VerificationSpec, inventory: SourceInventory, others: list[Finding], *, source: dict[str, str], clocks: Clocks
+    ) -> None:
+        self.spec = spec
+        self.inventory = inventory
         self.others = others
         self.source = source
         self.clocks = clocks
         self.now = clocks.service_now
-        self._judges_replicas = Level.REPLICA in assignment.levels
+        self._judges_replicas = Level.REPLICA in spec.levels
 
     # --- backups ------------------------------------------------------------------------------------------------------
 
     @property
     def entries(self) -> Iterator[Entry]:
         """Return the verdict on each backup; made as they are asked for."""
-        return chain(self._unlisted, map(self._entry, self.claims.judged))
+        return chain(self._unlisted, map(self._entry, self.inventory.judged))
 
     @property
     def _unlisted(self) -> Iterator[Entry]:
-        for record_id in self.claims.unlisted:
+        for record_id in self.inventory.unlisted:
             reason = "no backup of the source vault lists this replication record"
             faults = (Fault.RECORD_UNLISTED,)
             verdict, level, reason = self._as_judged(Verdict.MISSING, faults, reason)
@@ -179,7 +181,7 @@ class Report:
         return Entry(row.id, row.name, row.resource_id, str(verdict), level, faults, reason, row.record_id, row.replica_id)
 
     def _by_record_alone(self, row: BackupRow) -> tuple[Verdict, str]:
-        if Level.RECORD in self.assignment.levels:
+        if Level.RECORD in self.spec.levels:
             return Verdict.VERIFIED, f"record {row.record_id} is success; the destination was not judged"
         return Verdict.SKIPPED, "not judged: neither the level record nor the level replica is asked for"
 
@@ -187,7 +189,7 @@ class Report:
         """Return verdict, level and reason under the levels that are judged; without a successful record there is no replica either."""
         caught = level_of(faults[0])
         for level in COPY_LEVELS[COPY_LEVELS.index(caught) :]:
-            if level in self.assignment.levels:
+            if level in self.spec.levels:
                 return verdict, level, reason
         return Verdict.SKIPPED, None, f"not judged: the level {caught} is not asked for ({reason})"
 
@@ -196,8 +198,8 @@ class Report:
         """Return how many backups have each verdict, and how many each level caught."""
         verdicts, caught = Counter[str](), Counter[Level]()
         verified, judges_replicas = Verdict.VERIFIED, self._judges_replicas
-        others = [row for row in self.claims.judged if row.verdict is not verified or not judges_replicas]
-        verdicts[_VERIFIED] = sum(1 for _ in self.claims.judged) - len(others)
+        others = [row for row in self.inventory.judged if row.verdict is not verified or not judges_replicas]
+        verdicts[_VERIFIED] = sum(1 for _ in self.inventory.judged) - len(others)
         for entry in chain(self._unlisted, map(self._entry, others)):
             verdicts[entry.verdict] += 1
             if entry.level is not None:
@@ -213,7 +215,7 @@ class Report:
     @property
     def violations(self) -> dict[Level, int]:
         """Return how often each level that was judged is violated: by backups, by resources, or by the vault."""
-        return {level: self._tally[1][level] for level in Level if level in self.assignment.levels}
+        return {level: self._tally[1][level] for level in Level if level in self.spec.levels}
 
     @property
     def is_large(self) -> bool:
@@ -225,7 +227,7 @@ class Report:
     @cached_property
     def outcome(self) -> Outcome:
         """Return what follows: the gravest action among the levels that are violated."""
-        actions = {self.assignment.levels[level] for level, count in self.violations.items() if count}
+        actions = {self.spec.levels[level] for level, count in self.violations.items() if count}
         for action, outcome in ((Action.FAIL, Outcome.FAILED), (Action.SKIP, Outcome.SKIPPED), (Action.WARN, Outcome.WARNED)):
             if action in actions:
                 return outcome
@@ -245,7 +247,7 @@ class Report:
     def findings(self) -> Iterator[Finding]:
         """Return everything that is wrong, what fails first; made as it is asked for."""
         for action in Action:
-            levels = {level for level, given in self.assignment.levels.items() if given is action}
+            levels = {level for level, given in self.spec.levels.items() if given is action}
             yield from (finding for finding in self.others if finding.level in levels)
             if not levels.isdisjoint(COPY_LEVELS) and any(self.violations[level] for level in levels.intersection(COPY_LEVELS)):
                 yield from (_finding_of(entry) for entry in self.entries if entry.level in levels)
@@ -253,17 +255,17 @@ class Report:
     @property
     def settling(self) -> list[BackupRow]:
         """Return the backups of which all that is wrong may be right a little later."""
-        if not self.assignment.looks_at_replicas:
+        if not self.spec.looks_at_replicas:
             return []
-        rows = self.claims.judged
-        if not self.assignment.levels.keys().isdisjoint({Level.COVERAGE, Level.RPO}):
-            rows = chain(rows, (row for row in self.claims.all_perhaps_newest if not row.is_judged))
+        rows = self.inventory.judged
+        if not self.spec.levels.keys().isdisjoint({Level.COVERAGE, Level.RPO}):
+            rows = chain(rows, (row for row in self.inventory.all_perhaps_newest if not row.is_judged))
         return [row for row in rows if row.may_settle(self.now)]
 
     def lines(self) -> Iterator[tuple[int, str]]:
         """Return the lines for a log, each with its level of logging: one for each backup, or the first findings of a large report."""
-        levels = self.assignment.levels
-        if self.assignment.looks_at_replicas and (doubt := self.clocks.doubt) is not None:
+        levels = self.spec.levels
+        if self.spec.looks_at_replicas and (doubt := self.clocks.doubt) is not None:
             yield logging.WARNING, doubt
         if self.is_large:
             for finding in islice(self.findings, FIRST_FINDINGS):
@@ -293,11 +295,11 @@ class Report:
 
     def problems(self) -> list[str]:
         """Return one line for each finding that is more than a warning, the first of them of a large report."""
-        counting = (finding for finding in self.findings if self.assignment.levels[finding.level] is not Action.WARN)
+        counting = (finding for finding in self.findings if self.spec.levels[finding.level] is not Action.WARN)
         if not self.is_large:
             return [str(finding) for finding in counting]
         lines = [str(finding) for finding in islice(counting, FIRST_FINDINGS)]
-        rest = sum(count for level, count in self.violations.items() if self.assignment.levels[level] is not Action.WARN) - len(lines)
+        rest = sum(count for level, count in self.violations.items() if self.spec.levels[level] is not Action.WARN) - len(lines)
         return [*lines, f"and {rest} more: see the report"] if rest > 0 else lines
 
 

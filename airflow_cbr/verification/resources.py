@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
     from airflow_cbr.api.models import Vault, VaultResource
     from airflow_cbr.exceptions import CbrError
-    from airflow_cbr.verification.claims import BackupRow, Claims
+    from airflow_cbr.verification.source_inventory import BackupRow, SourceInventory
 
 __all__ = ["ages", "coverage", "newest_verified"]
 
 
-def newest_verified(claims: Claims) -> dict[str, BackupRow]:
+def newest_verified(inventory: SourceInventory) -> dict[str, BackupRow]:
     """Return the newest backup with a verified replica by resource.
 
-    :param claims: the source vault's backups with their verdicts.
+    :param inventory: the source vault's backups with their verdicts.
     """
-    newest = {resource_id: row for resource_id, row in claims.newest.items() if row.is_verified and row.resource_id is not None}
-    if len(newest) == len(claims.newest):
+    newest = {resource_id: row for resource_id, row in inventory.newest.items() if row.is_verified and row.resource_id is not None}
+    if len(newest) == len(inventory.newest):
         return newest
     settled = set(newest)
-    for row in claims.rows:
+    for row in inventory.rows:
         if row.is_verified and row.resource_id is not None and row.resource_id not in settled:
             known = newest.get(row.resource_id)
             if known is None or known.is_older_than(row):
@@ -36,11 +36,11 @@ def newest_verified(claims: Claims) -> dict[str, BackupRow]:
     return newest
 
 
-def coverage(vault: Vault | CbrError, claims: Claims, verified: dict[str, BackupRow]) -> Iterator[Finding]:
+def coverage(vault: Vault | CbrError, inventory: SourceInventory, verified: dict[str, BackupRow]) -> Iterator[Finding]:
     """Yield the bound resources that are not covered.
 
     :param vault: the source vault, or why it cannot be looked at.
-    :param claims: its backups with their verdicts.
+    :param inventory: its backups with their verdicts.
     :param verified: from :func:`newest_verified`.
     """
     bound = _bound(vault)
@@ -48,7 +48,7 @@ def coverage(vault: Vault | CbrError, claims: Claims, verified: dict[str, Backup
         yield _of_vault(vault, Fault.BOUND_RESOURCES_UNKNOWN, bound)
         return
     for resource in bound:
-        newest, last = claims.perhaps_newest(resource.id or ""), verified.get(resource.id or "")
+        newest, last = inventory.perhaps_newest(resource.id or ""), verified.get(resource.id or "")
         uncovered = next((row for row in newest if not row.is_verified), None)
         if not newest and last is None:
             yield _of_resource(resource, Fault.RESOURCE_UNCOVERED, "the source vault holds no eligible backup of it")

@@ -11,13 +11,13 @@ from airflow_cbr.verification.verify import verify
 
 if TYPE_CHECKING:
     from airflow_cbr.api.client import CbrClient
-    from airflow_cbr.verification.levels import Assignment
+    from airflow_cbr.verification.levels import VerificationSpec
     from airflow_cbr.verification.report import Report
 
-__all__ = ["Settling", "SettlingMemory"]
+__all__ = ["Settling", "SettlingState"]
 
 
-class SettlingMemory(DeferredState):
+class SettlingState(DeferredState):
     """What goes through a deferral.
 
     :param settle_until: Unix time at which the patience of this attempt ends.
@@ -31,25 +31,25 @@ class Settling:
 
     :param source: a client of the source region and project.
     :param destination: a client of the destination region and project.
-    :param assignment: what is asked.
-    :param memory: until when replicas may settle.
+    :param spec: what is asked.
+    :param state: until when replicas may settle.
     :param poll_interval: seconds between two looks.
     :param log: takes the lines.
     """
 
     def __init__(
-        self, source: CbrClient, destination: CbrClient, assignment: Assignment, memory: SettlingMemory, *, poll_interval: float, log: Any
+        self, source: CbrClient, destination: CbrClient, spec: VerificationSpec, state: SettlingState, *, poll_interval: float, log: Any
     ) -> None:
         self._clients = source, destination
-        self._assignment = assignment
+        self._spec = spec
         self._poll_interval = poll_interval
         self._log = log
-        self.memory = memory
+        self.state = state
 
     def advance(self) -> Pause | Report:
         """Verify, and return the report; or, where it may be better in a while, a pause."""
-        report = verify(*self._clients, self._assignment)
-        waiting, left = report.settling, self.memory.settle_until - time.time()
+        report = verify(*self._clients, self._spec)
+        waiting, left = report.settling, self.state.settle_until - time.time()
         if not waiting or left <= 0:
             return report
         self._log.info("%s replicas may still settle, for example of %s: %s", len(waiting), waiting[0].subject, waiting[0].reason)

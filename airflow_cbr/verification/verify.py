@@ -5,24 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_cbr.exceptions import CbrError, CbrNothingToReplicateError
-from airflow_cbr.verification.clock import Clocks
+from airflow_cbr.verification.clocks import Clocks
+from airflow_cbr.verification.destination_vault import destination_vault
 from airflow_cbr.verification.levels import Level, Scope
-from airflow_cbr.verification.reading import read_claims
+from airflow_cbr.verification.reading import read_source
 from airflow_cbr.verification.replicas import ask_destination
 from airflow_cbr.verification.report import Report
 from airflow_cbr.verification.resources import ages, coverage, newest_verified
-from airflow_cbr.verification.vaults import destination_vault
 
 if TYPE_CHECKING:
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.api.models import Vault
-    from airflow_cbr.verification.levels import Assignment
+    from airflow_cbr.verification.levels import VerificationSpec
     from airflow_cbr.verification.report import Finding
 
 __all__ = ["verify"]
 
 
-def verify(source: CbrClient, destination: CbrClient, assignment: Assignment) -> Report:
+def verify(source: CbrClient, destination: CbrClient, spec: VerificationSpec) -> Report:
     """Look once at both sides, and judge.
 
     Costs one request for each 1,000 backups of the source vault, one for each 1,000 of the destination vault, one for each vault that is
@@ -31,39 +31,39 @@ def verify(source: CbrClient, destination: CbrClient, assignment: Assignment) ->
 
     :param source: a client of the source region and project.
     :param destination: a client of the destination region and project, with credentials that may look there.
-    :param assignment: what is asked.
+    :param spec: what is asked.
     :return: the report.
     :raises CbrNothingToReplicateError: no records were given, the vault holds no eligible backup, and ``allow_empty`` is not set.
     :raises CbrError: one of the two lists cannot be read. A vault that cannot be looked at is a finding.
     """
-    levels, there = assignment.levels, assignment.destination
-    claims = read_claims(source, assignment)
-    if assignment.scope is not Scope.RECORDS and not claims.newest and not assignment.allow_empty:
+    levels, there = spec.levels, spec.destination
+    inventory = read_source(source, spec)
+    if spec.scope is not Scope.RECORDS and not inventory.newest and not spec.allow_empty:
         raise CbrNothingToReplicateError(
-            f"Nothing to verify: vault {assignment.vault_id} holds no eligible backup.",
+            f"Nothing to verify: vault {spec.vault_id} holds no eligible backup.",
             advice="Check that backups are made, or set allow_empty=True if an empty vault is fine.",
         )
     clocks = Clocks.read(source.server_time, None)
-    if assignment.looks_at_replicas:
-        clocks = ask_destination(claims, destination, assignment, source_time=source.server_time)
+    if spec.looks_at_replicas:
+        clocks = ask_destination(inventory, destination, spec, source_time=source.server_time)
     others: list[Finding] = []
-    if assignment.looks_at_source_vault:
-        vault = _look_at(source, assignment.vault_id)
-        verified = newest_verified(claims)
+    if spec.looks_at_source_vault:
+        vault = _look_at(source, spec.vault_id)
+        verified = newest_verified(inventory)
         if Level.COVERAGE in levels:
-            others += coverage(vault, claims, verified)
-        if Level.RPO in levels and assignment.max_age is not None:
-            others += ages(vault, verified, max_age=assignment.max_age, now=clocks.service_now)
+            others += coverage(vault, inventory, verified)
+        if Level.RPO in levels and spec.max_age is not None:
+            others += ages(vault, verified, max_age=spec.max_age, now=clocks.service_now)
         if Level.VAULT in levels:
             others += destination_vault(
                 _look_at(destination, there.vault_id),
                 vault,
-                claims,
+                inventory,
                 vault_id=there.vault_id,
-                require_locked=assignment.require_locked,
+                require_locked=spec.require_locked,
             )
-    here = {"region": source.region, "project_id": source.project_id, "vault_id": assignment.vault_id}
-    return Report(assignment, claims, others, source=here, clocks=clocks)
+    here = {"region": source.region, "project_id": source.project_id, "vault_id": spec.vault_id}
+    return Report(spec, inventory, others, source=here, clocks=clocks)
 
 
 def _look_at(client: CbrClient, vault_id: str) -> Vault | CbrError:

@@ -46,8 +46,8 @@ def rounds(contestants: dict[str, Callable[[], object]], times: int, count: int)
         work()
     measured: dict[str, list[float]] = {name: [] for name in contestants}
     for number in range(count):
-        order = list(contestants.items())
-        for name, work in order if number % 2 else reversed(order):
+        spec = list(contestants.items())
+        for name, work in spec if number % 2 else reversed(spec):
             measured[name].append(seconds(work, times))
     return measured
 
@@ -118,7 +118,7 @@ def listing(url: str) -> list[Target]:
 
 
 def peak_memory(rows: int) -> float:
-    """Return the peak of memory in MiB while a list of so many rows is walked."""
+    """Return the peak of state in MiB while a list of so many rows is walked."""
     with serving(rows) as url:
         client = make_client(url)
         next(client.list_backups(show_replication=True))

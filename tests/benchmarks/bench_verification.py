@@ -17,9 +17,9 @@ from airflow_cbr.api.auth import AkSkCredentials
 from airflow_cbr.api.client import CbrClient
 from airflow_cbr.api.endpoints import Endpoints
 from airflow_cbr.api.transport import Transport
-from airflow_cbr.replication.coverage import Destination
+from airflow_cbr.inventory.coverage import Destination
 from airflow_cbr.verification.document import write
-from airflow_cbr.verification.levels import Action, Assignment, Level, Scope
+from airflow_cbr.verification.levels import Action, Level, Scope, VerificationSpec
 from airflow_cbr.verification.verify import verify
 from tests.benchmarks.bench_client import KEYS, rounds
 from tests.benchmarks.lean_server import DESTINATION, PROJECT, VAULT, serving, use_processor
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 ROWS = 10_000
 ROUNDS = 15
 THERE = Destination(*DESTINATION.values())
-ASSIGNMENT = Assignment(
+ASSIGNMENT = VerificationSpec(
     VAULT, THERE, dict.fromkeys(Level, Action.FAIL), scope=Scope.ALL, max_age=100 * 365 * 86400, retention=86400, require_locked=False
 )
 
@@ -84,7 +84,7 @@ class Sides:
 
 
 def peak(work: Callable[[], object]) -> int:
-    """Return the peak of traced memory in bytes."""
+    """Return the peak of traced state in bytes."""
     work()
     tracemalloc.start()
     work()
@@ -115,7 +115,7 @@ def main() -> None:
         }
         measured = rounds(contestants, 1, ROUNDS)
         processor = [(processor_time(sides.verify), processor_time(sides.walk)) for _ in range(ROUNDS)]
-        memory = (peak(sides.verify_and_write) - peak(sides.walk)) / ROWS
+        state = (peak(sides.verify_and_write) - peak(sides.walk)) / ROWS
     print(f"Verifying {ROWS} backups in both regions, {ROUNDS} rounds, ms (median [range]):")
     for name, values in measured.items():
         print(f"  {name:30}{spread(values)}")
@@ -126,7 +126,7 @@ def main() -> None:
             Target("requests for 10,000 backups in both regions", requests, 30, "requests"),
             Target("verify / reading and parsing the same pages", ratio(ours, theirs), 1.5),
             Target("the same, processor time", ratio(*zip(*processor, strict=True)), 1.5),
-            Target("peak memory beyond that of reading, with its report, for each backup", memory, 1024, "B"),
+            Target("peak memory beyond that of reading, with its report, for each backup", state, 1024, "B"),
         ]
     )
 

@@ -27,8 +27,8 @@ os.environ |= {"AIRFLOW_HOME": _HOME.name, "AIRFLOW__CORE__LOAD_EXAMPLES": "Fals
 import airflow.jobs.triggerer_job_runner  # noqa: E402, F401 - what a triggerer has loaded before the first trigger comes
 
 from airflow_cbr.emulator.world import SOURCE_PROJECT  # noqa: E402
-from airflow_cbr.replication import watch  # noqa: E402
 from airflow_cbr.triggers import cbr as triggers  # noqa: E402
+from airflow_cbr.waiting import watch  # noqa: E402
 from tests.benchmarks.targets import Target, report  # noqa: E402
 from tests.support.task_run import CONN_ID  # noqa: E402
 from tests.support.triggerer import event_of, triggerer  # noqa: E402
@@ -179,7 +179,7 @@ def one_alone(kind: str) -> tuple[int, int]:
 
     counts = []
     for deferred in (False, True):
-        played = Night(order={"poll_interval": 30.0, "max_poll_interval": 600.0})
+        played = Night(spec={"poll_interval": 30.0, "max_poll_interval": 600.0})
         played.control.switch(copy_seconds=5400.0, progress=kind)
         if deferred:
             counts.append(requests_deferred(played))
@@ -192,7 +192,7 @@ def one_alone(kind: str) -> tuple[int, int]:
 def requests_deferred(played: Any) -> int:
     """Play a night whose waits for copies are triggers: each leg is the submission's, each wait the trigger's."""
     from airflow_cbr.once.steps import Pause
-    from airflow_cbr.replication.memory import Memory
+    from airflow_cbr.replication.state import ReplicationState
 
     played.number = 1
     submission = played.submission()
@@ -201,7 +201,7 @@ def requests_deferred(played: Any) -> int:
             wait_in_triggerer(played, step.records)
         else:
             played.clock.advance(step.seconds)
-        submission = played.submission(memory=Memory.load(submission.memory.dump()))
+        submission = played.submission(state=ReplicationState.load(submission.state.dump()))
     return sum(played.control.requests().values())
 
 
@@ -215,7 +215,7 @@ def wait_in_triggerer(played: Any, records: Sequence[str]) -> None:
             return float(began + loop.time() - at)
 
         clock.now = moved
-        vault = Vault(played.order["vault_id"])
+        vault = Vault(played.spec["vault_id"])
         with triggerer(loop, played.adapter):
             await fire(loop, trigger(loop, vault, records))
         clock.now = now

@@ -11,7 +11,7 @@ import pytest
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from airflow_cbr.emulator.world import DESTINATION_PROJECT, SOURCE_PROJECT
-from airflow_cbr.replication import watch
+from airflow_cbr.waiting import watch
 from tests.integration.test_example_dag import Ran, load
 from tests.support.task_run import IDS
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_cbr.airflow_names import AirflowFailException, AirflowSensorTimeout
-from airflow_cbr.checkpoints.memory import CheckpointMemory
+from airflow_cbr.checkpoints.state import CheckpointState
 from airflow_cbr.checkpoints.steps import CheckpointStep
 from airflow_cbr.emulator.world import SOURCE_PROJECT
 from airflow_cbr.exceptions import CbrCheckpointTimeoutError, CbrPreflightError, CbrReplicationTimeoutError, CbrTransportError
 from airflow_cbr.operators.cbr import CbrCreateCheckpointOperator, CbrReplicateCheckpointOperator
-from airflow_cbr.replication.memory import Memory
+from airflow_cbr.replication.state import ReplicationState
 from airflow_cbr.replication.steps import Step
 from tests.support.slow_relay import SlowRelay, slow_relay
 from tests.support.task_run import checkpointing, replicating, set_connection, waiting
@@ -95,16 +95,16 @@ def test_a_sensor_whose_looks_dribble_ends_with_its_timeout(relay: SlowRelay) ->
 @pytest.mark.parametrize(
     ("run", "memory", "error"),
     [
-        (replicating, Memory(deadline=time.time() - 1, as_of=time.time() - 60), CbrReplicationTimeoutError),
-        (checkpointing, CheckpointMemory(deadline=time.time() - 1, has_looked=True), CbrCheckpointTimeoutError),
+        (replicating, ReplicationState(deadline=time.time() - 1, as_of=time.time() - 60), CbrReplicationTimeoutError),
+        (checkpointing, CheckpointState(deadline=time.time() - 1, has_looked=True), CbrCheckpointTimeoutError),
     ],
     ids=["replicate", "checkpoint"],
 )
-def test_a_leg_that_begins_after_the_deadline_takes_one_short_look(relay: SlowRelay, run: Any, memory: Any, error: type[Exception]) -> None:
+def test_a_leg_that_begins_after_the_deadline_takes_one_short_look(relay: SlowRelay, run: Any, state: Any, error: type[Exception]) -> None:
     relay.dribbling.set()
     task_run = run(deferrable=True)
     with pytest.raises(AirflowFailException) as caught:
-        task_run.task.execute_complete(task_run.context(), {"wake": "resume", "memory": memory.dump()})
+        task_run.task.execute_complete(task_run.context(), {"wake": "resume", "memory": state.dump()})
     assert isinstance(caught.value.__cause__, error)
     assert not relay.outlasted
 
@@ -112,5 +112,5 @@ def test_a_leg_that_begins_after_the_deadline_takes_one_short_look(relay: SlowRe
 def test_a_leg_that_begins_after_the_deadline_still_finds_what_has_ended(emulator: EmulatorServer) -> None:
     done = replicating().attempt()
     run = replicating(deferrable=True)
-    memory = Memory(deadline=time.time() - 1, adopted=dict.fromkeys(done, ""), as_of=time.time())
-    assert run.task.execute_complete(run.context(), {"wake": "deadline", "memory": memory.dump()}) == done
+    state = ReplicationState(deadline=time.time() - 1, adopted=dict.fromkeys(done, ""), as_of=time.time())
+    assert run.task.execute_complete(run.context(), {"wake": "deadline", "memory": state.dump()}) == done

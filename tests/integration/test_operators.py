@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 OTHER_VAULT = "5f6e2ad1-2d60-4b4a-b2a6-0de0d3c4a001"
 NAMES = ["nightly-ecs-web-01", "nightly-ecs-app-01", "nightly-ecs-db-01"]
-#: How CBR says that a server's backup cannot be copied: it is left out by the vault's call, and refused with 1004 when asked for singly.
+#: How CBR says that a server's backup cannot be copied: the vault's call leaves it out, and asked for by itself it is refused with 1004.
 NO_SYSTEM_DISK = {"contain_system_disk": False, "name": "data-disks-only"}
 
 
@@ -149,7 +149,7 @@ def test_only_backups_created_before_the_first_look_count(emulator: EmulatorServ
     late = {"name": "too-late", "created_at": "2099-01-01T00:00:00Z", "contain_system_disk": False}
     run = replicating(at_first(Step.LOOK, "after", lambda: emulator.control.add_backup(SOURCE_VAULT, **late)))
     assert len(run.attempt()) == 3
-    assert calls(emulator) == {"CopyCheckpoint": 1}, "the late one is not asked for singly"
+    assert calls(emulator) == {"CopyCheckpoint": 1}, "the late one is not asked for individually"
     assert run.xcoms["replication"]["skipped"] == 0
 
 
@@ -290,7 +290,7 @@ def test_1009_without_a_record_that_tells_the_vault_is_missing(emulator: Emulato
 
 
 @pytest.mark.parametrize("code", ["1001", "1002", "1003", "1004", "1013", "6122"])
-def test_what_the_vault_call_leaves_out_is_asked_for_singly_and_skipped_with_the_refusals_reason(
+def test_what_the_vault_call_leaves_out_is_asked_for_individually_and_skipped_with_the_refusals_reason(
     emulator: EmulatorServer, code: str
 ) -> None:
     added = emulator.control.add_backup(SOURCE_VAULT, age_seconds=60, **NO_SYSTEM_DISK)
@@ -318,7 +318,7 @@ def test_the_emulators_own_reason_for_leaving_a_backup_out_is_told(emulator: Emu
     ] == [(True, True)] * 3
 
 
-def test_a_backup_that_is_left_out_by_mistake_is_copied_singly(emulator: EmulatorServer) -> None:
+def test_a_backup_that_is_left_out_by_mistake_is_copied_individually(emulator: EmulatorServer) -> None:
     added = emulator.control.add_backup(SOURCE_VAULT, age_seconds=60, **NO_SYSTEM_DISK)
     repair = at_first(Step.REPLICATE_BACKUP, "before", lambda: emulator.control.change_backup(added["id"], contain_system_disk=True))
     assert len(replicating(repair).attempt()) == 4

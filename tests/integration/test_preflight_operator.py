@@ -252,8 +252,8 @@ def test_a_leg_after_a_deferral_does_not_look_again(emulator: EmulatorServer) ->
     assert nothing_sent(emulator)
     looked = emulator.control.requests()["ShowVault"]
     emulator.control.change_backup(tonight["id"], status="available")
-    memory = deferred.value.trigger.serialize()[1]["memory"]
-    assert len(run.task.execute_complete(run.context(), {"wake": "resume", "memory": memory})) == 4
+    state = deferred.value.trigger.serialize()[1]["memory"]
+    assert len(run.task.execute_complete(run.context(), {"wake": "resume", "memory": state})) == 4
     assert emulator.control.requests()["ShowVault"] == looked
 
 
@@ -292,8 +292,8 @@ def test_a_task_that_was_deferred_before_plan_only_was_set_sends_nothing_more(em
     emulator.control.advance(60)
     emulator.control.add_backup(SOURCE_VAULT, age_seconds=3600)
     run.task.plan_only = True
-    memory = deferred.value.trigger.serialize()[1]["memory"]
-    assert run.task.execute_complete(run.context(), {"wake": "final", "memory": memory}) == []
+    state = deferred.value.trigger.serialize()[1]["memory"]
+    assert run.task.execute_complete(run.context(), {"wake": "final", "memory": state}) == []
     assert [call["call"] for call in emulator.control.ledger()["calls"]] == ["CopyCheckpoint"]
 
 

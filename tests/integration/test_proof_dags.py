@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_cbr.emulator.world import BACKUPS, DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_PROJECT, SOURCE_VAULT
-from airflow_cbr.replication import watch
+from airflow_cbr.waiting import watch
 from tests.integration.test_example_dag import Ran, load
 from tests.support.task_run import IDS
 

@@ -109,7 +109,7 @@ class Watch:
                 assert secret not in text, f"a secret stands in: {text.replace(secret, '<<<HERE>>>')[:2000]}"
 
 
-class Keeper(logging.Handler):
+class ProcessReaper(logging.Handler):
     """Keeps what is logged; that of ``caplog`` keeps each phase of a test apart."""
 
     def __init__(self, records: list[logging.LogRecord]) -> None:
@@ -137,7 +137,7 @@ def watch(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> 
     for name in list(logging.root.manager.loggerDict):
         if name.startswith(("airflow_cbr", "urllib3", "requests", "tenacity")):
             caplog.set_level(logging.DEBUG, logger=name)
-    handler = Keeper(watching.records)
+    handler = ProcessReaper(watching.records)
     logging.root.addHandler(handler)
     yield watching
     logging.root.removeHandler(handler)

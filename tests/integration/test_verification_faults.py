@@ -263,7 +263,7 @@ def test_a_backup_that_was_copied_again_and_a_cleared_replicate_task_make_it_gre
         with pytest.raises(CbrVerificationError, match="its status is error"):
             verifying(record_ids, **QUESTION).attempt()
     served.control.remove_backup(served.replica(served.tonight[0]))
-    served.copy_singly(served.tonight[0])
+    served.copy_individually(served.tonight[0])
     run.cleared_after = 1
     now = replicate(served, run)
     assert len(now) == 3

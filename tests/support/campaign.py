@@ -74,7 +74,7 @@ def play(seed: int, *, durable: bool = True) -> Outcome:
     """
     chance = random.Random(seed)
     careless = chance.random() < 0.5
-    night = Night(durable_store=chance.random() < 0.6, order={"durable": durable, "poll_interval": 20.0, "max_poll_interval": 300.0})
+    night = Night(durable_store=chance.random() < 0.6, spec={"durable": durable, "poll_interval": 20.0, "max_poll_interval": 300.0})
     _arrange(night, chance, careless=careless)
     deferred = chance.random() < 0.5
     result: Result | None = None
@@ -152,7 +152,7 @@ def _killer(night: Night, chance: random.Random, kill_at: int | None, *, writers
 
 def _write_beside(night: Night, client: Any) -> None:
     """Let somebody else replicate the vault at the worst moment."""
-    destination = night.order["destination"]
+    destination = night.spec["destination"]
     try:
         client.replicate_checkpoint(
             vault_id=SOURCE_VAULT,

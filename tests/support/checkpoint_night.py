@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from airflow_cbr.checkpoints.creation import Creation
-from airflow_cbr.checkpoints.memory import CheckpointMemory
-from airflow_cbr.checkpoints.order import CheckpointOrder, mark_of
+from airflow_cbr.checkpoints.spec import CheckpointSpec, mark_of
+from airflow_cbr.checkpoints.state import CheckpointState
 from airflow_cbr.emulator.clock import Clock
 from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.world import SOURCE_VAULT, default_world
@@ -34,11 +34,11 @@ class CheckpointNight:
     """One order, from its first attempt to its last. The vault has room for many checkpoints; one takes ten minutes.
 
     :param durable_store: whether intents outlive an attempt, as on Airflow 3.3; None before that.
-    :param order: fields of the order that differ from the defaults.
+    :param spec: fields of the order that differ from the defaults.
     """
 
     durable_store: bool = True
-    order: dict[str, Any] = field(default_factory=dict)
+    spec: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         new_machine()
@@ -55,8 +55,8 @@ class CheckpointNight:
         self.pauses: list[Pause] = []
         self.steps: list[tuple[CheckpointStep, str]] = []
         self.resources = list(self.adapter.emulator.service.store.vaults[SOURCE_VAULT].resources)
-        self.order.setdefault("vault_id", SOURCE_VAULT)
-        self.order.setdefault("mark", MARK)
+        self.spec.setdefault("vault_id", SOURCE_VAULT)
+        self.spec.setdefault("mark", MARK)
 
     def _sleep(self, seconds: float) -> None:
         self.clock.advance(seconds)
@@ -65,7 +65,7 @@ class CheckpointNight:
         """Return a client whose requests end in this night's emulator and whose sleeps pass virtual time."""
         return client_of(self.adapter, self._sleep)
 
-    def creation(self, *, memory: CheckpointMemory | None = None, observe: Callable[[CheckpointStep, str], None] | None = None) -> Creation:
+    def creation(self, *, state: CheckpointState | None = None, observe: Callable[[CheckpointStep, str], None] | None = None) -> Creation:
         """Return the making of the current attempt."""
 
         def watch(step: CheckpointStep, moment: str) -> None:
@@ -75,11 +75,11 @@ class CheckpointNight:
 
         return Creation(
             self.client(),
-            CheckpointOrder(**self.order),
+            CheckpointSpec(**self.spec),
             attempt=Attempt(number=self.number, generation=self.generation, run_after=self.run_after),
             intents=self.intents,
             publish=lambda checkpoint_id, summary: self.published.append((checkpoint_id, summary)),
-            memory=memory,
+            state=state,
             observe=watch,
             now=self.clock.now,
         )
@@ -87,7 +87,7 @@ class CheckpointNight:
     def attempt(self, *, deferred: bool = False, observe: Callable[[CheckpointStep, str], None] | None = None) -> CheckpointResult:
         """Run one attempt to its end; each pause passes virtual time.
 
-        :param deferred: whether each pause ends the process and the next leg begins with nothing but the memory.
+        :param deferred: whether each pause ends the process and the next leg begins with nothing but the state.
         :param observe: called at each step; may raise :class:`~tests.support.night.Killed`.
         """
         self.number += 1
@@ -97,7 +97,7 @@ class CheckpointNight:
             self.pauses.append(step)
             self.clock.advance(step.seconds)
             if deferred:
-                creation = self.creation(memory=CheckpointMemory.load(creation.memory.dump()), observe=observe)
+                creation = self.creation(state=CheckpointState.load(creation.state.dump()), observe=observe)
         return step
 
     def clear(self) -> None:

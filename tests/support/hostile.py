@@ -1,4 +1,4 @@
-"""A service in memory whose copies are real and whose rows are not to be relied on, for properties that must hold whatever it answers."""
+"""A service in state whose copies are real and whose rows are not to be relied on, for properties that must hold whatever it answers."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import msgspec
 
 from airflow_cbr.api.models import Backup, OperationLog, Replication
 from airflow_cbr.exceptions import CbrAlreadyReplicatedError, CbrError, CbrNotFoundError
+from airflow_cbr.inventory.coverage import Destination
 from airflow_cbr.once.attempt import Attempt
 from airflow_cbr.once.steps import Pause
-from airflow_cbr.replication.coverage import Destination
-from airflow_cbr.replication.memory import Memory
-from airflow_cbr.replication.order import Order
-from airflow_cbr.replication.submit import Submission
+from airflow_cbr.replication.spec import ReplicationSpec
+from airflow_cbr.replication.state import ReplicationState
+from airflow_cbr.replication.submission import Submission
 from tests.support.night import Intents
 
 if TYPE_CHECKING:
@@ -203,28 +203,28 @@ class HostileService:
         return max((sum(backup_id in asked for _, asked in self.posts) for backup_id in self.backups), default=0)
 
 
-def run(service: HostileService, *, attempts: int = 3, store: bool = True, deferred: bool = False, **order: Any) -> Result | CbrError:
+def run(service: HostileService, *, attempts: int = 3, store: bool = True, deferred: bool = False, **spec: Any) -> Result | CbrError:
     """Run a task to its end, attempt after attempt, and return its result or its last error.
 
     :param service: the service.
     :param attempts: how many at the most.
     :param store: whether intents outlive an attempt.
     :param deferred: whether each pause ends the process.
-    :param order: fields of the order that differ from the defaults.
+    :param spec: fields of the order that differ from the defaults.
     """
-    wanted = Order(vault_id=SOURCE_VAULT, destination=DESTINATION, **order)
+    wanted = ReplicationSpec(vault_id=SOURCE_VAULT, destination=DESTINATION, **spec)
     intents = Intents() if store else None
     began = service.now
     last: CbrError | None = None
 
-    def submission(number: int, memory: Memory | None = None) -> Submission:
+    def submission(number: int, state: ReplicationState | None = None) -> Submission:
         return Submission(
             service,  # type: ignore[arg-type]
             wanted,
             attempt=Attempt(number=number, run_after=began),
             intents=intents,
             publish=lambda _ids, _counts: None,
-            memory=memory,
+            state=state,
             now=lambda: service.now,
         )
 
@@ -235,7 +235,7 @@ def run(service: HostileService, *, attempts: int = 3, store: bool = True, defer
                 assert 0 < step.seconds <= max(wanted.max_poll_interval, wanted.settle_time) * 1.1 + 1
                 service.now += step.seconds
                 if deferred:
-                    one = submission(number, Memory.load(one.memory.dump()))
+                    one = submission(number, ReplicationState.load(one.state.dump()))
         except CbrError as error:
             last = error
             if error.permanent:

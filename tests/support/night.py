@@ -15,12 +15,12 @@ from airflow_cbr.api.endpoints import Endpoints
 from airflow_cbr.emulator.clock import Clock
 from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.world import DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_PROJECT, SOURCE_VAULT, default_world
+from airflow_cbr.inventory.coverage import Destination
 from airflow_cbr.once.attempt import Attempt
 from airflow_cbr.once.steps import Pause
-from airflow_cbr.replication.coverage import Destination
-from airflow_cbr.replication.memory import Memory
-from airflow_cbr.replication.order import Order
-from airflow_cbr.replication.submit import Submission
+from airflow_cbr.replication.spec import ReplicationSpec
+from airflow_cbr.replication.state import ReplicationState
+from airflow_cbr.replication.submission import Submission
 from tests.support.emulator import IN_PROCESS_URL, InProcessAdapter
 from tests.support.machine import new_machine
 
@@ -71,11 +71,11 @@ class Night:
     """One order, from its first attempt to its last.
 
     :param durable_store: whether intents outlive an attempt, as on Airflow 3.3; None before that.
-    :param order: fields of the order that differ from the defaults.
+    :param spec: fields of the order that differ from the defaults.
     """
 
     durable_store: bool = True
-    order: dict[str, Any] = field(default_factory=dict)
+    spec: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # Tokens are cached in the process; those of another night's service are worth nothing here.
@@ -90,8 +90,8 @@ class Night:
         self.run_after = self.clock.now()
         self.pauses: list[Pause] = []
         self.steps: list[tuple[Step, str]] = []
-        self.order.setdefault("vault_id", SOURCE_VAULT)
-        self.order.setdefault("destination", DESTINATION)
+        self.spec.setdefault("vault_id", SOURCE_VAULT)
+        self.spec.setdefault("destination", DESTINATION)
 
     def _sleep(self, seconds: float) -> None:
         self.clock.advance(seconds)
@@ -114,7 +114,7 @@ class Night:
         client._transport._session.mount(IN_PROCESS_URL, self.adapter)
         return client
 
-    def submission(self, *, memory: Memory | None = None, observe: Callable[[Step, str], None] | None = None) -> Submission:
+    def submission(self, *, state: ReplicationState | None = None, observe: Callable[[Step, str], None] | None = None) -> Submission:
         """Return a submission of the current attempt."""
 
         def watch(step: Step, moment: str) -> None:
@@ -124,12 +124,12 @@ class Night:
 
         return Submission(
             self.client(),
-            Order(**self.order),
+            ReplicationSpec(**self.spec),
             attempt=Attempt(number=self.number, generation=self.generation, run_after=self.run_after),
             intents=self.intents,
             publish=lambda record_ids, counts: self.published.append((record_ids, counts)),
             destination=self.destination_client,
-            memory=memory,
+            state=state,
             observe=watch,
             now=self.clock.now,
         )
@@ -137,7 +137,7 @@ class Night:
     def attempt(self, *, deferred: bool = False, observe: Callable[[Step, str], None] | None = None) -> Result:
         """Run one attempt to its end; each pause passes virtual time.
 
-        :param deferred: whether each pause ends the process and the next leg begins with nothing but the memory.
+        :param deferred: whether each pause ends the process and the next leg begins with nothing but the state.
         :param observe: called at each step; may raise :class:`Killed`.
         """
         self.number += 1
@@ -147,7 +147,7 @@ class Night:
             self.pauses.append(step)
             self.clock.advance(step.seconds)
             if deferred:
-                submission = self.submission(memory=Memory.load(submission.memory.dump()), observe=observe)
+                submission = self.submission(state=ReplicationState.load(submission.state.dump()), observe=observe)
         return step
 
     def clear(self) -> None:
@@ -164,7 +164,7 @@ class Night:
     @property
     def ledger(self) -> dict[str, Any]:
         """Return what the service did with the vault."""
-        return self.control.ledger(self.order["vault_id"])
+        return self.control.ledger(self.spec["vault_id"])
 
     @property
     def calls(self) -> list[str]:

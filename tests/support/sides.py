@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow_cbr.api.models import Backup, Billing, ReplicationRecord, Vault, VaultResource
 from airflow_cbr.api.paging import walk
 from airflow_cbr.exceptions import CbrError, CbrNotFoundError
-from airflow_cbr.replication.coverage import Destination
-from airflow_cbr.verification.levels import Action, Assignment, Level, Scope
+from airflow_cbr.inventory.coverage import Destination
+from airflow_cbr.verification.levels import Action, Level, Scope, VerificationSpec
 from airflow_cbr.verification.verify import verify
 
 if TYPE_CHECKING:
@@ -160,4 +160,4 @@ def judged(here: Side, there: Side, *record_ids: str, **fields: Any) -> Report:
     if isinstance(fields.get("levels"), list):
         fields["levels"] = {Level(level): FAIL for level in fields["levels"]}
     scope: dict[str, Any] = {"scope": Scope.RECORDS, "record_ids": record_ids} if record_ids else {}
-    return verify(here.client, there.client, Assignment(HERE, THERE, **scope | fields))
+    return verify(here.client, there.client, VerificationSpec(HERE, THERE, **scope | fields))

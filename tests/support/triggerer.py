@@ -21,9 +21,9 @@ from airflow_cbr.checkpoints.creation import Creation
 from airflow_cbr.emulator.clock import Clock
 from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.world import default_world
-from airflow_cbr.replication import watch
-from airflow_cbr.replication.submit import Submission
+from airflow_cbr.replication.submission import Submission
 from airflow_cbr.triggers import cbr as triggers
+from airflow_cbr.waiting import watch
 from tests.support.airflow_errors import AirflowRescheduleException, TaskDeferred
 from tests.support.emulator import IN_PROCESS_URL, InProcessAdapter
 from tests.support.machine import new_machine

@@ -26,8 +26,8 @@ from airflow_cbr.emulator.world import (
     World,
     default_world,
 )
-from airflow_cbr.replication.coverage import Destination
-from airflow_cbr.verification.levels import Action, Assignment, Level, Scope
+from airflow_cbr.inventory.coverage import Destination
+from airflow_cbr.verification.levels import Action, Level, Scope, VerificationSpec
 from airflow_cbr.verification.verify import verify
 from tests.support.emulator import IN_PROCESS_URL, EmulatorServer, InProcessAdapter
 from tests.support.machine import new_machine
@@ -125,7 +125,7 @@ class TwoNights:
         self.record_ids = [one.replication_record_id for one in answer.references]
         self.control.advance(HOUR)
 
-    def copy_singly(self, *backup_ids: str, vault_id: str = DESTINATION_VAULT) -> None:
+    def copy_individually(self, *backup_ids: str, vault_id: str = DESTINATION_VAULT) -> None:
         """Replicate backups one by one, let time pass, and ask for their records too."""
         for backup_id in backup_ids:
             answer = self.here.replicate_backup(backup_id, **self._there() | {"destination_vault_id": vault_id})
@@ -167,7 +167,7 @@ class TwoNights:
         :param levels: the levels that are judged. Default: all.
         :param by_records: whether the records of the newest copies are asked for, and not the vaults alone.
         """
-        assignment = Assignment(
+        assignment = VerificationSpec(
             vault_id,
             DESTINATION,
             levels=dict.fromkeys(levels, Action.FAIL),

@@ -157,13 +157,13 @@ def _(nights: TwoNights) -> None:
 
 @case("The backup was never replicated (vault ids alone)")
 def _(nights: TwoNights) -> None:
-    nights.copy_singly(*nights.tonight[1:])
+    nights.copy_individually(*nights.tonight[1:])
 
 
 def _copy_elsewhere(nights: TwoNights) -> None:
     other = nights.control.add_vault(project_id=DESTINATION_PROJECT, protect_type="replication")["id"]
-    nights.copy_singly(nights.tonight[0], vault_id=other)
-    nights.copy_singly(*nights.tonight[1:])
+    nights.copy_individually(nights.tonight[0], vault_id=other)
+    nights.copy_individually(*nights.tonight[1:])
 
 
 case("The copy went to another vault of the region (vault ids alone)")(_copy_elsewhere)
@@ -290,7 +290,7 @@ def _(nights: TwoNights) -> None:
 
 @case("Another backup of the checkpoint was never replicated (record ids)")
 def _(nights: TwoNights) -> None:
-    nights.copy_singly(*nights.tonight[1:])
+    nights.copy_individually(*nights.tonight[1:])
 
 
 @case("Another backup's copy failed (record ids of the good ones)")

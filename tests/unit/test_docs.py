@@ -188,18 +188,18 @@ def test_the_sensors_inherited_parameters_exist() -> None:
 
 
 def test_every_count_of_the_replicate_task_is_explained() -> None:
-    from airflow_cbr.replication.memory import Memory
-    from airflow_cbr.replication.verdict import counts_before_looking
+    from airflow_cbr.replication.decisions import counts_before_looking
+    from airflow_cbr.replication.state import ReplicationState
 
     rows = rows_below(page_of("CbrReplicateCheckpointOperator", "replicate"), "| Count | Counts |")
-    assert [row[0].strip("`") for row in rows] == list(counts_before_looking(Memory(deadline=0)))
+    assert [row[0].strip("`") for row in rows] == list(counts_before_looking(ReplicationState(deadline=0)))
 
 
 def test_every_standing_is_explained() -> None:
-    from airflow_cbr.replication.coverage import Standing
+    from airflow_cbr.inventory.coverage import CoverageStatus
 
     rows = rows_below(page_of("CbrReplicateCheckpointOperator", "replicate"), "| Place | When | What the task does |")
-    assert sorted(row[0] for row in rows) == sorted(Standing)
+    assert sorted(row[0] for row in rows) == sorted(CoverageStatus)
 
 
 def test_what_is_said_about_retries_is_what_the_errors_say() -> None:
@@ -223,7 +223,7 @@ def test_the_messages_that_are_quoted_exist() -> None:
 
 
 def test_every_check_of_the_preflight_is_explained() -> None:
-    from airflow_cbr.replication.findings import Check, Severity
+    from airflow_cbr.preflight.findings import Check, Severity
 
     page = page_of("CbrPreflightOperator", "preflight")
     rows = rows_below(page, "| Check | Finding | Weight | Code |")

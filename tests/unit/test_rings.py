@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = REPOSITORY / "airflow_cbr"
 ADAPTERS = {"hooks", "operators", "sensors", "triggers", "links"}
-CORE = {"exceptions", "api", "once", "replication", "verification", "checkpoints"}
+CORE = {"exceptions", "api", "once", "inventory", "waiting", "replication", "preflight", "verification", "checkpoints"}
 
 #: Part of the package: the other parts it may import. All may import ``airflow_cbr`` itself, which holds the version only.
 RINGS: dict[str, set[str]] = {
@@ -32,9 +32,12 @@ RINGS: dict[str, set[str]] = {
     "airflow_names": set(),
     "api": {"exceptions"},
     "once": {"exceptions", "api"},
-    "replication": {"exceptions", "api", "once"},
-    "verification": {"exceptions", "api", "once", "replication"},
-    "checkpoints": {"exceptions", "api", "once", "replication"},
+    "inventory": {"exceptions", "api"},
+    "waiting": {"exceptions", "api", "once", "inventory"},
+    "replication": {"exceptions", "api", "once", "inventory", "waiting"},
+    "preflight": {"exceptions", "api", "once", "inventory", "replication"},
+    "verification": {"exceptions", "api", "once", "inventory"},
+    "checkpoints": {"exceptions", "api", "once"},
     **{adapter: CORE | ADAPTERS | {"airflow_names", "get_provider_info"} for adapter in ADAPTERS},
     "emulator": set(),
     "demo": CORE | ADAPTERS | {"emulator"},

@@ -11,14 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_cbr.api import answers, decoding
-from airflow_cbr.api.answers import error_from_answer
+from airflow_cbr.api import decoding, responses
 from airflow_cbr.api.decoding import decode_json
 from airflow_cbr.api.models import Backup, OperationLog, ReplicationRecord
+from airflow_cbr.api.responses import error_from_answer
 from airflow_cbr.api.texts import LONGEST_FIELD, LONGEST_MESSAGE, clean, one_line
 from airflow_cbr.exceptions import CbrProtocolError
-from airflow_cbr.replication.announce import Announcer
-from airflow_cbr.replication.coverage import failure_of, name_of
+from airflow_cbr.inventory.backups import name_of
+from airflow_cbr.inventory.coverage import failure_of
+from airflow_cbr.replication.publisher import RecordPublisher
 from tests.unit.api.service import BACKUP, RECORD, Service, reply
 
 if TYPE_CHECKING:
@@ -220,12 +221,12 @@ def test_what_a_failed_record_and_a_backup_are_called_is_harmless(one: str, othe
 
 def test_a_record_without_an_id_is_not_handed_on() -> None:
     published: list[list[str]] = []
-    announcer = Announcer(lambda ids, counts: published.append(ids), at=lambda step: contextlib.nullcontext())
+    announcer = RecordPublisher(lambda ids, counts: published.append(ids), at=lambda step: contextlib.nullcontext())
     ids, _ = announcer.tell(["r1", RECORD, f"{RECORD}\n", "../../x"], {})
     assert published == [ids] == [[RECORD]]
 
 
 def test_a_header_that_is_quoted_is_harmless() -> None:
-    answer = answers.Answer(200, {"Content-Type": "text/html\x1b[2J" + "x" * 9999, "X-Request-Id": "a\u2028b"}, b"{")
+    answer = responses.ServiceResponse(200, {"Content-Type": "text/html\x1b[2J" + "x" * 9999, "X-Request-Id": "a\u2028b"}, b"{")
     assert answer.request_id == "a b"
     assert is_harmless(answer.quoted("Content-Type") or "", LONGEST_MESSAGE)

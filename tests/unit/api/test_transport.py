@@ -71,7 +71,7 @@ HTML = Reply(200, b"<html>Please log in</html>", {"Content-Type": "text/html"})
 NO_HTTP = raw(b"220 ftp ready\r\n")
 CLOSED = raw(b"")
 
-Call = Callable[[CbrClient], object]
+OutgoingCall = Callable[[CbrClient], object]
 
 
 # --- reads ------------------------------------------------------------------------------------------------------------
@@ -248,7 +248,7 @@ def test_errors_are_logged_with_their_request_id(service: Service, make_client: 
     ids=repr,
 )
 def test_an_uncertain_outcome_is_said_and_nothing_is_sent_again(
-    service: Service, make_client: MakeClient, pauses: list[float], call: Call, trouble: Reply
+    service: Service, make_client: MakeClient, pauses: list[float], call: OutgoingCall, trouble: Reply
 ) -> None:
     service.answers(trouble)
     with pytest.raises(
@@ -292,7 +292,7 @@ def test_an_answer_without_record_ids_leaves_the_outcome_open(service: Service, 
     ],
 )
 def test_a_known_code_is_never_uncertain(
-    service: Service, make_client: MakeClient, pauses: list[float], call: Call, status: int, code: str, kind: type[CbrApiError]
+    service: Service, make_client: MakeClient, pauses: list[float], call: OutgoingCall, status: int, code: str, kind: type[CbrApiError]
 ) -> None:
     service.answers(error(code, status=status))
     with pytest.raises(kind) as caught:
@@ -333,7 +333,7 @@ def closed_port() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("call", [show, *CHANGES])
-def test_a_connection_that_is_never_made_is_tried_again(make_client: MakeClient, pauses: list[float], call: Call) -> None:
+def test_a_connection_that_is_never_made_is_tried_again(make_client: MakeClient, pauses: list[float], call: OutgoingCall) -> None:
     with closed_port() as port, pytest.raises(CbrConnectionError) as caught:
         call(make_client(endpoints=Endpoints(cbr=f"http://127.0.0.1:{port}")))
     assert type(caught.value) is CbrConnectionError
@@ -380,7 +380,7 @@ def test_kinds_of_connections_never_made(
 
 @pytest.mark.parametrize("status", [301, 307, 308])
 @pytest.mark.parametrize("call", [show, copy_vault])
-def test_a_redirect_is_not_followed(service: Service, make_client: MakeClient, status: int, call: Call) -> None:
+def test_a_redirect_is_not_followed(service: Service, make_client: MakeClient, status: int, call: OutgoingCall) -> None:
     with running() as elsewhere:
         service.answers(Reply(status, headers={"Location": elsewhere.url}))
         with pytest.raises(CbrProtocolError, match=rf"HTTP {status} redirects") as caught:
@@ -661,7 +661,7 @@ def secured(service: Service, host: str = "localhost") -> Endpoints:
 
 @pytest.mark.parametrize("call", [show, copy_vault])
 def test_a_certificate_of_an_unknown_authority_is_refused(
-    secure: Service, make_client: MakeClient, pauses: list[float], call: Call
+    secure: Service, make_client: MakeClient, pauses: list[float], call: OutgoingCall
 ) -> None:
     with pytest.raises(CbrConnectionError, match=r"certificate of localhost.*cannot be verified.*Set verify") as caught:
         call(make_client(endpoints=secured(secure)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_cbr.checkpoints.order import mark_of
+from airflow_cbr.checkpoints.spec import mark_of
 from airflow_cbr.checkpoints.steps import CheckpointStep
 from airflow_cbr.emulator.world import SOURCE_VAULT
 from airflow_cbr.exceptions import (
@@ -59,7 +59,7 @@ def killed(night: CheckpointNight, step: CheckpointStep, moment: str) -> None:
 
 @pytest.mark.parametrize("deferred", [False, True], ids=["sync", "deferred"])
 def test_a_vault_is_backed_up_once_and_waited_for(deferred: bool) -> None:
-    night = CheckpointNight(order={"description": "before the release", "incremental": False, "auto_trigger": True})
+    night = CheckpointNight(spec={"description": "before the release", "incremental": False, "auto_trigger": True})
     result = night.attempt(deferred=deferred)
     assert night.made == [result.checkpoint_id]
     (call,) = night.calls
@@ -96,13 +96,13 @@ def test_it_costs_one_look_before_the_call_and_two_requests_for_each_look_after_
 
 def test_some_resources() -> None:
     night = CheckpointNight()
-    night.order["resource_ids"] = tuple(night.resources[:2])
+    night.spec["resource_ids"] = tuple(night.resources[:2])
     assert night.attempt().summary["backups"] == 2
     assert night.calls[0]["request"]["checkpoint"]["parameters"]["resources"] == night.resources[:2]
 
 
 def test_without_a_wait_it_ends_when_the_checkpoint_is_accepted() -> None:
-    night = CheckpointNight(order={"wait_for_completion": False})
+    night = CheckpointNight(spec={"wait_for_completion": False})
     night.control.switch(checkpoint_delay=60)
     assert night.attempt().checkpoint_id == night.made[0]
     assert night.pauses == []
@@ -257,7 +257,7 @@ def test_without_a_note_nothing_is_adopted_by_its_time() -> None:
 def test_two_tasks_on_one_vault_make_a_checkpoint_each_one_after_the_other() -> None:
     night = CheckpointNight()
     first = night.attempt()
-    night.order["mark"] = mark_of("another")
+    night.spec["mark"] = mark_of("another")
     night.number = 0
     second = night.attempt()
     assert night.made == [first.checkpoint_id, second.checkpoint_id]
@@ -333,7 +333,7 @@ def test_a_checkpoint_that_is_being_deleted_is_red(status: str) -> None:
 
 
 def test_a_status_that_nobody_documented_is_waited_for() -> None:
-    night = CheckpointNight(order={"timeout": 7200.0})
+    night = CheckpointNight(spec={"timeout": 7200.0})
     night.control.switch(checkpoint_seconds=100_000)
 
     def rename(step: CheckpointStep, moment: str) -> None:
@@ -354,7 +354,7 @@ def break_resource(night: CheckpointNight, status: str = "error") -> None:
 @pytest.mark.parametrize("wait", [True, False], ids=["wait", "no wait"])
 @pytest.mark.parametrize("delay", [0, 60])
 def test_a_skipped_resource_is_red_and_not_retried_by_default(wait: bool, delay: float) -> None:
-    night = CheckpointNight(order={"wait_for_completion": wait})
+    night = CheckpointNight(spec={"wait_for_completion": wait})
     night.control.switch(checkpoint_delay=delay)
     break_resource(night)
     with pytest.raises(CbrCheckpointIncompleteError) as caught:
@@ -369,7 +369,7 @@ def test_a_skipped_resource_is_red_and_not_retried_by_default(wait: bool, delay:
 
 
 def test_a_skipped_resource_is_a_warning_when_asked_for(caplog: pytest.LogCaptureFixture) -> None:
-    night = CheckpointNight(order={"on_skipped": "warn"})
+    night = CheckpointNight(spec={"on_skipped": "warn"})
     break_resource(night)
     result = night.attempt()
     assert (result.summary["backups"], result.summary["skipped"]) == (2, 1)
@@ -390,7 +390,7 @@ def test_what_was_skipped_by_the_answers_word_is_skipped_though_the_checkpoint_d
 
 def test_a_resource_that_was_asked_for_and_is_in_no_list_is_red() -> None:
     night = CheckpointNight()
-    night.order |= {"resource_ids": tuple(night.resources), "on_skipped": "warn"}
+    night.spec |= {"resource_ids": tuple(night.resources), "on_skipped": "warn"}
     break_resource(night)
 
     def forget(step: CheckpointStep, moment: str) -> None:
@@ -436,7 +436,7 @@ def test_an_incomplete_checkpoint_stays_put_aside_when_the_clear_is_killed() -> 
 
 
 def test_nothing_to_back_up_is_red_whatever_becomes_of_skipped_resources() -> None:
-    night = CheckpointNight(order={"on_skipped": "warn"})
+    night = CheckpointNight(spec={"on_skipped": "warn"})
     for resource in night.adapter.emulator.service.store.vaults[SOURCE_VAULT].resources.values():
         resource.protect_status = "error"
     with pytest.raises(CbrRefusedError, match="0001"):
@@ -468,7 +468,7 @@ def test_a_refusal_that_ends_by_itself_is_waited_out(code: str) -> None:
 
 def test_a_6125_that_is_the_echo_of_its_own_call_is_adopted() -> None:
     """The lost call shows later than settle_time; the service's own net is the refusal of the second."""
-    night = CheckpointNight(order={"settle_time": 60.0})
+    night = CheckpointNight(spec={"settle_time": 60.0})
     night.control.switch(checkpoint_delay=150, operation_log_delay=150)
     night.control.fault("reset", call="CreateCheckpoint", when="after")
     result = night.attempt()
@@ -501,7 +501,7 @@ def test_an_error_at_the_first_look_ends_the_attempt() -> None:
 
 @pytest.mark.parametrize("deferred", [False, True], ids=["sync", "deferred"])
 def test_the_timeout_is_one_for_all_attempts_and_is_not_retried(deferred: bool) -> None:
-    night = CheckpointNight(order={"timeout": 3600.0})
+    night = CheckpointNight(spec={"timeout": 3600.0})
     night.control.switch(checkpoint_seconds=100_000)
     killed(night, CheckpointStep.KEEP, "after")
     night.clock.advance(3000)
@@ -517,7 +517,7 @@ def test_the_timeout_is_one_for_all_attempts_and_is_not_retried(deferred: bool) 
 
 
 def test_without_a_store_the_timeout_counts_from_the_checkpoint() -> None:
-    night = CheckpointNight(durable_store=False, order={"timeout": 3600.0})
+    night = CheckpointNight(durable_store=False, spec={"timeout": 3600.0})
     night.control.switch(checkpoint_seconds=100_000)
     killed(night, CheckpointStep.PUBLISH, "after")
     night.clock.advance(3000)
@@ -527,7 +527,7 @@ def test_without_a_store_the_timeout_counts_from_the_checkpoint() -> None:
 
 
 def test_a_busy_vault_is_waited_for_within_the_timeout_only() -> None:
-    night = CheckpointNight(order={"timeout": 1800.0})
+    night = CheckpointNight(spec={"timeout": 1800.0})
     night.control.switch(checkpoint_seconds=100_000)
     night.back_up_by_hand()
     with pytest.raises(CbrCheckpointTimeoutError, match="no checkpoint was accepted") as caught:
@@ -538,7 +538,7 @@ def test_a_busy_vault_is_waited_for_within_the_timeout_only() -> None:
 def test_a_note_of_another_vault_is_none() -> None:
     night = CheckpointNight()
     night.attempt()
-    night.order["vault_id"] = night.control.add_vault(
+    night.spec["vault_id"] = night.control.add_vault(
         project_id=night.control.state()["projects"][0]["id"], size=1000, resources=[{"name": "another"}]
     )["id"]
     result = night.attempt()
@@ -555,7 +555,7 @@ def test_a_store_that_gives_back_something_else_is_no_note() -> None:
 
 @pytest.mark.parametrize("prefix", ["", "a b", "x" * 48, "<", "é", 7, None])
 def test_a_name_that_the_service_would_not_take_is_refused(prefix: Any) -> None:
-    from airflow_cbr.checkpoints.order import check_prefix
+    from airflow_cbr.checkpoints.spec import check_prefix
 
     with pytest.raises(CbrParameterError, match="checkpoint_name"):
         check_prefix(prefix)
@@ -578,7 +578,7 @@ def test_a_second_checkpoint_after_a_failed_one_is_as_safe_as_the_first() -> Non
 @pytest.mark.parametrize("deferred", [False, True])
 @pytest.mark.parametrize(("bad", "is_over"), [({3, 4, 6, 7, 9, 10}, False), ({3, 4, 6, 7, 8}, True)])
 def test_looks_that_fail_for_good_end_a_wait_only_three_times_in_a_row(bad: set[int], is_over: bool, deferred: bool) -> None:
-    night = CheckpointNight(order={"max_poll_interval": 60.0})
+    night = CheckpointNight(spec={"max_poll_interval": 60.0})
     night.control.switch(checkpoint_seconds=3600)
     looks = 0
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from airflow_cbr.demo.components import Component, stop_all
-from airflow_cbr.demo.keeper import Keeper
+from airflow_cbr.demo.process_reaper import ProcessReaper
 from airflow_cbr.demo.sessions import session_members
 from airflow_cbr.demo.waiting import DemoError, wait_until
 
@@ -165,7 +165,7 @@ def test_what_has_ended_is_released_since_its_id_may_be_used_again(make_componen
     component.start()
     released: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Keeper, "release", lambda _, session: released.append(session))
+        patch.setattr(ProcessReaper, "release", lambda _, session: released.append(session))
         stop_all([component])
 
     assert released == [component.pid]

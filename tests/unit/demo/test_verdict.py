@@ -9,12 +9,12 @@ import re
 import pytest
 from rich.console import Console
 
-from airflow_cbr.demo.copies import Copy
+from airflow_cbr.demo.copies import CopyRow
 from airflow_cbr.demo.dag_run import DagRunAnswer
 from airflow_cbr.demo.display import CopyProgress, copy_table
 from airflow_cbr.demo.run import judge
 
-COPY = Copy("backup-1", "nightly-web", 40, record_id="record-1", status="success", progress=100, replica_id="replica-1", arrived=True)
+COPY = CopyRow("backup-1", "nightly-web", 40, record_id="record-1", status="success", progress=100, replica_id="replica-1", arrived=True)
 GOOD = DagRunAnswer("success", {"replicate": "success", "verify": "success"}, [["record-1"], {"verdict": "verified", "verified": 1}])
 
 
@@ -38,7 +38,7 @@ def test_nothing_speaks_against_a_run_that_has_verified_every_copy() -> None:
         (GOOD, [COPY], ["backup-1", "backup-1"], "backup-1 was copied 2 times"),
     ],
 )
-def test_one_doubt_is_enough(outcome: DagRunAnswer, copies: list[Copy], started: list[str], problem: str) -> None:
+def test_one_doubt_is_enough(outcome: DagRunAnswer, copies: list[CopyRow], started: list[str], problem: str) -> None:
     (said,) = judge(outcome, copies, started)
     assert re.search(problem, said)
 

@@ -51,7 +51,7 @@ class Service:
             raise CbrOutcomeUnknownError("Start: no answer.")
 
 
-class Memory(AttemptState, kw_only=True):
+class ReplicationState(AttemptState, kw_only=True):
     has_looked: bool = False
     unsettled_until: float = 0.0
     unknown: int = 0
@@ -67,18 +67,18 @@ class Limits:
 class Starter(Machine[int]):
     """Starts one thing."""
 
-    def __init__(self, service: Service, note: dict[str, Any], memory: Memory | None, observe: Callable[[Any, str], None]) -> None:
+    def __init__(self, service: Service, note: dict[str, Any], state: ReplicationState | None, observe: Callable[[Any, str], None]) -> None:
         super().__init__(service, Limits(), observe=observe, now=lambda: service.now, log=logging.getLogger(__name__))  # type: ignore[arg-type]
         self._service, self._note = service, note
-        self.memory: Memory = memory or Memory(
+        self.state: ReplicationState = state or ReplicationState(
             deadline=self._clock.local + 86400,
             unsettled_until=note.get("posted_at", float("-inf")) + SETTLE,
             calls=note.setdefault("calls", CallCounts()),
         )
-        self._ceiling = CallCeiling(self.memory.calls, "thing")
+        self._ceiling = CallCeiling(self.state.calls, "thing")
 
     def _has_begun(self) -> bool:
-        return self.memory.has_looked
+        return self.state.has_looked
 
     def _timed_out(self) -> CbrError:
         return CbrError("timed out")
@@ -87,22 +87,22 @@ class Starter(Machine[int]):
         found = self._look(self._service.list, Step.LOOK)
         if isinstance(found, Pause):
             return found
-        memory = self.memory
-        memory.has_looked = True
+        state = self.state
+        state.has_looked = True
         if found:
             return found
-        if (left := memory.unsettled_until - self._clock.local) > 0:
+        if (left := state.unsettled_until - self._clock.local) > 0:
             return self._pause("an earlier call may still show up", left)
         self._ceiling.count(["thing"], of=1)
         with self._at(Step.NOTE):
             self._note["posted_at"] = self._clock.local
-        memory.unsettled_until = self._clock.local + SETTLE
+        state.unsettled_until = self._clock.local + SETTLE
         try:
             with self._at(Step.START):
                 self._ceiling.send(["thing"], self._service.start)
         except CbrOutcomeUnknownError as error:
-            memory.unknown += 1
-            self._note_unknown(memory.unknown, error)
+            state.unknown += 1
+            self._note_unknown(state.unknown, error)
         return None
 
 
@@ -122,7 +122,7 @@ def run(service: Service, *, kill: tuple[Step, str] | None = None, deferred: boo
             while isinstance(step := machine.advance(), Pause):
                 service.now += step.seconds
                 if deferred:
-                    machine = Starter(service, note, Memory.load(machine.memory.dump()), observe)
+                    machine = Starter(service, note, ReplicationState.load(machine.state.dump()), observe)
             return step
         except Killed:
             service.now += 5

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from airflow_cbr.checkpoints.intents import CheckpointIntent
-from airflow_cbr.checkpoints.memory import CheckpointMemory
+from airflow_cbr.checkpoints.state import CheckpointState
 from airflow_cbr.replication.intents import ReplicationIntent
-from airflow_cbr.replication.memory import Memory
+from airflow_cbr.replication.state import ReplicationState
 
 if TYPE_CHECKING:
     from airflow_cbr.once.state import AttemptState
@@ -36,7 +36,7 @@ CHECKPOINT_INTENT = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "written"), [(Memory, MEMORY), (CheckpointMemory, CHECKPOINT_MEMORY)])
+@pytest.mark.parametrize(("kind", "written"), [(ReplicationState, MEMORY), (CheckpointState, CHECKPOINT_MEMORY)])
 def test_an_attempts_memory(kind: type[AttemptState], written: dict[str, object]) -> None:
     read = kind.load(written).dump()
     assert {name: read[name] for name in written} == written

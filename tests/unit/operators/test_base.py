@@ -81,12 +81,12 @@ class Machine:
     """Work that pauses as told, then is done; every advance takes time, and notes how long its calls might have taken."""
 
     clock: Clock
-    memory: AttemptState
+    state: AttemptState
     pauses: Iterator[float]
     bounds: list[tuple[float, float]] = field(default_factory=list)
 
     def advance(self) -> Pause | str:
-        self.bounds.append((self.memory.deadline - self.clock.now, seconds_left()))
+        self.bounds.append((self.state.deadline - self.clock.now, seconds_left()))
         self.clock.now += 1.0
         seconds = next(self.pauses, None)
         return "done" if seconds is None else Pause("not yet", seconds, ("record",))
@@ -118,10 +118,10 @@ class Task(base.OnceOperator[str]):
         self.timeout, self.poll_interval, self.max_poll_interval, self.deferrable = timeout, 1.0, 10.0, deferrable
         self.pauses, self.fails = pauses, fails
 
-    def _perform(self, context: Any, memory: Any) -> str:
+    def _perform(self, context: Any, state: Any) -> str:
         if self.fails is not None:
             raise self.fails
-        self.machine = Machine(vars(base)["time"], memory or AttemptState(deadline=NOW + self.timeout), iter(self.pauses))
+        self.machine = Machine(vars(base)["time"], state or AttemptState(deadline=NOW + self.timeout), iter(self.pauses))
         return self._follow(self.machine)
 
     def _recall(self, event: Any) -> AttemptState:
@@ -146,15 +146,15 @@ def test_no_sleep_and_no_call_outlasts_what_is_left(timeout: float, pauses: list
 @given(left=st.floats(-1e5, 1e5), pause=st.floats(0.0, 1e6))
 def test_a_deferral_carries_the_memory_and_has_a_backstop_after_the_deadline(left: float, pause: float) -> None:
     task, clock = Task(task_id="t", deferrable=True, pauses=[pause]), Clock()
-    memory = AttemptState(deadline=NOW + left, troubles=2)
+    state = AttemptState(deadline=NOW + left, troubles=2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(base, "time", clock)
         with pytest.raises(TaskDeferred) as caught:
-            task.execute_complete({}, {"memory": memory.dump()})
+            task.execute_complete({}, {"memory": state.dump()})
     deferred, remaining = caught.value, max(NOW + left - clock.now, 0.0)
     path, arguments = deferred.trigger.serialize()
     assert path == "airflow_cbr.triggers.cbr.CbrPauseTrigger"
-    assert AttemptState.load(arguments["memory"]) == memory
+    assert AttemptState.load(arguments["memory"]) == state
     assert arguments["until"] == pytest.approx(clock.now + min(pause, remaining + 1.0))
     assert deferred.method_name == "execute_complete"
     assert deferred.timeout is not None

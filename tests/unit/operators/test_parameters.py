@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_cbr.checkpoints.memory import CheckpointMemory
+from airflow_cbr.checkpoints.state import CheckpointState
 from airflow_cbr.exceptions import CbrParameterError
 from airflow_cbr.operators.parameters import (
     LONGEST_AGE,
@@ -26,7 +26,7 @@ from airflow_cbr.operators.parameters import (
     check_record_ids,
     check_seconds,
 )
-from airflow_cbr.replication.memory import Memory
+from airflow_cbr.replication.state import ReplicationState
 from airflow_cbr.replication.steps import Pause
 from tests.support.airflow_errors import TaskDeferred
 from tests.support.task_run import checkpointing, replicating
@@ -88,14 +88,14 @@ def test_the_longest_waits_can_be_slept_for_and_stored() -> None:
 def test_what_a_replication_accepts_can_be_deferred_for(timeout: Any, shortest: Any, longest: Any, settle: Any) -> None:
     named = {"timeout": timeout, "poll_interval": shortest, "max_poll_interval": longest, "settle_time": settle}
     task = replicating(deferrable=True, **named).task
-    error, order = refusal(task._order)
+    error, spec = refusal(task._spec)
     if error is not None:
         assert error.parameter in named
         return
     task.hook = SimpleNamespace(region="cn-north-4", project_id="p")
     for pause in (Pause("x", 5.0, (RECORD,)), Pause("x", 5.0)):
         with pytest.raises(TaskDeferred) as caught:
-            task._defer(Memory(deadline=time.time() + order.timeout), pause, 5.0)
+            task._defer(ReplicationState(deadline=time.time() + spec.timeout), pause, 5.0)
         assert caught.value.timeout is not None
         assert datetime.now(UTC) + caught.value.timeout < LAST_MOMENT
         json.dumps(caught.value.trigger.serialize())
@@ -109,13 +109,13 @@ def test_timedeltas_are_taken_everywhere(make: Callable[..., Any]) -> None:
         "max_poll_interval": timedelta(minutes=5),
         "settle_time": timedelta(seconds=90),
     }
-    order = make(**waits).task._order() if make is replicating else None
-    if order is not None:
-        assert (order.timeout, order.poll_interval, order.max_poll_interval, order.settle_time) == (7200.0, 60.0, 300.0, 90.0)
+    spec = make(**waits).task._spec() if make is replicating else None
+    if spec is not None:
+        assert (spec.timeout, spec.poll_interval, spec.max_poll_interval, spec.settle_time) == (7200.0, 60.0, 300.0, 90.0)
         return
     task = make(deferrable=True, **waits).task
     with pytest.raises(TaskDeferred) as caught:
-        task._defer(CheckpointMemory(deadline=time.time() + 7200), Pause("x", 5.0), 5.0)
+        task._defer(CheckpointState(deadline=time.time() + 7200), Pause("x", 5.0), 5.0)
     assert caught.value.timeout is not None
     assert 7790 < caught.value.timeout.total_seconds() <= 7800
 
@@ -139,7 +139,7 @@ def test_what_a_template_makes_of_nothing_is_no_default(parameter: str, value: s
 @pytest.mark.parametrize(("value", "said"), [(None, "is None"), ("", "empty text"), ("None", "text 'None'")])
 def test_the_kinds_of_nothing_are_told_apart(parameter: str, value: Any, said: str) -> None:
     with pytest.raises(CbrParameterError, match=said) as caught:
-        replicating(**{parameter: value}).task._order()
+        replicating(**{parameter: value}).task._spec()
     assert caught.value.parameter == parameter
 
 

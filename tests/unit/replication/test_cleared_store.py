@@ -96,4 +96,4 @@ def test_the_deadline_counts_from_the_first_attempt_after_the_clear() -> None:
             night.attempt(observe=killed_at(Step.LOOK, "after"))
         night.clock.advance(500)
 
-    assert night.submission().memory.deadline == pytest.approx(cleared_at + 86400, abs=5)
+    assert night.submission().state.deadline == pytest.approx(cleared_at + 86400, abs=5)

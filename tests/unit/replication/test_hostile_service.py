@@ -22,8 +22,8 @@ from airflow_cbr.exceptions import (
     CbrUnavailableError,
     CbrVaultReplicatingError,
 )
+from airflow_cbr.inventory.coverage import CoverageStatus, assess
 from airflow_cbr.once.ceiling import CALLS_PER_ITEM, calls_per_task
-from airflow_cbr.replication.coverage import Standing, assess
 from airflow_cbr.replication.steps import Result
 from tests.support.hostile import BEGIN, DESTINATION, SOURCE_VAULT, HostileService, run, time_text
 
@@ -207,14 +207,14 @@ ROW = st.fixed_dictionaries(
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(rows=st.lists(ROW, max_size=4), seed=st.integers(0, 2**32), own=st.sets(st.sampled_from(["r1", "r2"])))
 def test_the_order_of_rows_and_records_never_changes_where_a_backup_stands(rows: list[Row], seed: int, own: set[str]) -> None:
-    def standings(these: list[Row]) -> dict[str, tuple[Standing, str | None]]:
+    def by_backup(these: list[Row]) -> dict[str, tuple[CoverageStatus, str | None]]:
         coverage = assess([msgspec.convert(row, Backup) for row in these], DESTINATION, own=own)
-        return {one.backup.id: (one.standing, one.record.id if one.record else None) for one in coverage.standings.values()}
+        return {one.backup.id: (one.status, one.record.id if one.record else None) for one in coverage.by_backup.values()}
 
     rng = random.Random(seed)
     shuffled = [{**row, "replication_records": rng.sample(row["replication_records"], len(row["replication_records"]))} for row in rows]
     rng.shuffle(shuffled)
-    assert standings(shuffled) == standings(rows)
+    assert by_backup(shuffled) == by_backup(rows)
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
@@ -227,4 +227,4 @@ def test_a_success_to_the_destination_covers_whatever_stands_beside_it(records: 
     }  # fmt: skip
     row = {"id": BACKUPS[0], "status": "available", "image_type": "backup", "replication_records": [*records[:at], success, *records[at:]]}
     coverage = assess([msgspec.convert(row, Backup)], DESTINATION)
-    assert coverage.standings[BACKUPS[0]].standing is Standing.SUCCEEDED
+    assert coverage.by_backup[BACKUPS[0]].status is CoverageStatus.SUCCEEDED

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from airflow_cbr.emulator.world import SOURCE_PROJECT
-from airflow_cbr.replication.memory import Memory
-from airflow_cbr.replication.watch import FIRST_LOOK_AFTER
+from airflow_cbr.replication.state import ReplicationState
 from airflow_cbr.triggers.cbr import CbrPauseTrigger, CbrReplicationTrigger
+from airflow_cbr.waiting.watch import FIRST_LOOK_AFTER
 from tests.support.task_run import CONN_ID, PASSWORD
 from tests.support.triggerer import event_of, handed_over, triggerer
 from tests.support.virtual_time import VirtualLoop, run
@@ -98,7 +98,7 @@ def test_every_argument_survives_the_store(cls: Any) -> None:
 def test_the_arguments_hold_ids_and_numbers_only() -> None:
     async def scene(service: Service) -> None:
         (vault,) = service.vaults
-        _, arguments = make(service, vault, memory=Memory(deadline=1.0).dump()).serialize()
+        _, arguments = make(service, vault, memory=ReplicationState(deadline=1.0).dump()).serialize()
         text = json.dumps(arguments)
         assert PASSWORD not in text
         assert "backup-bot" not in text
@@ -113,7 +113,7 @@ def test_the_arguments_hold_ids_and_numbers_only() -> None:
 def test_it_fires_once_when_all_records_have_ended() -> None:
     async def scene(service: Service) -> float:
         (vault,) = service.vaults
-        memory = Memory(deadline=5.0).dump()
+        memory = ReplicationState(deadline=5.0).dump()
         event = await event_of(make(service, vault, memory=memory))
         assert event["wake"] == "final"
         assert event["records"] == vault.records
@@ -346,7 +346,7 @@ def test_a_mistake_of_our_own_is_named_by_its_kind_only(lines: Lines, monkeypatc
     def broken(*_: Any) -> Any:
         raise ZeroDivisionError("a secret")
 
-    monkeypatch.setattr("airflow_cbr.replication.watch.find_records", broken)
+    monkeypatch.setattr("airflow_cbr.waiting.watch.find_records", broken)
 
     async def scene(service: Service) -> str:
         return str((await event_of(make(service, service.vaults[0], lines=lines)))["wake"])
@@ -391,7 +391,7 @@ def test_a_cancelled_trigger_leaves_at_once() -> None:
 @pytest.mark.parametrize(("seconds", "fires"), [(300.0, 300.0), (1.0, FIRST_LOOK_AFTER), (-50.0, FIRST_LOOK_AFTER)])
 def test_a_pause_lasts_until_its_moment_and_no_less_than_ten_seconds(seconds: float, fires: float) -> None:
     async def scene(service: Service) -> float:
-        memory = Memory(deadline=5.0).dump()
+        memory = ReplicationState(deadline=5.0).dump()
         event = await event_of(handed_over(CbrPauseTrigger(until=service.loop.unix_time() + seconds, memory=memory)))
         assert event == {"wake": "resume", "memory": memory}
         return service.loop.time()

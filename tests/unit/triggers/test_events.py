@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_cbr.exceptions import CbrAuthenticationError, CbrPermissionError, CbrProtocolError
-from airflow_cbr.replication.memory import Memory
+from airflow_cbr.replication.state import ReplicationState
 from airflow_cbr.triggers.events import Wake, backups_of, deadline_of, memory_of, refusal_in, refusal_of, wake_of
 
 GOOD: dict[str, Any] = {
@@ -15,7 +15,7 @@ GOOD: dict[str, Any] = {
     "records": ["record-1", "record-2"],
     "backups": {"record-1": "backup-1"},
     "deadline": 1.5,
-    "memory": Memory(deadline=1.5).dump(),
+    "memory": ReplicationState(deadline=1.5).dump(),
 }
 
 
@@ -23,13 +23,15 @@ def test_a_good_event_is_read() -> None:
     assert wake_of(GOOD) is Wake.FINAL
     assert deadline_of(GOOD, ["record-2"]) == 1.5
     assert backups_of(GOOD) == {"record-1": "backup-1"}
-    assert memory_of(GOOD, Memory.load).deadline == 1.5
+    assert memory_of(GOOD, ReplicationState.load).deadline == 1.5
 
 
 @pytest.mark.parametrize(
     "event", [None, "final", [], 7, {}, {"wake": None}, {"wake": "success"}, {"wake": "FINAL"}, GOOD | {"wake": ["final"]}]
 )
-@pytest.mark.parametrize("read", [wake_of, lambda event: memory_of(event, Memory.load), backups_of, lambda event: deadline_of(event, [])])
+@pytest.mark.parametrize(
+    "read", [wake_of, lambda event: memory_of(event, ReplicationState.load), backups_of, lambda event: deadline_of(event, [])]
+)
 def test_no_event_and_an_unknown_word_are_errors(event: Any, read: Any) -> None:
     with pytest.raises(CbrProtocolError, match="deferred wait ended"):
         read(event)
@@ -50,7 +52,7 @@ def test_a_missing_deadline_is_an_error(deadline: Any) -> None:
 @pytest.mark.parametrize("memory", [None, {}, {"deadline": "soon"}, "memory", {"deadline": 1.0, "accepted": ["record"]}])
 def test_a_missing_memory_is_an_error(memory: Any) -> None:
     with pytest.raises(CbrProtocolError, match="memory"):
-        memory_of(GOOD | {"memory": memory}, Memory.load)
+        memory_of(GOOD | {"memory": memory}, ReplicationState.load)
 
 
 @pytest.mark.parametrize("backups", [None, [], {"record": None}, {"record": 7}])

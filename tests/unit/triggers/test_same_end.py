@@ -155,7 +155,7 @@ def test_one_wait_alone_makes_no_more_requests_on_a_worker_than_deferred(
     looks = []
     for deferrable in (False, True):
         with monkeypatch.context() as patch:
-            monkeypatch.setattr("airflow_cbr.replication.schedule._JITTER", 0.0)
+            monkeypatch.setattr("airflow_cbr.waiting.schedule._JITTER", 0.0)
             _, stage = play(scene, patch, deferrable=deferrable)
             looks.append(sum(stage.control.requests().values()))
     assert looks[0] <= looks[1]

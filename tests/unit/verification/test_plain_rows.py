@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from airflow_cbr.api.models import Backup, BackupExtendInfo, ReplicationExtra, ReplicationRecord
-from airflow_cbr.verification.checks import ReplicaCheck
 from airflow_cbr.verification.comparisons import ReplicaCase, wrongs_of_replica
-from airflow_cbr.verification.levels import Assignment, Level, Scope, Source
+from airflow_cbr.verification.levels import Level, Scope, Source, VerificationSpec
 from airflow_cbr.verification.reading import Reader
+from airflow_cbr.verification.replica_check import ReplicaCheck
 from tests.support.sides import HERE, NOW, SERVERS, THERE, Side, judged, record, replica, source, vault
 
 if TYPE_CHECKING:
@@ -139,15 +139,15 @@ def backups(draw: st.DrawFn) -> Backup:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_plain_backup_is_read_as_it_is_line_by_line(rows: list[Backup], by_records: bool) -> None:
     scope: dict[str, Any] = {"scope": Scope.RECORDS, "record_ids": ("r1",)} if by_records else {"scope": Scope.ALL}
-    assignment = Assignment(HERE, THERE, **scope)
-    reader = Reader(assignment, PLACE)
+    spec = VerificationSpec(HERE, THERE, **scope)
+    reader = Reader(spec, PLACE)
     for backup in [full_source(full_record()), *rows]:
         # The one before has decided what is plain; a reader of its own has nothing to go by.
         mine = [one for one in backup.replication_records or () if one.id == "r1"]
         if by_records and mine:
-            assert reader.row_by_records(backup, mine) == Reader(assignment, PLACE).row_by_records(backup, mine)
+            assert reader.row_by_records(backup, mine) == Reader(spec, PLACE).row_by_records(backup, mine)
         else:
-            assert reader.row_by_standing(backup) == Reader(assignment, PLACE).judged_row(backup)
+            assert reader.row_by_status(backup) == Reader(spec, PLACE).judged_row(backup)
 
 
 def each_changed(row: Any, fields: Sequence[str]) -> Iterator[Any]:
@@ -158,28 +158,28 @@ def each_changed(row: Any, fields: Sequence[str]) -> Iterator[Any]:
 
 
 def test_a_backup_of_which_one_field_is_odd_is_read_as_it_is_line_by_line() -> None:
-    assignment, good = Assignment(HERE, THERE, scope=Scope.ALL), full_source(full_record())
+    spec, good = VerificationSpec(HERE, THERE, scope=Scope.ALL), full_source(full_record())
     odd = [full_source(one) for one in each_changed(full_record(), RECORD_FIELDS)]
     for backup in [*odd, *each_changed(good, BACKUP_FIELDS)]:
-        reader = Reader(assignment, PLACE)
-        reader.row_by_standing(good)
-        assert reader.row_by_standing(backup) == Reader(assignment, PLACE).judged_row(backup), backup
+        reader = Reader(spec, PLACE)
+        reader.row_by_status(good)
+        assert reader.row_by_status(backup) == Reader(spec, PLACE).judged_row(backup), backup
 
 
 def test_what_is_plain_is_learnt_from_a_good_row_and_used_for_the_next() -> None:
-    reader = Reader(Assignment(HERE, THERE, scope=Scope.ALL), PLACE)
+    reader = Reader(VerificationSpec(HERE, THERE, scope=Scope.ALL), PLACE)
     first, second = full_source(full_record()), full_source(full_record("r2", source_backup_id="b2"), id="b2")
     assert reader.plain_row(first) is None
-    reader.row_by_standing(first)
-    assert reader.plain_row(second) == Reader(Assignment(HERE, THERE, scope=Scope.ALL), PLACE).judged_row(second)
+    reader.row_by_status(first)
+    assert reader.plain_row(second) == Reader(VerificationSpec(HERE, THERE, scope=Scope.ALL), PLACE).judged_row(second)
 
 
 def test_what_records_were_asked_about_teaches_nothing_that_only_they_may_leave_out() -> None:
-    reader = Reader(Assignment(HERE, THERE, scope=Scope.RECORDS, record_ids=("r1",)), PLACE)
+    reader = Reader(VerificationSpec(HERE, THERE, scope=Scope.RECORDS, record_ids=("r1",)), PLACE)
     silent = full_record(destination_region=None, destination_vault_id=None)
     assert reader.row_by_records(full_source(silent), [silent]).verdict is None, "it was asked about, and says nothing against it"
     other = full_source(full_record("r2", source_backup_id="b2", destination_region=None, destination_vault_id=None), id="b2")
-    assert reader.row_by_standing(other).verdict == "missing"
+    assert reader.row_by_status(other).verdict == "missing"
 
 
 @given(
@@ -207,10 +207,10 @@ def test_a_replica_of_which_one_field_is_odd_is_judged_alike_at_a_glance(retenti
 
 
 def judge_at_a_glance_and_line_by_line(backup: Backup, its_replica: Backup, retention: float | None) -> None:
-    row = Reader(Assignment(HERE, THERE), PLACE).judged_row(backup)
+    row = Reader(VerificationSpec(HERE, THERE), PLACE).judged_row(backup)
     wrong = wrongs_of_replica(ReplicaCase(row, its_replica, THERE, NOW, retention))
     check = ReplicaCheck(THERE, NOW, retention)
-    check.judge(Reader(Assignment(HERE, THERE), PLACE).judged_row(full_source(full_record())), GOOD_REPLICA)
+    check.judge(Reader(VerificationSpec(HERE, THERE), PLACE).judged_row(full_source(full_record())), GOOD_REPLICA)
     if check.is_plainly_right(row, its_replica):
         assert wrong == []
     row.verdict, row.faults = None, ()
@@ -221,7 +221,7 @@ def judge_at_a_glance_and_line_by_line(backup: Backup, its_replica: Backup, rete
 
 
 def test_a_replica_like_a_good_one_is_right_at_a_glance() -> None:
-    row = Reader(Assignment(HERE, THERE), PLACE).judged_row(full_source(full_record()))
+    row = Reader(VerificationSpec(HERE, THERE), PLACE).judged_row(full_source(full_record()))
     check = ReplicaCheck(THERE, NOW)
     assert not check.is_plainly_right(row, GOOD_REPLICA), "it has seen none yet"
     check.judge(row, GOOD_REPLICA)
@@ -318,7 +318,7 @@ def test_of_two_backups_made_at_the_same_moment_each_may_be_the_newest(swap: boo
 @pytest.mark.parametrize("which", ["source", "destination", "machine"])
 def test_one_clock_that_is_wrong_changes_no_verdict(which: str, off: timedelta, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = {which: NOW + off}
-    monkeypatch.setattr("airflow_cbr.verification.clock.time.time", wrong.get("machine", NOW).timestamp)
+    monkeypatch.setattr("airflow_cbr.verification.clocks.time.time", wrong.get("machine", NOW).timestamp)
     for made, expired_at, age, good in (
         ("2026-11-23T00:00:00", "2026-11-25T00:00:00", 2 * DAY, True),
         ("2026-11-23T00:00:00", "2026-11-24T11:00:00", 2 * DAY, False),

@@ -1,0 +1,60 @@
+"""What a backup's own row says of it: its name, its kind, and whether it can be replicated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from airflow_cbr.api.texts import LONGEST_NAME, one_line
+
+if TYPE_CHECKING:
+    from airflow_cbr.api.models import Backup
+
+__all__ = ["BEING_MADE", "lacks_system_disk", "name_of", "reason_not_eligible", "reason_of_kind"]
+
+BEING_MADE: Final = frozenset({"protecting", "waiting_protect"})
+"""The statuses of a backup that has not ended."""
+
+# CBR replicates backups of servers, SFS Turbo file systems and hybrid (VMware) resources; disk vaults and desktops are not among them.
+# A kind that is not named here is put to the service, which knows.
+NOT_REPLICABLE_PROVIDERS: Final = {
+    "d1603440-187d-4516-af25-121250c7cc97": "disk",
+    "86a80900-71bf-4961-956a-d52df944f84a": "workspace desktop",
+}
+NOT_REPLICABLE_RESOURCES: Final = {"OS::Cinder::Volume": "disk", "OS::Workspace::DesktopV2": "workspace desktop"}
+
+
+def name_of(backup: Backup) -> str:
+    """Return how a message names a backup: its name where it has one, and always its id."""
+    return f"{one_line(backup.name, LONGEST_NAME)} ({one_line(backup.id)})" if backup.name else one_line(backup.id)
+
+
+def reason_not_eligible(backup: Backup) -> str | None:
+    """Return why a finished backup cannot be replicated, or None when it can.
+
+    :param backup: a backup that is not being made any more.
+    """
+    if reason := reason_of_kind(backup):
+        return reason
+    if backup.status != "available":
+        return f"its status is {backup.status or 'unknown'}, not available"
+    return None
+
+
+def reason_of_kind(backup: Backup) -> str | None:
+    """Return why no backup of this kind is ever replicated, or None when its kind is no obstacle.
+
+    :param backup: a backup.
+    """
+    if backup.image_type not in (None, "backup"):
+        return f"it is itself a {backup.image_type}"
+    kind = NOT_REPLICABLE_PROVIDERS.get(backup.provider_id or "") or NOT_REPLICABLE_RESOURCES.get(backup.resource_type or "")
+    return f"CBR does not replicate {kind} backups" if kind else None
+
+
+def lacks_system_disk(backup: Backup) -> bool:
+    """Return whether a server's backup lacks the system disk, so that the service declines it (code 1004).
+
+    :param backup: the backup.
+    """
+    extra = backup.extend_info
+    return backup.resource_type == "OS::Nova::Server" and extra is not None and extra.contain_system_disk is False

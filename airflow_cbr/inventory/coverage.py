@@ -1,0 +1,341 @@
+"""What counts: where each backup of a source vault stands with regard to one destination.
+
+Everything that decides between green and red reads its facts here, from one listing of the source vault's backups with their
+replication records. No order of rows, and no time that a record says or leaves out, decides: a successful record to exactly this
+destination covers its backup, whatever failed before or after; without one, a copy that runs counts; without that, the failures. Records
+that ended in ``skip`` say "there was nothing to do for this one" and are passed over: what counts is why there was nothing to do, which
+another record tells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from airflow_cbr.api.copy_state import ENDS, CopyState, state_of_record
+from airflow_cbr.api.texts import LONGEST_MESSAGE, one_line
+from airflow_cbr.inventory.backups import BEING_MADE, name_of, reason_not_eligible
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from airflow_cbr.api.models import Backup, ReplicationRecord
+
+__all__ = [
+    "BackupCoverage",
+    "Coverage",
+    "CoverageStatus",
+    "Destination",
+    "assess",
+    "coverage_of",
+    "deciding_record",
+    "failure_of",
+    "success_beside",
+]
+
+
+_OR: Final = " or "
+"""Stands between the values of a field that was listed with more than one."""
+
+_RANKS: Final = {CopyState.FAILED: 1, CopyState.SUCCEEDED: 3}
+"""What decides where there are several records; those that have not ended stand at 2, and at 4 where they are our own."""
+
+_BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
+_END: Final = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where the copies go.
+
+    :param region: region id, for example ``cn-shenzhen-1``.
+    :param project_id: project in that region.
+    :param vault_id: replication vault in that project.
+    """
+
+    region: str
+    project_id: str
+    vault_id: str
+
+    def holds(self, record: ReplicationRecord) -> bool:
+        """Return whether the record is a replication to exactly this region, project and vault.
+
+        The vault stands in the record itself and once more in ``extra_info``; either will do.
+        """
+        return (
+            _vault_of(record) == self.vault_id
+            and record.destination_project_id == self.project_id
+            and record.destination_region == self.region
+        )
+
+    def may_hold(self, record: ReplicationRecord) -> bool:
+        """Return whether nothing in the record says that it goes elsewhere, though it may not say where it goes."""
+        said = (_vault_of(record), record.destination_project_id, record.destination_region)
+        here = (self.vault_id, self.project_id, self.region)
+        return all(not value or wanted in value.split(_OR) for value, wanted in zip(said, here, strict=True))
+
+    def __str__(self) -> str:
+        """Return the destination as a person would name it."""
+        return f"vault {self.vault_id} in {self.region} (project {self.project_id})"
+
+
+class CoverageStatus(StrEnum):
+    """Where a backup stands with regard to the destination."""
+
+    SUCCEEDED = "succeeded"
+    """A record to the destination is ``success``."""
+    IN_FLIGHT = "in flight"
+    """No record is, and one has not ended; a status word that nobody documented is taken for this."""
+    FAILED = "failed"
+    """All records to the destination are ``fail``."""
+    UNRECORDED = "not replicated"
+    """Eligible, and no record to the destination says anything."""
+    ELSEWHERE = "in another vault"
+    """Copied, or being copied, to another vault of the destination region, where the service allows one replica (code 1009)."""
+    UNCLEAR = "not known"
+    """A record has not failed and does not say where it goes: it may be a copy to the destination, so no other one is asked for."""
+    BEING_MADE = "being made"
+    """The backup itself has not ended yet."""
+    SKIPPED = "skipped"
+    """Not eligible; the reason says why."""
+    LOST = "lost"
+    """The service accepted a copy, and neither a record nor the operation log knows of it any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupCoverage:
+    """One backup's standing.
+
+    :param backup: the backup as the service listed it.
+    :param status: where it stands.
+    :param reason: why, for the standings that need a reason; may be empty.
+    :param record: the record that decided it, if any.
+    :param failed: all records to the destination that failed, where that decided it.
+    """
+
+    backup: Backup
+    status: CoverageStatus
+    reason: str = ""
+    record: ReplicationRecord | None = None
+    failed: tuple[ReplicationRecord, ...] = ()
+
+    def __str__(self) -> str:
+        """Return the backup's name and id with its standing and reason."""
+        text = f"{name_of(self.backup)}: {self.status}"
+        return f"{text} ({self.reason})" if self.reason else text
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The standing of every backup that counts.
+
+    :param destination: the destination in question.
+    :param as_of: only backups created until then count, in the service's clock.
+    :param by_backup: standing by backup id.
+    :param records: every record to the destination, by record id, with the id of its backup.
+    :param lists_records: whether any row had a list of records, be it empty. There are clouds whose rows never have one.
+    """
+
+    destination: Destination
+    as_of: datetime
+    by_backup: Mapping[str, BackupCoverage]
+    records: Mapping[str, tuple[str, ReplicationRecord]] = field(default_factory=dict)
+    lists_records: bool = True
+
+    def of(self, *by_backup: CoverageStatus) -> list[BackupCoverage]:
+        """Return the backups that stand at one of these, oldest first."""
+        return sorted((one for one in self.by_backup.values() if one.status in by_backup), key=_age)
+
+    @property
+    def eligible(self) -> list[BackupCoverage]:
+        """Return the backups that must be covered: all but the skipped ones and those still being made, oldest first."""
+        return sorted(
+            (one for one in self.by_backup.values() if one.status not in (CoverageStatus.SKIPPED, CoverageStatus.BEING_MADE)), key=_age
+        )
+
+
+def _age(one: BackupCoverage) -> datetime:
+    return one.backup.created or _BEGINNING
+
+
+def assess(
+    backups: Iterable[Backup],
+    destination: Destination,
+    *,
+    as_of: datetime | None = None,
+    counted: Collection[str] = (),
+    own: Collection[str] = (),
+    declined: Mapping[str, str] | None = None,
+) -> Coverage:
+    """Judge every backup of a source vault.
+
+    :param backups: the vault's backups, listed with their replication records; any order, repeated rows allowed.
+    :param destination: where the copies go.
+    :param as_of: count only backups created until then. Default: all rows count, and the newest one says when this was.
+    :param counted: backups that count whenever they were made.
+    :param own: record ids that the service itself named in answer to a call of ours; they count for the destination even if
+        the record leaves its destination empty, and whenever their backup was made.
+    :param declined: backups that the service refused to copy for a reason that lies in the backup, with the reason.
+    :return: the coverage.
+    """
+    by_backup: dict[str, BackupCoverage] = {}
+    records: dict[str, tuple[str, ReplicationRecord]] = {}
+    newest = _BEGINNING
+    lists_records = False
+    for row in backups:
+        lists_records = lists_records or row.replication_records is not None
+        known = by_backup.get(row.id)
+        # Pages may overlap while rows move: a row that comes twice is one backup, seen twice.
+        backup = _merge(known.backup, row) if known is not None else _distinct(row)
+        created = backup.created
+        listed = backup.replication_records or ()
+        is_newer = as_of is not None and created is not None and created > as_of and backup.id not in counted
+        # A vault's call also takes a backup that was made since the first look; what it began is followed to its end.
+        if is_newer and not any(record.id in own for record in listed):
+            continue
+        newest = max(newest, created or _BEGINNING)
+        here = _records_here(backup, destination, own)
+        records.update((record.id, (backup.id, record)) for record in here)
+        by_backup[backup.id] = _assess_one(backup, here, destination, own, (declined or {}).get(backup.id))
+    return Coverage(destination, as_of or newest, by_backup, records, lists_records or not by_backup)
+
+
+def coverage_of(backup: Backup, destination: Destination) -> BackupCoverage:
+    """Judge one backup, as :func:`assess` does for a task that has sent nothing.
+
+    :param backup: the backup, listed with its replication records.
+    :param destination: where its copy goes.
+    """
+    backup = _distinct(backup)
+    return _assess_one(backup, _records_here(backup, destination, ()), destination, (), None)
+
+
+def _distinct(backup: Backup) -> Backup:
+    """Return a row in which no record stands twice."""
+    records = backup.replication_records or ()
+    return backup if len(records) < 2 or len({record.id for record in records}) == len(records) else _merge(backup, backup)
+
+
+def _merge(one: Backup, other: Backup) -> Backup:
+    """Return one row for a backup that was listed twice; which of the rows came first does not matter."""
+    records: dict[str, ReplicationRecord] = {}
+    for record in [*(one.replication_records or ()), *(other.replication_records or ())]:
+        known = records.get(record.id)
+        records[record.id] = record if known is None else _merge_records(known, record)
+    later = max(one, other, key=lambda row: (row.status == "available", row.status in BEING_MADE, row.status or "", row.created_at or ""))
+    lists_records = one.replication_records is not None or other.replication_records is not None
+    return msgspec.structs.replace(later, replication_records=list(records.values()) if lists_records else None)
+
+
+def _merge_records(one: ReplicationRecord, other: ReplicationRecord) -> ReplicationRecord:
+    """Return one record for two readings of it: an end counts more than what came before, and what contradicts itself is not known."""
+    words = _words(one.status, other.status)
+    ends = {word for word in words if state_of_record(word) in ENDS}
+    later = max(one, other, key=lambda record: (record.is_final, repr(record)))
+    return msgspec.structs.replace(
+        later,
+        status=_OR.join(sorted(ends)) if ends else max(words, default=None),
+        created_at=min((text for text in (one.created_at, other.created_at) if text), default=None),
+        destination_region=_join(one.destination_region, other.destination_region),
+        destination_project_id=_join(one.destination_project_id, other.destination_project_id),
+        destination_vault_id=_join(_vault_of(one), _vault_of(other)),
+    )
+
+
+def _words(*values: str | None) -> set[str]:
+    return {word for value in values if value for word in value.split(_OR)}
+
+
+def _join(*values: str | None) -> str | None:
+    return _OR.join(sorted(_words(*values))) or None
+
+
+def _vault_of(record: ReplicationRecord) -> str | None:
+    return record.destination_vault_id or record.extra.destination_vault_id
+
+
+def _records_here(backup: Backup, destination: Destination, own: Collection[str]) -> list[ReplicationRecord]:
+    return [record for record in backup.replication_records or () if destination.holds(record) or record.id in own]
+
+
+def _assess_one(
+    backup: Backup, here: Collection[ReplicationRecord], destination: Destination, own: Collection[str], declined: str | None
+) -> BackupCoverage:
+    record = deciding_record(here, own)
+    if record is not None and (record.id in own or not record.is_final):
+        # A copy that has begun is followed to its end, whatever becomes of its source backup meanwhile.
+        return _assess_by(record, backup, here)
+    if backup.status in BEING_MADE and backup.image_type in (None, "backup"):
+        return BackupCoverage(backup, CoverageStatus.BEING_MADE, f"its status is {backup.status}")
+    if reason := reason_not_eligible(backup):
+        return BackupCoverage(backup, CoverageStatus.SKIPPED, reason)
+    if record is not None and record.state is not CopyState.FAILED:
+        return _assess_by(record, backup, here)
+    others = [one for one in backup.replication_records or () if one not in here and one.state not in (CopyState.FAILED, CopyState.SKIPPED)]
+    if unclear := min((one for one in others if destination.may_hold(one)), key=lambda one: one.id, default=None):
+        return BackupCoverage(backup, CoverageStatus.UNCLEAR, f"record {unclear.id} does not say where the copy goes", unclear)
+    if record is not None:
+        return _assess_by(record, backup, here)
+    if declined:
+        return BackupCoverage(backup, CoverageStatus.SKIPPED, declined)
+    if elsewhere := deciding_record([one for one in others if one.destination_region == destination.region]):
+        vault_id = elsewhere.destination_vault_id or elsewhere.extra.destination_vault_id
+        reason = f"the destination region has it in vault {vault_id}, and CBR keeps one replica in a region"
+        return BackupCoverage(backup, CoverageStatus.ELSEWHERE, reason, elsewhere)
+    return BackupCoverage(backup, CoverageStatus.UNRECORDED)
+
+
+def _assess_by(record: ReplicationRecord, backup: Backup, here: Collection[ReplicationRecord]) -> BackupCoverage:
+    if record.state is CopyState.SUCCEEDED:
+        return BackupCoverage(backup, CoverageStatus.SUCCEEDED, record=record)
+    if record.state is CopyState.FAILED:
+        failed = tuple(one for one in here if one.state is CopyState.FAILED)
+        return BackupCoverage(backup, CoverageStatus.FAILED, failure_of(record), record, failed)
+    return BackupCoverage(backup, CoverageStatus.IN_FLIGHT, record.status or "no status yet", record)
+
+
+def deciding_record(records: Collection[ReplicationRecord], own: Collection[str] = ()) -> ReplicationRecord | None:
+    """Return the record that says where a copy stands, or None; a ``skip`` says nothing.
+
+    A copy of our own that runs is followed, though an older one is there. Then comes any success, then what runs, then the failures; the
+    newest of its kind where there are several, and a record without a time was made just now.
+
+    :param records: records of one backup to one destination, in any order.
+    :param own: ids of the records that the service named in answer to a call of ours. Default: none.
+    """
+    telling = [record for record in records if record.state is not CopyState.SKIPPED]
+    # Most backups have one record, and reading times is what a long list spends its time with.
+    if len(telling) < 2:
+        return telling[0] if telling else None
+
+    def rank(record: ReplicationRecord) -> tuple[int, bool, datetime, str]:
+        is_own = record.id in own
+        kind = _RANKS.get(record.state, 4 if is_own else 2)
+        return kind, is_own, record.created or _END, record.id
+
+    return max(telling, key=rank)
+
+
+def failure_of(record: ReplicationRecord) -> str:
+    """Return what the service says of a failed record: its ``fail_code`` and ``fail_reason``."""
+    extra = record.extra
+    said = ": ".join(one_line(part, LONGEST_MESSAGE) for part in (extra.fail_code, extra.fail_reason) if part)
+    return one_line(f"record {record.id}: {said or 'the service gives no reason'}")
+
+
+def success_beside(backup: Backup, skipped: ReplicationRecord) -> ReplicationRecord | None:
+    """Return the newest successful record to where a skipped record was going: the copy that made it superfluous.
+
+    :param backup: the backup that both records belong to.
+    :param skipped: a record with the status ``skip``.
+    """
+    there = Destination(
+        skipped.destination_region or "",
+        skipped.destination_project_id or "",
+        skipped.destination_vault_id or skipped.extra.destination_vault_id or "",
+    )
+    return deciding_record([one for one in backup.replication_records or () if one.state is CopyState.SUCCEEDED and there.holds(one)])

@@ -1,0 +1,147 @@
+"""What a preflight says: findings with their weight, and the report that they make together with the plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from airflow_cbr.api.errors import find
+from airflow_cbr.exceptions import CbrPreflightError
+from airflow_cbr.preflight.plan import LISTED, Plan
+
+if TYPE_CHECKING:
+    from airflow_cbr.inventory.coverage import Destination
+
+__all__ = ["Check", "PreflightFinding", "PreflightReport", "Severity"]
+
+
+class Severity(StrEnum):
+    """How much a finding weighs, heaviest first."""
+
+    ERROR = "error"
+    """The replication would be refused, or cannot be judged: a look that it needs is refused or fails."""
+    WARNING = "warning"
+    """The replication can begin, and something will be waited for, be left out, or may go wrong."""
+    UNCHECKED = "unchecked"
+    """It could not be checked, because something else failed."""
+    NOTE = "note"
+    """Good to know."""
+
+
+class Check(StrEnum):
+    """What was looked at."""
+
+    SOURCE_VAULT = "source vault"
+    BACKUPS = "backups"
+    BUSY = "busy"
+    CAPABILITIES = "capabilities"
+    DESTINATION_PROJECT = "destination project"
+    DESTINATION_VAULT = "destination vault"
+    ROOM = "room"
+    CLOCK = "clock"
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightFinding:
+    """One thing that a preflight found.
+
+    :param check: what was looked at.
+    :param severity: how much it weighs.
+    :param text: what was found, without any secret.
+    :param code: the code that the service gave, or would give in answer to the replicate call. Default: none.
+    :param advice: what to do. Default: the error catalogue's advice on the code.
+    :param request_id: of the answer that says so. Default: none.
+    :param passes: whether it ends by itself, so that running the task again later can help. Default: False.
+    """
+
+    check: Check
+    severity: Severity
+    text: str
+    code: str | None = None
+    advice: str | None = None
+    request_id: str | None = None
+    passes: bool = False
+
+    @property
+    def what_to_do(self) -> str | None:
+        """Return the advice: its own, or the catalogue's."""
+        row = find(self.code, None)
+        return self.advice or (row.advice if row is not None else None)
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """Return the finding as a dict for an XCom."""
+        return {
+            "check": str(self.check),
+            "severity": str(self.severity),
+            "text": self.text,
+            "code": self.code,
+            "advice": self.what_to_do,
+            "request_id": self.request_id,
+        }
+
+    def __str__(self) -> str:
+        """Return the finding as one line."""
+        facts = ", ".join(fact for fact in (self.code, f"request id {self.request_id}" if self.request_id else None) if fact)
+        line = f"{self.severity.upper()} {self.check}: {self.text}" + (f" [{facts}]" if facts else "")
+        return f"{line} What to do: {self.what_to_do}" if self.what_to_do else line
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightReport:
+    """All findings at once, and what would be copied.
+
+    :param vault_id: the source vault.
+    :param destination: the destination.
+    :param findings: what was found, heaviest first.
+    :param plan: what would be copied, or None where the backups could not be listed.
+    """
+
+    vault_id: str
+    destination: Destination
+    findings: list[PreflightFinding] = field(default_factory=list)
+    plan: Plan | None = None
+
+    def of(self, *severities: Severity) -> list[PreflightFinding]:
+        """Return the findings of these weights."""
+        return [one for one in self.findings if one.severity in severities]
+
+    @property
+    def is_ready(self) -> bool:
+        """Return whether nothing was found that the replication would fail on."""
+        return not self.of(Severity.ERROR)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Return the small dict for XCom: verdict, counts by weight, and what would be copied (None where that is not known)."""
+        plan = self.plan
+        return {
+            "verdict": "ready" if self.is_ready else "not ready",
+            "errors": len(self.of(Severity.ERROR)),
+            "warnings": len(self.of(Severity.WARNING)),
+            "unchecked": len(self.of(Severity.UNCHECKED)),
+            "notes": len(self.of(Severity.NOTE)),
+            "backups": None if plan is None else len(plan.copies),
+            "gb": None if plan is None else plan.gb,
+            "gb_estimated": None if plan is None else plan.gb_estimated,
+        }
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """Return the summary with the heaviest findings."""
+        return {**self.summary, "findings": [one.row for one in self.findings[:LISTED]]}
+
+    def failure(self, *, warnings_fail: bool = False) -> CbrPreflightError | None:
+        """Return the error that names everything that stands in the way, or None.
+
+        :param warnings_fail: whether warnings stand in the way too. Default: False.
+        """
+        wrong = self.of(Severity.ERROR, Severity.WARNING) if warnings_fail else self.of(Severity.ERROR)
+        if not wrong:
+            return None
+        return CbrPreflightError(
+            f"{len(wrong)} findings stand in the way of replicating vault {self.vault_id} to {self.destination}. Nothing was sent.",
+            problems=[str(one) for one in wrong],
+            permanent=not all(one.passes for one in wrong),
+        )

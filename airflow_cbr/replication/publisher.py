@@ -1,0 +1,37 @@
+"""Telling the outside which records a task answers for, by ids that are ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from airflow_cbr.api.endpoints import is_id
+from airflow_cbr.once.publisher import Publisher
+from airflow_cbr.replication.decisions import Counts
+from airflow_cbr.replication.steps import Step
+
+__all__ = ["Publish", "RecordPublisher"]
+
+Publish = Callable[[list[str], Counts], None]
+
+
+class RecordPublisher:
+    """Publishes record ids and counts.
+
+    :param publish: called with them.
+    :param at: marks the step, so that a test can stop there.
+    """
+
+    def __init__(self, publish: Publish, *, at: Callable[[Step], AbstractContextManager[None]]) -> None:
+        self._publisher = Publisher(publish, Step.PUBLISH, at=at)
+
+    def tell(self, record_ids: list[str], counts: Counts) -> tuple[list[str], Counts]:
+        """Publish, unless the very same was published before.
+
+        :param record_ids: the records that were accepted or adopted.
+        :param counts: the counts.
+        :return: both. A record whose id is none is followed all the same, and is left out of what is handed on.
+        """
+        record_ids = [one for one in record_ids if is_id(one)]
+        self._publisher.tell(record_ids, counts)
+        return record_ids, counts

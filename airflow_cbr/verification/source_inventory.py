@@ -1,0 +1,156 @@
+"""What the source side says of each backup, before the destination is asked: a small row each."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import chain
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from airflow_cbr.api.models import parse_time
+from airflow_cbr.verification.faults import MAY_SETTLE, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = ["BackupRow", "SourceInventory", "Verdict"]
+
+_APPEARS_WITHIN: Final = timedelta(days=1)
+"""A replica that is missing longer after its copy began does not appear any more: it was deleted."""
+
+
+class Verdict(StrEnum):
+    """What the verification says of one backup."""
+
+    VERIFIED = "verified"
+    """Every level that was asked for holds."""
+    FAILED = "failed"
+    """The copy failed, has not ended, or the replica is not what it must be."""
+    MISSING = "missing"
+    """There is no record, or no replica."""
+    SKIPPED = "skipped"
+    """Not eligible, or not judged; the reason says why."""
+
+
+class BackupRow(msgspec.Struct, gc=False):
+    """One source backup and what is known of its copy. There is one for each backup of the vault, so it holds texts and numbers only.
+
+    :param verdict: None as long as the destination must be asked.
+    :param size: GB.
+    :param created: when it was made; None if the service does not say it.
+    :param has_system_disk: whether it contains the server's system disk; None if the service does not say it.
+    :param is_judged: whether it gets a verdict of its own.
+    :param is_eligible: whether the backup must be covered.
+    :param replica_checkpoint_id: the checkpoint of its replica: what the record says, or else what the replica says.
+    :param begun_at: when its copy was begun, as the service writes it.
+    """
+
+    id: str
+    name: str | None
+    resource_id: str | None
+    checkpoint_id: str | None
+    size: int | float | None
+    created: datetime | None
+    provider_id: str | None = None
+    resource_type: str | None = None
+    has_system_disk: bool | None = None
+    is_judged: bool = False
+    is_eligible: bool = True
+    record_id: str | None = None
+    replica_id: str | None = None
+    replica_checkpoint_id: str | None = None
+    begun_at: str | None = None
+    verdict: Verdict | None = None
+    faults: tuple[Fault, ...] = ()
+    reason: str = ""
+
+    @property
+    def subject(self) -> str:
+        """Return how a message names the backup."""
+        return f"{self.name} ({self.id})" if self.name else self.id
+
+    @property
+    def is_verified(self) -> bool:
+        """Return whether both sides agree that a good replica exists."""
+        return self.verdict is Verdict.VERIFIED
+
+    def is_older_than(self, other: BackupRow) -> bool:
+        """Return whether the other backup was made later, as far as both times are said; one that says none counts as older."""
+        return other.created is not None and (self.created is None or self.created < other.created)
+
+    def may_settle(self, now: datetime | None) -> bool:
+        """Return whether all that is wrong may be right a little later; a replica that is missing for a day is not expected any more.
+
+        :param now: the service's clock, or None when it is not said.
+        """
+        if not self.faults or not MAY_SETTLE.issuperset(self.faults):
+            return False
+        begun = parse_time(self.begun_at)
+        return Fault.REPLICA_MISSING not in self.faults or begun is None or now is None or now - begun <= _APPEARS_WITHIN
+
+    def settle(self, verdict: Verdict, reason: str, *faults: Fault) -> None:
+        """Give the row its verdict.
+
+        :param verdict: the verdict.
+        :param reason: why.
+        :param faults: what is wrong. Default: nothing.
+        """
+        self.verdict, self.reason, self.faults = verdict, reason, faults
+
+
+class SourceInventory:
+    """What the source says of all backups of its vault.
+
+    :param rows: the backups, in the order of the listing.
+    :param unlisted: ids of the records in question that no backup lists.
+    """
+
+    def __init__(self, rows: list[BackupRow], unlisted: list[str]) -> None:
+        self.rows = rows
+        self.unlisted = unlisted
+        self.newest, self._rivals = _newest(rows)
+
+    def perhaps_newest(self, resource_id: str) -> list[BackupRow]:
+        """Return the newest eligible backup of a resource, with all that may be newer; none of one that has no eligible backup.
+
+        :param resource_id: the resource.
+        """
+        newest = self.newest.get(resource_id)
+        return [] if newest is None else [newest, *self._rivals.get(resource_id, ())]
+
+    @property
+    def all_perhaps_newest(self) -> Iterator[BackupRow]:
+        """Return the same of all resources."""
+        return chain(self.newest.values(), *self._rivals.values())
+
+    @property
+    def judged(self) -> Iterator[BackupRow]:
+        """Return the rows that get a verdict."""
+        return (row for row in self.rows if row.is_judged)
+
+
+def _newest(rows: Sequence[BackupRow]) -> tuple[dict[str, BackupRow], dict[str, list[BackupRow]]]:
+    """Return the newest eligible backup by resource, and the others that may be: made at the same moment, or nobody says when."""
+    newest: dict[str, BackupRow] = {}
+    equals: dict[str, list[BackupRow]] = {}
+    undated: dict[str, list[BackupRow]] = {}
+    for row in rows:
+        if not row.is_eligible:
+            continue
+        key, created = row.resource_id or row.id, row.created
+        if created is None:
+            undated.setdefault(key, []).append(row)
+            continue
+        known = newest.get(key)
+        if known is None or known.created is None or created > known.created:
+            newest[key] = row
+            equals.pop(key, None)
+        elif created == known.created:
+            equals.setdefault(key, []).append(row)
+    for key, others in undated.items():
+        if key not in newest:
+            newest[key] = others.pop(0)
+        equals.setdefault(key, []).extend(others)
+    return newest, equals

@@ -1,0 +1,137 @@
+"""How far a set of copies has come: one line for the log, the numbers that decide when to look again, and what runs at the deadline."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_cbr.api.copy_state import CopyState
+from airflow_cbr.exceptions import CbrReplicationTimeoutError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from airflow_cbr.api.models import ReplicationRecord
+
+__all__ = ["Progress", "measure", "remaining_seconds", "timeout_error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Counts of copies by state, as one look found them.
+
+    :param total: copies that are followed.
+    :param succeeded: those that ended in ``success``.
+    :param failed: those that ended in ``fail``.
+    :param skipped: those that ended in ``skip``.
+    :param replicating: those that move data.
+    :param waiting: those that are queued, or not listed yet.
+    :param percent: mean progress of the replicating ones, or None where the service reports none.
+    :param seconds_left: estimate until the last copy ends, or None where nothing can be said.
+    """
+
+    total: int
+    succeeded: int = 0
+    failed: int = 0
+    skipped: int = 0
+    replicating: int = 0
+    waiting: int = 0
+    percent: float | None = None
+    seconds_left: float | None = None
+
+    @property
+    def line(self) -> str:
+        """Return the status line, for example ``12/20 replicated, 1 failed, 3 replicating (41 %), 4 waiting, eta 02:10``."""
+        parts = [f"{self.succeeded}/{self.total} replicated"]
+        if self.failed:
+            parts.append(f"{self.failed} failed")
+        if self.skipped:
+            parts.append(f"{self.skipped} skipped")
+        if self.replicating:
+            percent = f" ({self.percent:.0f} %)" if self.percent is not None else ""
+            parts.append(f"{self.replicating} replicating{percent}")
+        if self.waiting:
+            parts.append(f"{self.waiting} waiting")
+        if self.seconds_left is not None:
+            minutes = round(self.seconds_left / 60)
+            parts.append(f"eta {minutes // 60:02d}:{minutes % 60:02d}")
+        return ", ".join(parts)
+
+    @property
+    def change_key(self) -> tuple[int | None, ...]:
+        """Return what must differ for the line to be worth logging again: the estimate alone is not news."""
+        percent = None if self.percent is None else int(self.percent)
+        return self.total, self.succeeded, self.failed, self.skipped, self.replicating, self.waiting, percent
+
+
+def remaining_seconds(record: ReplicationRecord, now: datetime) -> float | None:
+    """Estimate how long a copy still takes, from its age and the percentage that the service reports.
+
+    :param record: a record that has not ended.
+    :param now: the service's clock.
+    :return: seconds, not negative; None where progress or start is unknown, or nothing can be reckoned with them.
+    """
+    percent, created = record.extra.progress, record.created
+    if percent is None or created is None or not 0 < percent <= 100:
+        return None
+    age = max((now - created).total_seconds(), 0.0)
+    seconds = age * (100 - percent) / percent
+    return seconds if math.isfinite(seconds) else None
+
+
+def measure(records: Iterable[ReplicationRecord], *, unlisted: int, now: datetime) -> Progress:
+    """Count copies by state.
+
+    :param records: the listed records that are followed.
+    :param unlisted: how many followed records the listing does not show (yet).
+    :param now: the service's clock, for the estimate.
+    :return: the counts.
+    """
+    succeeded = failed = skipped = replicating = waiting = 0
+    percents: list[float] = []
+    estimates: list[float | None] = []
+    for record in records:
+        match record.state:
+            case CopyState.SUCCEEDED:
+                succeeded += 1
+            case CopyState.FAILED:
+                failed += 1
+            case CopyState.SKIPPED:
+                skipped += 1
+            case CopyState.RUNNING:
+                replicating += 1
+                if record.extra.progress is not None and 0 <= record.extra.progress <= 100:
+                    percents.append(float(record.extra.progress))
+                estimates.append(remaining_seconds(record, now))
+            case _:
+                waiting += 1
+                estimates.append(None)
+    known = [estimate for estimate in estimates if estimate is not None]
+    complete = bool(known) and len(known) == len(estimates) and not unlisted
+    return Progress(
+        total=succeeded + failed + skipped + replicating + waiting + unlisted,
+        succeeded=succeeded,
+        failed=failed,
+        skipped=skipped,
+        replicating=replicating,
+        waiting=waiting + unlisted,
+        percent=sum(percents) / len(percents) if percents else None,
+        seconds_left=max(known) if complete else None,
+    )
+
+
+def timeout_error(vault_id: str, timeout: float, still_running: Sequence[str]) -> CbrReplicationTimeoutError:
+    """Return the error of a wait whose deadline has passed.
+
+    :param vault_id: the source vault.
+    :param timeout: seconds that the wait was given.
+    :param still_running: the records that have not ended, as far as is known.
+    """
+    state = f"{len(still_running)} copies still run: {', '.join(still_running)}" if still_running else "no copy is running"
+    return CbrReplicationTimeoutError(
+        f"The timeout of {timeout:.9g} s for vault {vault_id} has passed; {state}.",
+        running=still_running,
+        advice="Copies go on in CBR. Clear this task to go on waiting for them: what is there already is not sent again.",
+    )

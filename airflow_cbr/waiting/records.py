@@ -1,0 +1,144 @@
+"""Following replication records by their ids alone, as a sensor does that knows nothing of how they came to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_cbr.api.copy_state import CopyState
+from airflow_cbr.api.replication_logs import list_replication_logs
+from airflow_cbr.exceptions import CbrReplicationFailedError, CbrUnlistedRecordError
+from airflow_cbr.inventory.backups import name_of
+from airflow_cbr.inventory.coverage import CoverageStatus, failure_of, success_beside
+from airflow_cbr.inventory.operation_log import newest_by_backup, status_by_log
+from airflow_cbr.waiting.progress import Progress, measure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from airflow_cbr.api.client import CbrClient
+    from airflow_cbr.api.models import Backup, ReplicationRecord
+
+__all__ = ["RecordsGone", "RecordsSeen", "find_records", "gone_records", "unlisted_error"]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsSeen:
+    """What one look at a vault's backups says of the records in question.
+
+    :param listed: backup and record by record id.
+    :param unlisted: ids of the records that no backup of the vault lists.
+    :param is_without_records: whether there are backups, and none has so much as the field for records: not every cloud lists them.
+    """
+
+    listed: dict[str, tuple[Backup, ReplicationRecord]]
+    unlisted: list[str]
+    is_without_records: bool = False
+
+    @property
+    def unfinished(self) -> list[ReplicationRecord]:
+        """Return the listed records that have not ended."""
+        return [record for _, record in self.listed.values() if not record.is_final]
+
+    @property
+    def are_final(self) -> bool:
+        """Return whether every record is listed and has ended."""
+        return not self.unlisted and not self.unfinished
+
+    def progress(self, now: datetime) -> Progress:
+        """Return how far the records have come.
+
+        :param now: the service's clock.
+        """
+        return measure((record for _, record in self.listed.values()), unlisted=len(self.unlisted), now=now)
+
+    def failure(self, gone: Sequence[str] = ()) -> CbrReplicationFailedError | None:
+        """Return what is wrong with records that have all ended; None when every backup was copied.
+
+        A record that ended in ``skip`` copied nothing. It passes only where another record shows that the copy was there before.
+
+        :param gone: what is wrong with records that are not listed any more.
+        :return: a permanent error: a record that has ended never changes again.
+        """
+        problems = list(gone)
+        for backup, record in self.listed.values():
+            if record.state is CopyState.FAILED:
+                problems.append(f"{name_of(backup)}: {failure_of(record)}")
+            elif record.state is CopyState.SKIPPED and success_beside(backup, record) is None:
+                problems.append(f"{name_of(backup)}: record {record.id} was skipped by the service, and no earlier copy is recorded")
+        if not problems:
+            return None
+        return CbrReplicationFailedError(
+            f"{len(problems)} of {len(self.listed) + len(self.unlisted)} replication records did not end in a copy.",
+            problems=problems,
+            advice="Run the replicate task again: it asks for the failed backups alone.",
+            permanent=True,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsGone:
+    """What the operation log says of records that were listed once and are not any more.
+
+    :param running: ids of the records whose copies still run.
+    :param problems: one line for each copy that failed, or that the log does not know.
+    """
+
+    running: list[str]
+    problems: list[str]
+
+
+def find_records(backups: Iterable[Backup], record_ids: Iterable[str]) -> RecordsSeen:
+    """Find replication records in a listing of their source vault's backups.
+
+    :param backups: the vault's backups, listed with their replication records.
+    :param record_ids: the records in question.
+    :return: what was seen.
+    """
+    wanted = dict.fromkeys(record_ids)
+    listed: dict[str, tuple[Backup, ReplicationRecord]] = {}
+    is_without_records: bool | None = None
+    for backup in backups:
+        is_without_records = is_without_records is not False and backup.replication_records is None
+        for record in backup.replication_records or ():
+            if record.id in wanted:
+                listed[record.id] = (backup, record)
+    unlisted = [record_id for record_id in wanted if record_id not in listed]
+    return RecordsSeen(listed, unlisted, is_without_records=is_without_records is True)
+
+
+def unlisted_error(vault_id: str, seen: RecordsSeen, unlisted: Sequence[str], *, after: float) -> CbrUnlistedRecordError:
+    """Return the error of records that the vault has never listed.
+
+    :param vault_id: the source vault.
+    :param seen: the newest look.
+    :param unlisted: the records.
+    :param after: seconds for which they were waited for.
+    """
+    return CbrUnlistedRecordError(
+        f"No backup of vault {vault_id} has listed {len(unlisted)} of the replication records within {after:g} s.",
+        problems=[f"record {record_id}: never listed" for record_id in unlisted],
+        advice="This cloud lists no replication records. Follow the copies with the replicate task, and verify them at the destination."
+        if seen.is_without_records
+        else "Check that vault_id, region and project_id are those of the vault in which the copies were started, and that these are ids "
+        "of records, not of backups. If they are right, see the vault's tasks in the console.",
+    )
+
+
+def gone_records(client: CbrClient, vault_id: str, vanished: Mapping[str, str]) -> RecordsGone:
+    """Ask the operation log for copies whose records have vanished, before they are called lost.
+
+    :param client: a client of the source region and project.
+    :param vault_id: the source vault.
+    :param vanished: backup id by record id.
+    """
+    logs = newest_by_backup(list_replication_logs(client, vault_id))
+    running, problems = [], []
+    for record_id, backup_id in vanished.items():
+        status, reason = status_by_log(logs.get(backup_id), record_id)
+        if status is CoverageStatus.IN_FLIGHT:
+            running.append(record_id)
+        elif status is not CoverageStatus.SUCCEEDED:
+            problems.append(f"backup {backup_id}: {status} ({reason})")
+    return RecordsGone(running, problems)

@@ -1,0 +1,416 @@
+"""One poll for many waiters: how the deferred waits of a vault share their looks at it.
+
+A :class:`Watch` belongs to one vault, seen with one connection. It lists the vault's backups with their records in a worker thread, hands
+each :class:`Waiter` what is new to it, and sleeps until one of them could have news. It lives while somebody waits. It logs nothing: a
+line must land in the log of the task it is about, and only the waiter's own coroutine can write there.
+
+Everything but the look itself runs on the event loop that the waiters live on, so there is nothing to lock. A look reads the waiters it
+was given, and there is one look at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import random
+import weakref
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Protocol
+
+from airflow_cbr.api.models import Backup, ReplicationRecord
+from airflow_cbr.exceptions import CbrAuthenticationError, CbrNotFoundError, CbrThrottledError
+from airflow_cbr.waiting.lanes import Lanes
+from airflow_cbr.waiting.records import RecordsSeen, find_records
+from airflow_cbr.waiting.schedule import BLIND_GAP, Schedule
+from airflow_cbr.waiting.throttle import AccountThrottle
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from airflow_cbr.api.client import CbrClient
+    from airflow_cbr.waiting.lanes import Lane
+    from airflow_cbr.waiting.progress import Progress
+
+__all__ = ["FIRST_LOOK_AFTER", "Opened", "PollResult", "Waiter", "WatchAccess", "join"]
+
+FIRST_LOOK_AFTER: Final = 10.0
+"""Seconds before a new waiter's first look. Airflow's scheduler fails a task whose trigger fires while it still books the deferral."""
+
+REFUSALS_LIMIT: Final = 3
+ROWS_PER_PAGE: Final = 1000
+SHORTEST_GAP: Final = 1.0
+"""Whatever the intervals say, a service is not asked without a pause."""
+
+_SPREAD: Final = 2.0
+_BATCH: Final = 100
+"""So many waiters are told before the event loop's other tasks get their turn."""
+
+_lanes = Lanes()
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a connection says, resolved.
+
+    :param account: whom the service counts requests for; all who log in alike share it.
+    :param credentials: differs with any part of the credentials, and tells none of them.
+    :param project: what credentials may be good for, or not.
+    :param make_client: makes a client out of plain credentials, in the thread that looks; is given what takes derived secrets.
+    :param endpoint: where the client asks; looks at one endpoint do not wait for those at another. Default: one for the account.
+    """
+
+    account: Hashable
+    credentials: Hashable
+    project: Hashable
+    make_client: Callable[[Callable[[str], None]], CbrClient]
+    endpoint: Hashable = None
+
+
+class WatchAccess(Protocol):
+    """How a watch gets at the service. Awaited on the event loop: the thread that looks knows nothing of where credentials are kept."""
+
+    async def open(self) -> Opened:
+        """Resolve the connection; called at the start, and again after an authentication error."""
+
+    async def hide(self, secret: str) -> None:
+        """Mask a secret that was derived, before anybody is told what was seen with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PollResult:
+    """What one look says to one waiter.
+
+    :param progress: how far its records have come; None when the look failed.
+    :param are_final: whether all its records have ended.
+    :param unlisted: backup id by record id, for the records that no backup lists; None where the backup was never seen.
+    :param error: why the look failed, or None.
+    :param refused: whether the error is one that persists.
+    """
+
+    progress: Progress | None = None
+    are_final: bool = False
+    unlisted: Mapping[str, str | None] = field(default_factory=dict)
+    error: Exception | None = None
+    refused: bool = False
+
+    @property
+    def key(self) -> Hashable:
+        """Return what must differ for the sight to be news; how long a record is unlisted counts, and that changes with every look."""
+        if self.error is not None:
+            return type(self.error), self.refused
+        return None if self.unlisted or self.progress is None else self.progress.change_key
+
+
+class Waiter:
+    """One wait for a set of records, for the time of a :func:`join`.
+
+    :param record_ids: the records.
+    :param shortest: shortest gap between two looks, in seconds.
+    :param longest: longest gap between two looks, in seconds.
+    :param backups: backup id by record id, for the records that are known to have been listed once. Default: none is.
+    """
+
+    __slots__ = ("_news", "_told", "_wake", "answer_from", "backups", "due", "ended", "record_ids", "schedule")
+
+    def __init__(self, record_ids: Sequence[str], *, shortest: float, longest: float, backups: Mapping[str, str] | None = None) -> None:
+        self.record_ids = tuple(dict.fromkeys(record_id.lower() for record_id in record_ids))
+        self.schedule = Schedule(shortest, longest)
+        self.backups = dict(backups or {})
+        self.ended: dict[str, tuple[Backup, ReplicationRecord]] = {}
+        self.answer_from = 0.0
+        self.due = 0.0
+        self._news: PollResult | None = None
+        self._told: Hashable = None
+        self._wake = asyncio.Event()
+
+    @property
+    def open_ids(self) -> list[str]:
+        """Return the records that have not been seen to end; an end is for good."""
+        return [record_id for record_id in self.record_ids if record_id not in self.ended]
+
+    def tell(self, poll: PollResult) -> None:
+        """Hand over a look, if it says anything new; one that was not read yet is replaced."""
+        if poll.key is None or poll.key != self._told:
+            self._told = poll.key
+            self._news = poll
+            self._wake.set()
+
+    async def next(self) -> PollResult:
+        """Wait for the next look that says anything new."""
+        while self._news is None:
+            self._wake.clear()
+            await self._wake.wait()
+        poll, self._news = self._news, None
+        return poll
+
+
+class Watch:
+    """The looks at one vault, for all who wait for its records.
+
+    :param vault_id: the source vault.
+    :param access: how to get at the service.
+    :param here: what is shared by the watches of an event loop.
+    """
+
+    def __init__(self, vault_id: str, access: WatchAccess, here: _Loop) -> None:
+        self._vault_id = vault_id
+        self._access = access
+        self._here = here
+        self._throttle = AccountThrottle()
+        self._opened: Opened | None = None
+        self._client: CbrClient | None = None
+        self._lane: Lane | None = None
+        self._login: Hashable = None
+        self._secrets: list[str] = []
+        self._waiters: dict[Waiter, None] = {}
+        self._joined = asyncio.Event()
+        self._last_look = float("-inf")
+        self._refusals = self._failures = 0
+        self._failures = 0
+        self._pages = 1
+        self._shows_records = True
+        self._asking: Future[dict[Waiter, tuple[PollResult, float]]] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Return whether nobody waits any more."""
+        return not self._waiters
+
+    def add(self, waiter: Waiter) -> None:
+        """Take a waiter in; its first look comes soon, but leaves its shortest gap to the look before."""
+        loop = asyncio.get_running_loop()
+        waiter.answer_from = loop.time() + FIRST_LOOK_AFTER
+        # A little later than it could be: triggers come in crowds, and not all their vaults should be asked in the same moment.
+        waiter.due = max(waiter.answer_from + random.uniform(0.0, _SPREAD), self._last_look + waiter.schedule.shortest)  # noqa: S311
+        self._waiters[waiter] = None
+        self._joined.set()
+        if self._task is None or self._task.done():
+            # With a context of its own: what is logged below, say by a secrets backend, belongs to no waiter's task.
+            self._task = loop.create_task(self._run(), context=contextvars.Context())
+
+    def remove(self, waiter: Waiter) -> None:
+        """Let a waiter go; the last one ends the watch."""
+        self._waiters.pop(waiter, None)
+        if not self._waiters and self._task is not None:
+            self._task.cancel()
+
+    # --- on the event loop --------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                await self._sleep()
+                await self._look()
+        except BaseException as error:
+            # Nobody looks any more: whoever still waits must not wait for ever.
+            broken = error if isinstance(error, Exception) else RuntimeError("The watch was cancelled.")
+            for waiter in self._waiters:
+                waiter.tell(PollResult(error=broken, refused=True))
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            self._leave_lane()
+            if self._asking is None:
+                self._close()
+            else:
+                # A look in flight still uses the client.
+                self._asking.add_done_callback(lambda _: self._close())
+
+    async def _sleep(self) -> None:
+        """Sleep until somebody's look is due; a new waiter may bring it forward, and a leaving one may put it off."""
+        loop = asyncio.get_running_loop()
+        spread = 0.0
+        while True:
+            self._joined.clear()
+            wait = max(min(waiter.due for waiter in self._waiters) - loop.time(), 0.0)
+            if (held := self._throttle.wait(loop.time())) > wait:
+                # Those who were held up together do not come back together.
+                spread = spread or random.uniform(0.0, max(held * 0.1, 1.0))  # noqa: S311 - spreads load, guards nothing
+                wait = held + spread
+            if wait <= 0:
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._joined.wait()
+
+    async def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        asked_at = self._last_look = loop.time()
+        waiters = [waiter for waiter in self._waiters if waiter.answer_from <= asked_at]
+        try:
+            if self._opened is None:
+                self._opened = await self._access.open()
+                if (login := (self._opened.credentials, self._opened.project)) != self._login:
+                    # What others were refused says nothing of these.
+                    self._login, self._refusals = login, 0
+                self._throttle = self._here.throttles.setdefault(self._opened.account, self._throttle)
+                if self._throttle.wait(loop.time()) > 0:
+                    return
+            answers = await self._ask_in_thread(waiters, self._opened)
+        except Exception as error:
+            await self._note_failure(error, waiters, asked_at)
+            return
+        self._refusals = self._failures = 0
+        self._throttle.answered(asked_at=asked_at)
+        now = loop.time()
+        for waiter, (_, gap) in answers.items():
+            waiter.due = now + max(gap, SHORTEST_GAP)
+        await self._tell({waiter: poll for waiter, (poll, _) in answers.items()})
+
+    async def _ask_in_thread(self, waiters: list[Waiter], opened: Opened) -> dict[Waiter, tuple[PollResult, float]]:
+        if self._lane is None:
+            self._lane = _lanes.take((opened.account, opened.endpoint))
+        self._asking = asking = self._lane.submit(self._ask, waiters, opened, asyncio.get_running_loop().time())
+        answers = await asyncio.wrap_future(asking)
+        self._asking = None
+        return answers
+
+    async def _note_failure(self, error: Exception, waiters: list[Waiter], asked_at: float) -> None:
+        self._asking = None
+        now = asyncio.get_running_loop().time()
+        self._failures += 1
+        if isinstance(error, CbrAuthenticationError):
+            # What was not sent, because others were refused, shows nothing new. But where the machine has met it often enough, it persists.
+            self._refusals += not error.is_local
+            persists = max(self._refusals, error.refusals) >= REFUSALS_LIMIT
+            # A rotated key: the next look resolves the connection again.
+            self._opened = None
+            self._leave_lane()
+            self._close()
+        else:
+            # What is no error of the service is a mistake of this package, and persists.
+            self._refusals = self._refusals + 1 if getattr(error, "permanent", True) else 0
+            persists = self._refusals >= REFUSALS_LIMIT
+        if isinstance(error, CbrThrottledError):
+            self._throttle.throttled(error, asked_at=asked_at, now=now)
+        for waiter in waiters:
+            longest = max(waiter.schedule.shortest, min(waiter.schedule.longest, BLIND_GAP))
+            gap = min(waiter.schedule.shortest * 2 ** min(self._failures - 1, 10), longest)
+            waiter.due = now + max(gap * random.uniform(1.0, 1.1), SHORTEST_GAP)  # noqa: S311
+        await self._tell(dict.fromkeys(waiters, PollResult(error=error, refused=persists)))
+
+    async def _tell(self, polls: dict[Waiter, PollResult]) -> None:
+        while self._secrets:
+            await self._access.hide(self._secrets.pop())
+        for number, (waiter, poll) in enumerate(polls.items(), 1):
+            waiter.tell(poll)
+            if number % _BATCH == 0:
+                await asyncio.sleep(0)
+
+    def _leave_lane(self) -> None:
+        lane, self._lane = self._lane, None
+        if lane is not None:
+            _lanes.give_back(lane)
+
+    def _close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    # --- in a worker thread -------------------------------------------------------------------------------------------
+
+    def _ask(self, waiters: list[Waiter], opened: Opened, at: float) -> dict[Waiter, tuple[PollResult, float]]:
+        """Look at the vault, and work out for each waiter what concerns it and when to look again. Touches nothing of Airflow."""
+        if self._client is None:
+            # Here and not on the event loop: the first client of a process loads the HTTP libraries.
+            self._client = opened.make_client(self._secrets.append)
+        client = self._client
+        seen = self._few(client, waiters) or self._all(client, waiters)
+        now = client.server_time or datetime.now(UTC)
+        answers: dict[Waiter, tuple[PollResult, float]] = {}
+        for waiter in waiters:
+            listed = {record_id: seen.listed[record_id] for record_id in waiter.open_ids if record_id in seen.listed}
+            for record_id, (backup, record) in listed.items():
+                waiter.backups[record_id] = backup.id
+                if record.is_final:
+                    waiter.ended[record_id] = Backup(id=backup.id), ReplicationRecord(id=record_id, status=record.status)
+            listed |= waiter.ended
+            own = RecordsSeen(listed, [record_id for record_id in waiter.record_ids if record_id not in listed])
+            unlisted = {record_id: waiter.backups.get(record_id) for record_id in own.unlisted}
+            gap = waiter.schedule.gap(own.unfinished, now, is_complete=not unlisted, at=at)
+            answers[waiter] = PollResult(own.progress(now), own.are_final, unlisted), gap
+        return answers
+
+    def _all(self, client: CbrClient, waiters: list[Waiter]) -> RecordsSeen:
+        """List the vault: one request for each thousand of its backups answers everybody."""
+        rows = 0
+
+        def counted() -> Iterator[Backup]:
+            nonlocal rows
+            for backup in client.list_backups(vault_id=self._vault_id, show_replication=True, page_size=ROWS_PER_PAGE):
+                rows += 1
+                yield backup
+                if self.is_idle:
+                    return
+
+        seen = find_records(counted(), _open_ids(waiters))
+        self._pages = rows // ROWS_PER_PAGE + 1
+        return seen
+
+    def _few(self, client: CbrClient, waiters: list[Waiter]) -> RecordsSeen | None:
+        """Show the backups in question one by one where that takes fewer requests than listing; None where it does not, or cannot."""
+        if not self._shows_records:
+            return None
+        backup_ids = set()
+        for waiter in waiters:
+            for record_id in waiter.open_ids:
+                if record_id not in waiter.backups:
+                    return None
+                backup_ids.add(waiter.backups[record_id])
+        if len(backup_ids) >= self._pages:
+            return None
+        try:
+            backups = [client.show_backup(backup_id) for backup_id in backup_ids]
+        except CbrNotFoundError:
+            return None
+        seen = find_records(backups, _open_ids(waiters))
+        # Whether ShowBackup always fills in the records is not documented.
+        self._shows_records = not seen.unlisted
+        return seen if self._shows_records else None
+
+
+def _open_ids(waiters: list[Waiter]) -> Iterator[str]:
+    return (record_id for waiter in waiters for record_id in waiter.open_ids)
+
+
+@dataclass(slots=True)
+class _Loop:
+    """What the watches of one event loop share: the register, and what concerns an account."""
+
+    watches: dict[Hashable, Watch] = field(default_factory=dict)
+    throttles: dict[Hashable, AccountThrottle] = field(default_factory=dict)
+
+
+_loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = weakref.WeakKeyDictionary()
+
+
+@contextlib.contextmanager
+def join(waiter: Waiter, *, connection: Hashable, region: str, project_id: str, vault_id: str, access: WatchAccess) -> Iterator[Waiter]:
+    """Let a waiter share the watch of its vault, for as long as the block lasts.
+
+    :param waiter: the waiter.
+    :param connection: the connection's id.
+    :param region: source region.
+    :param project_id: source project.
+    :param vault_id: source vault.
+    :param access: how to get at the service; the first waiter's is used for all.
+    :return: the waiter.
+    """
+    here = _loops.setdefault(asyncio.get_running_loop(), _Loop())
+    # An id in capitals is the same id, and the service writes it in small letters.
+    project_id, vault_id = project_id.lower(), vault_id.lower()
+    key = (connection, region, project_id, vault_id)
+    watch = here.watches.get(key)
+    if watch is None:
+        watch = here.watches[key] = Watch(vault_id, access, here)
+    watch.add(waiter)
+    try:
+        yield waiter
+    finally:
+        watch.remove(waiter)
+        if watch.is_idle and here.watches.get(key) is watch:
+            del here.watches[key]
