@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from airflow_cbr.api.errors import CATALOGUE, CatalogueRow, Decision
+from airflow_cbr.api.catalogue_row import CatalogueRow, Decision
+from airflow_cbr.api.errors import CATALOGUE
 
 __all__ = ["render"]
 

@@ -24,7 +24,8 @@ import urllib3.exceptions
 from requests.utils import get_environ_proxies
 
 from airflow_cbr import __version__
-from airflow_cbr.api import errors, failures, responses
+from airflow_cbr.api import error_lookup, failures, responses
+from airflow_cbr.api.catalogue_row import Decision
 from airflow_cbr.api.deadline import seconds_left
 from airflow_cbr.api.endpoints import is_loopback
 from airflow_cbr.api.responses import ServiceResponse
@@ -364,11 +365,11 @@ def _may_repeat(call: OutgoingCall, state: tenacity.RetryCallState) -> bool:
     if isinstance(error, CbrProtocolError):
         return state.attempt_number < _UNREADABLE_ATTEMPTS
     if isinstance(error, CbrApiError):
-        return errors.decide(error) is errors.Decision.RETRY
+        return error_lookup.decide(error) is Decision.RETRY
     return isinstance(error, CbrTransportError)
 
 
 def _outcome_is_unknown(error: CbrError) -> bool:
     if isinstance(error, CbrTransportError):
         return error.sent
-    return isinstance(error, CbrApiError) and errors.is_uncertain(error)
+    return isinstance(error, CbrApiError) and error_lookup.is_uncertain(error)

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from airflow_cbr.api.errors import find, normalise_code
+from airflow_cbr.api.error_lookup import find, normalise_code
 from airflow_cbr.exceptions import (
     CbrApiError,
     CbrAuthenticationError,

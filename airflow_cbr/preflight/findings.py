@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from airflow_cbr.api.errors import find
+from airflow_cbr.api.error_lookup import find
 from airflow_cbr.exceptions import CbrPreflightError
 from airflow_cbr.preflight.plan import LISTED, Plan
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from airflow_cbr.api.copy_state import CopyState
-from airflow_cbr.api.errors import find, normalise_code
+from airflow_cbr.api.error_lookup import find, normalise_code
 
 if TYPE_CHECKING:
     from airflow_cbr.api.models import ReplicationRecord

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from airflow_cbr.airflow_names import Connection
     from airflow_cbr.api.client import CbrClient
-    from airflow_cbr.waiting.watch import Opened
+    from airflow_cbr.waiting.access import Opened
 
 __all__ = ["ConnectionAccess"]
 
@@ -72,7 +72,7 @@ class ConnectionAccess:
         :raises CbrConfigurationError: when there is no such connection, or it cannot be used; not a permanent one when the reason is
             Airflow's or a secrets backend's.
         """
-        from airflow_cbr.waiting.watch import Opened
+        from airflow_cbr.waiting.access import Opened
 
         try:
             connection, extra = await _resolve(self.conn_id)

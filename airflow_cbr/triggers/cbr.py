@@ -15,7 +15,7 @@ from airflow_cbr.triggers.events import Wake, refusal_in
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from airflow_cbr.waiting.watch import PollResult, Waiter
+    from airflow_cbr.waiting.waiter import PollResult, Waiter
 
 __all__ = ["CbrPauseTrigger", "CbrReplicationTrigger"]
 
@@ -107,7 +107,8 @@ class CbrReplicationTrigger(BaseTrigger):
         )
 
     async def _wait(self) -> TriggerEvent:
-        from airflow_cbr.waiting.watch import FIRST_LOOK_AFTER, Waiter, join
+        from airflow_cbr.waiting.waiter import Waiter
+        from airflow_cbr.waiting.watch import FIRST_LOOK_AFTER, join
 
         waiter = Waiter(self.replication_record_ids, shortest=self.poll_interval, longest=self.max_poll_interval, backups=self.backups)
         access = ConnectionAccess(self.cbr_conn_id, self.region, self.project_id)

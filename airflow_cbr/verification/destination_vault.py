@@ -6,9 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 from airflow_cbr.inventory.vaults import capacity_of
-from airflow_cbr.verification.comparisons import is_plausible_size
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.report import About, Finding
+from airflow_cbr.verification.rules import is_plausible_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

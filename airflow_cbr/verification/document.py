@@ -17,7 +17,7 @@ from msgspec import UNSET, Meta, UnsetType
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.levels import Action, Level, Scope
 from airflow_cbr.verification.report import FIRST_FINDINGS, About, Entry, Outcome
-from airflow_cbr.verification.source_inventory import Verdict
+from airflow_cbr.verification.verdicts import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -6,15 +6,16 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from airflow_cbr.api.models import parse_time
-from airflow_cbr.verification.comparisons import LARGEST_GB, ReplicaCase, wrongs_of_replica
+from airflow_cbr.verification.comparisons import ReplicaCase, wrongs_of_replica
 from airflow_cbr.verification.faults import MAY_SETTLE, Fault
-from airflow_cbr.verification.source_inventory import BackupRow, Verdict
+from airflow_cbr.verification.rules import LARGEST_GB
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_cbr.api.models import Backup
     from airflow_cbr.inventory.coverage import Destination
+    from airflow_cbr.verification.source_inventory import BackupRow
 
 __all__ = ["ReplicaCheck"]
 
@@ -45,12 +46,13 @@ class ReplicaCheck:
         if row.verdict is not None:
             self._judge_again(row, replica)
         elif self.is_plainly_right(row, replica):
-            row.verdict = Verdict.VERIFIED
+            row.confirm()
         elif wrong := wrongs_of_replica(self._case(row, replica)):
             reason = f"replica {replica.id}: {'; '.join(text for _, text in wrong)}"
-            row.settle(Verdict.FAILED, reason, *dict.fromkeys(fault for fault, _ in wrong))
+            row.refuse(reason, *dict.fromkeys(fault for fault, _ in wrong))
         else:
-            row.verdict, row.replica_checkpoint_id = Verdict.VERIFIED, replica.checkpoint_id
+            row.confirm()
+            row.replica_checkpoint_id = replica.checkpoint_id
             if replica.parent_id is None:
                 self._right = _decisive(replica)
 
@@ -116,7 +118,7 @@ class ReplicaCheck:
         texts = [row.reason] if row.reason else []
         texts += [text for _, text in wrong if text not in row.reason]
         listed = f"replica {replica.id} is listed more than once, with different contents"
-        row.settle(Verdict.FAILED, "; ".join([*texts, listed] if listed not in row.reason else texts), *_in_order(all_faults))
+        row.refuse("; ".join([*texts, listed] if listed not in row.reason else texts), *_in_order(all_faults))
 
 
 def _in_order(faults: set[Fault]) -> list[Fault]:

@@ -10,7 +10,6 @@ from airflow_cbr.exceptions import CbrNotFoundError, CbrPermissionError
 from airflow_cbr.verification.clocks import Clocks
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.replica_check import ReplicaCheck
-from airflow_cbr.verification.source_inventory import BackupRow, SourceInventory, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.api.models import Backup
     from airflow_cbr.verification.levels import VerificationSpec
+    from airflow_cbr.verification.source_inventory import BackupRow, SourceInventory
 
 __all__ = ["ask_destination"]
 
@@ -68,7 +68,7 @@ def ask_destination(inventory: SourceInventory, client: CbrClient, spec: Verific
     for row in inventory.rows:
         if row.verdict is None:
             reason = f"record {row.record_id} is success, and replica {row.replica_id} does not exist in the destination region"
-            row.settle(Verdict.MISSING, reason, Fault.REPLICA_MISSING)
+            row.refuse(reason, Fault.REPLICA_MISSING)
     _judge_checkpoints(inventory, rests, clocks.now)
     return clocks
 
@@ -85,12 +85,12 @@ def _claimed_replicas(rows: Sequence[BackupRow]) -> dict[str, BackupRow]:
             for row in sharing if len(sharing) > 1 else ():
                 rival = min((other for other in sharing if other is not row), key=lambda other: other.id)
                 if row.verdict is None:
-                    row.settle(Verdict.FAILED, f"replica {replica_id} is claimed for {rival.subject} too", Fault.REPLICA_SHARED)
+                    row.refuse(f"replica {replica_id} is claimed for {rival.subject} too", Fault.REPLICA_SHARED)
     for row in [row for row in rows if row.id in claimed]:
         claiming = claimed[row.id]
         if claiming.verdict is None:
             reason = f"record {claiming.record_id} names {row.subject} as the replica, a backup of the source vault"
-            claiming.settle(Verdict.FAILED, reason, Fault.REPLICA_IS_SOURCE)
+            claiming.refuse(reason, Fault.REPLICA_IS_SOURCE)
     return {replica_id: row for replica_id, row in claimed.items() if row.verdict is None}
 
 
@@ -159,7 +159,7 @@ class _Rests:
 def _judge_checkpoints(inventory: SourceInventory, rests: _Rests, now: datetime) -> None:
     lacking: dict[str, list[BackupRow]] = {}
     for row in inventory.rows:
-        if not row.is_judged and row.verdict is not Verdict.VERIFIED and row.is_eligible and row.checkpoint_id is not None:
+        if not row.is_judged and not row.is_verified and row.is_eligible and row.checkpoint_id is not None:
             lacking.setdefault(row.checkpoint_id, []).append(row)
     if not lacking and rests.are_none:
         return
@@ -175,4 +175,4 @@ def _judge_checkpoints(inventory: SourceInventory, rests: _Rests, now: datetime)
             # What stays wrong decides, so that nobody waits for the rest of it.
             settles, reason = min(lacks, key=itemgetter(0))
             fault = Fault.CHECKPOINT_UNSETTLED if settles else Fault.CHECKPOINT_INCOMPLETE
-            row.settle(Verdict.FAILED, f"replica {row.replica_id}: {reason}", fault)
+            row.refuse(f"replica {row.replica_id}: {reason}", fault)

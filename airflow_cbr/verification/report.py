@@ -15,14 +15,14 @@ from msgspec import Meta
 from airflow_cbr.exceptions import CbrVerificationError
 from airflow_cbr.verification.faults import Fault, advice_on, level_of
 from airflow_cbr.verification.levels import COPY_LEVELS, Action, Level
-from airflow_cbr.verification.source_inventory import BackupRow, Verdict
+from airflow_cbr.verification.verdicts import Verdict, verdict_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airflow_cbr.verification.clocks import Clocks
     from airflow_cbr.verification.levels import VerificationSpec
-    from airflow_cbr.verification.source_inventory import SourceInventory
+    from airflow_cbr.verification.source_inventory import BackupRow, SourceInventory
 
 __all__ = ["FIRST_FINDINGS", "LARGEST_WHOLE", "About", "Entry", "Finding", "Outcome", "Report"]
 
@@ -166,7 +166,7 @@ class Report:
         for record_id in self.inventory.unlisted:
             reason = "no backup of the source vault lists this replication record"
             faults = (Fault.RECORD_UNLISTED,)
-            verdict, level, reason = self._as_judged(Verdict.MISSING, faults, reason)
+            verdict, level, reason = self._as_judged(verdict_on(faults), faults, reason)
             yield Entry(None, None, None, verdict, level, faults if level else (), reason, record_id, None)
 
     def _entry(self, row: BackupRow) -> Entry:

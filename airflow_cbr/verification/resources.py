@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_cbr.verification.comparisons import CLOCK_MARGIN
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.report import About, Finding
+from airflow_cbr.verification.rules import CLOCK_MARGIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from enum import StrEnum
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
@@ -11,27 +10,15 @@ import msgspec
 
 from airflow_cbr.api.models import parse_time
 from airflow_cbr.verification.faults import MAY_SETTLE, Fault
+from airflow_cbr.verification.verdicts import Verdict, verdict_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["BackupRow", "SourceInventory", "Verdict"]
+__all__ = ["BackupRow", "SourceInventory"]
 
 _APPEARS_WITHIN: Final = timedelta(days=1)
 """A replica that is missing longer after its copy began does not appear any more: it was deleted."""
-
-
-class Verdict(StrEnum):
-    """What the verification says of one backup."""
-
-    VERIFIED = "verified"
-    """Every level that was asked for holds."""
-    FAILED = "failed"
-    """The copy failed, has not ended, or the replica is not what it must be."""
-    MISSING = "missing"
-    """There is no record, or no replica."""
-    SKIPPED = "skipped"
-    """Not eligible, or not judged; the reason says why."""
 
 
 class BackupRow(msgspec.Struct, gc=False):
@@ -90,14 +77,24 @@ class BackupRow(msgspec.Struct, gc=False):
         begun = parse_time(self.begun_at)
         return Fault.REPLICA_MISSING not in self.faults or begun is None or now is None or now - begun <= _APPEARS_WITHIN
 
-    def settle(self, verdict: Verdict, reason: str, *faults: Fault) -> None:
-        """Give the row its verdict.
+    def confirm(self) -> None:
+        """Note that the replica is what it must be."""
+        self.verdict = Verdict.VERIFIED
 
-        :param verdict: the verdict.
-        :param reason: why.
-        :param faults: what is wrong. Default: nothing.
+    def refuse(self, reason: str, *faults: Fault) -> None:
+        """Note what is wrong with the copy; the verdict follows from it.
+
+        :param reason: what is wrong, in words.
+        :param faults: the same as faults, at least one.
         """
-        self.verdict, self.reason, self.faults = verdict, reason, faults
+        self.verdict, self.reason, self.faults = verdict_on(faults), reason, faults
+
+    def skip(self, reason: str) -> None:
+        """Note that the backup is not judged.
+
+        :param reason: why.
+        """
+        self.verdict, self.reason = Verdict.SKIPPED, reason
 
 
 class SourceInventory:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from airflow_cbr.api.models import ReplicationRecord
 
-__all__ = ["Progress", "measure", "remaining_seconds", "timeout_error"]
+__all__ = ["Progress", "measure", "percent_of", "remaining_seconds", "timeout_error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,15 @@ class Progress:
         return self.total, self.succeeded, self.failed, self.skipped, self.replicating, self.waiting, percent
 
 
+def percent_of(record: ReplicationRecord) -> float | None:
+    """Return the percentage that the service reports for a copy, or None where it reports none, or a number that is no percentage.
+
+    :param record: a replication record.
+    """
+    percent = record.extra.progress
+    return float(percent) if percent is not None and 0 <= percent <= 100 else None
+
+
 def remaining_seconds(record: ReplicationRecord, now: datetime) -> float | None:
     """Estimate how long a copy still takes, from its age and the percentage that the service reports.
 
@@ -73,8 +82,8 @@ def remaining_seconds(record: ReplicationRecord, now: datetime) -> float | None:
     :param now: the service's clock.
     :return: seconds, not negative; None where progress or start is unknown, or nothing can be reckoned with them.
     """
-    percent, created = record.extra.progress, record.created
-    if percent is None or created is None or not 0 < percent <= 100:
+    percent, created = percent_of(record), record.created
+    if not percent or created is None:
         return None
     age = max((now - created).total_seconds(), 0.0)
     seconds = age * (100 - percent) / percent
@@ -102,8 +111,8 @@ def measure(records: Iterable[ReplicationRecord], *, unlisted: int, now: datetim
                 skipped += 1
             case CopyState.RUNNING:
                 replicating += 1
-                if record.extra.progress is not None and 0 <= record.extra.progress <= 100:
-                    percents.append(float(record.extra.progress))
+                if (percent := percent_of(record)) is not None:
+                    percents.append(percent)
                 estimates.append(remaining_seconds(record, now))
             case _:
                 waiting += 1

@@ -12,7 +12,7 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from airflow_cbr.waiting.progress import remaining_seconds
+from airflow_cbr.waiting.progress import percent_of, remaining_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,7 +63,7 @@ class Schedule:
         is_blind = not is_complete
         seen: dict[str, tuple[float, float]] = {}
         for record in unfinished:
-            percent, before = record.extra.progress, self._seen.get(record.id)
+            percent, before = percent_of(record), self._seen.get(record.id)
             stands = before is not None and before[0] == percent
             remaining = self._remaining(record, now, at)
             is_blind = is_blind or stands or remaining is None
@@ -79,7 +79,7 @@ class Schedule:
 
     def _remaining(self, record: ReplicationRecord, now: datetime, at: float) -> float | None:
         """Return how long a copy still takes, by its age or its newest speed, whichever promises more; None when nothing can be said."""
-        percent, before = record.extra.progress, self._seen.get(record.id)
+        percent, before = percent_of(record), self._seen.get(record.id)
         remaining = remaining_seconds(record, now)
         if percent is None or remaining is None or before is None:
             return remaining

@@ -29,14 +29,18 @@ from airflow_cbr.exceptions import (
     CbrPermissionError,
     CbrThrottledError,
 )
+from airflow_cbr.waiting import poll as vault_poll
 from airflow_cbr.waiting import watch
 from airflow_cbr.waiting.throttle import LONGEST_HOLD, AccountThrottle
-from airflow_cbr.waiting.watch import FIRST_LOOK_AFTER, Opened, PollResult, Waiter, join
+from airflow_cbr.waiting.waiter import PollResult, Waiter
+from airflow_cbr.waiting.watch import FIRST_LOOK_AFTER, join
 from tests.support.virtual_time import InlineLooks, NothingLeftError, SlowLooks, ThreadedLooks, VirtualLoop, run
 from tests.support.waits import Service, Vault, registered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
+
+    from airflow_cbr.waiting.access import Opened
 
 HOUR = 3600.0
 
@@ -271,7 +275,7 @@ def test_a_cancelled_wait_leaves_at_once_and_the_look_in_flight_keeps_its_client
 
 
 def test_an_abandoned_look_does_not_read_the_pages_that_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "ROWS_PER_PAGE", 10)
+    monkeypatch.setattr(vault_poll, "ROWS_PER_PAGE", 10)
 
     async def scene(service: Service) -> None:
         (vault,) = service.vaults
@@ -379,7 +383,7 @@ def test_a_fault_that_passes_ends_no_wait(fault: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("kind", ["rows_inserted", "rows_deleted"])
 def test_page_boundaries_that_move_hide_no_record(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "ROWS_PER_PAGE", 5)
+    monkeypatch.setattr(vault_poll, "ROWS_PER_PAGE", 5)
 
     async def scene(service: Service) -> None:
         (vault,) = service.vaults
@@ -646,7 +650,7 @@ def test_a_mistake_of_our_own_reaches_every_wait(where: str, monkeypatch: pytest
             raise ZeroDivisionError
 
         if where == "the look":
-            monkeypatch.setattr(watch, "find_records", broken)
+            monkeypatch.setattr(vault_poll, "find_records", broken)
         elif where == "the connection":
             monkeypatch.setattr(service, "open", broken)
         else:
@@ -824,7 +828,7 @@ def test_nobody_is_held_longer_than_half_an_hour_whatever_the_service_asks_for(r
 
 
 def test_few_records_of_a_large_vault_are_asked_for_by_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "ROWS_PER_PAGE", 10)
+    monkeypatch.setattr(vault_poll, "ROWS_PER_PAGE", 10)
 
     async def scene(service: Service) -> dict[str, int]:
         (vault,) = service.vaults
@@ -838,7 +842,7 @@ def test_few_records_of_a_large_vault_are_asked_for_by_id(monkeypatch: pytest.Mo
 
 
 def test_many_records_are_listed_and_only_those_that_still_run_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "ROWS_PER_PAGE", 10)
+    monkeypatch.setattr(vault_poll, "ROWS_PER_PAGE", 10)
 
     async def scene(service: Service) -> dict[str, int]:
         (vault,) = service.vaults
@@ -863,7 +867,7 @@ def test_many_records_are_listed_and_only_those_that_still_run_count(monkeypatch
 
 @pytest.mark.parametrize("records", ["empty", "absent"])
 def test_a_service_that_shows_no_records_by_id_is_listed(records: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "ROWS_PER_PAGE", 10)
+    monkeypatch.setattr(vault_poll, "ROWS_PER_PAGE", 10)
 
     async def scene(service: Service) -> dict[str, int]:
         (vault,) = service.vaults
@@ -874,7 +878,7 @@ def test_a_service_that_shows_no_records_by_id_is_listed(records: str, monkeypat
 
 
 def test_a_source_backup_that_is_deleted_while_its_copy_runs_does_not_end_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "ROWS_PER_PAGE", 10)
+    monkeypatch.setattr(vault_poll, "ROWS_PER_PAGE", 10)
 
     async def scene(service: Service) -> PollResult:
         (vault,) = service.vaults
