@@ -19,7 +19,7 @@ from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
 from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, CbrVaultLink, console_url
 from airflow_cbr.once.steps import Pause
-from airflow_cbr.operators.parameters import check_access, check_destination, check_intervals, check_seconds
+from airflow_cbr.operators.parameters import check_access, check_destination, check_intervals, check_seconds, check_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,7 +66,6 @@ class BaseCbrOperator(BaseOperator):
 class BetweenRegions(BaseCbrOperator):
     """A task that works from a source vault to a vault in another region."""
 
-    vault_id: str
     destination_region: str
     destination_project_id: str
     destination_vault_id: str
@@ -90,17 +89,23 @@ class BetweenRegions(BaseCbrOperator):
     def destination(self) -> Destination:
         """Return the destination, after checking everything that names who asks, from where, and to where.
 
-        :raises CbrParameterError: when an id, a region or a connection's id cannot be right, or source and destination are the same vault.
+        :raises CbrParameterError: when an id, a region or a connection's id cannot be right.
         """
         check_access(
             cbr_conn_id=self.cbr_conn_id, region=self.region, project_id=self.project_id, destination_conn_id=self.destination_conn_id
         )
-        return check_destination(
-            vault_id=self.vault_id,
-            region=self.destination_region,
-            project_id=self.destination_project_id,
-            destination_vault_id=self.destination_vault_id,
-        )
+        return check_destination(region=self.destination_region, project_id=self.destination_project_id, vault_id=self.destination_vault_id)
+
+    def destination_of(self, vault_id: str) -> Destination:
+        """Return the same, after checking that it is another vault than the source.
+
+        :param vault_id: the source vault.
+        :raises CbrParameterError: as of :meth:`destination`; when source and destination are the same vault, or the source's id cannot
+            be right.
+        """
+        destination = self.destination()
+        check_way(vault_id, destination)
+        return destination
 
 
 class WaitingOperator(BaseCbrOperator, Generic[Returned]):

@@ -27,6 +27,7 @@ __all__ = [
     "check_seconds",
     "check_text",
     "check_truth",
+    "check_way",
     "check_word",
 ]
 
@@ -60,20 +61,30 @@ def check_access(*, cbr_conn_id: Any, region: Any, project_id: Any, destination_
         check_id(project_id, "project_id")
 
 
-def check_destination(*, vault_id: Any, region: Any, project_id: Any, destination_vault_id: Any) -> Destination:
-    """Return the destination, after checking it and the source vault's id.
+def check_destination(*, region: Any, project_id: Any, vault_id: Any) -> Destination:
+    """Return the destination, after checking it.
 
-    :raises CbrParameterError: when an id or the region cannot be right, or source and destination are the same vault.
+    :param region: ``destination_region``.
+    :param project_id: ``destination_project_id``.
+    :param vault_id: ``destination_vault_id``.
+    :raises CbrParameterError: when an id or the region cannot be right.
     """
-    source_vault_id = check_id(vault_id, "vault_id")
-    destination = Destination(
+    return Destination(
         region=check_region(region, "destination_region"),
         project_id=check_id(project_id, "destination_project_id"),
-        vault_id=check_id(destination_vault_id, "destination_vault_id"),
+        vault_id=check_id(vault_id, "destination_vault_id"),
     )
-    if destination.vault_id == source_vault_id:
+
+
+def check_way(vault_id: Any, destination: Destination) -> None:
+    """Check that a source vault is not its own destination.
+
+    :param vault_id: the source vault.
+    :param destination: the destination.
+    :raises CbrParameterError: when it is, or the id cannot be right.
+    """
+    if destination.vault_id == check_id(vault_id, "vault_id"):
         raise CbrParameterError("destination_vault_id", "is the source vault itself.")
-    return destination
 
 
 def check_record_ids(value: Any, parameter: str = "replication_record_ids", *, source: str = "replicate.output") -> list[str]:

@@ -77,7 +77,7 @@ class CbrPreflightOperator(BetweenRegions):
         :return: the verdict and the counts.
         """
         try:
-            destination = self.destination()
+            destination = self.destination_of(self.vault_id)
             warnings_fail = check_word(self.warnings, ("warn", "fail"), "warnings") == "fail"
             report = run_preflight(self, check_id(self.vault_id, "vault_id"), destination, context["ti"])
             context["ti"].xcom_push(key="return_value", value=report.summary)

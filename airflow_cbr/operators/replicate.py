@@ -8,33 +8,24 @@ from airflow_cbr.airflow_names import conf
 from airflow_cbr.api.endpoints import check_id
 from airflow_cbr.hooks.attempt import attempt_of, intents_of
 from airflow_cbr.hooks.cbr import CbrHook
-from airflow_cbr.operators.base import BetweenRegions, OnceOperator
-from airflow_cbr.operators.parameters import (
-    check_at_least,
-    check_intervals,
-    check_seconds,
-    check_truth,
-)
+from airflow_cbr.operators.base import BetweenRegions
+from airflow_cbr.operators.parameters import check_at_least, check_truth
 from airflow_cbr.operators.preflight_report import publish_plan, run_preflight
-from airflow_cbr.replication.spec import ReplicationSpec
+from airflow_cbr.operators.replicating import ReplicatingOperator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
     from airflow.sdk import Context
-    from airflow.triggers.base import BaseTrigger
 
-    from airflow_cbr.once.steps import Pause
+    from airflow_cbr.replication.spec import ReplicationSpec
     from airflow_cbr.replication.state import ReplicationState
-    from airflow_cbr.replication.submission import Submission
 
 __all__ = ["CbrReplicateCheckpointOperator"]
 
-REPLICATION_XCOM_KEY = "replication"
 
-
-class CbrReplicateCheckpointOperator(BetweenRegions, OnceOperator[list[str]]):
+class CbrReplicateCheckpointOperator(ReplicatingOperator):
     """Replicate the backups of a vault to a vault in another region, and wait until the copies have ended.
 
     The task states a postcondition: every eligible backup of the source vault has a replica, or one on its way, at the destination. It
@@ -78,9 +69,6 @@ class CbrReplicateCheckpointOperator(BetweenRegions, OnceOperator[list[str]]):
     """
 
     template_fields: Sequence[str] = ("vault_id", *BetweenRegions.template_fields)
-
-    _unlisted_for = 120.0
-    """Seconds after which a record that no backup lists wakes the task."""
 
     def __init__(
         self,
@@ -131,11 +119,6 @@ class CbrReplicateCheckpointOperator(BetweenRegions, OnceOperator[list[str]]):
         self.preflight = preflight
         self.plan_only = plan_only
 
-    def on_kill(self) -> None:
-        """Say which copies go on: the API has no way to cancel one."""
-        if self._running:
-            self.log.warning("The task is stopped; CBR has no cancel, these replication records keep running: %s", ", ".join(self._running))
-
     def _perform(self, context: Context, state: ReplicationState | None) -> list[str]:
         spec = self._spec()
         if check_truth(self.plan_only, "plan_only"):
@@ -143,7 +126,9 @@ class CbrReplicateCheckpointOperator(BetweenRegions, OnceOperator[list[str]]):
             return []
         if check_truth(self.preflight, "preflight") and state is None:
             self._check_the_way(context, spec)
-        result = self._follow(self._submission(context, spec, state))
+        from airflow_cbr.replication.submission import Submission
+
+        result = self._follow(Submission(self.hook.client, spec, **self._submission_options(context, spec, state)))
         self.log.info("All eligible backups are covered: %s", result.counts)
         return result.record_ids
 
@@ -185,87 +170,14 @@ class CbrReplicateCheckpointOperator(BetweenRegions, OnceOperator[list[str]]):
             return
         raise error
 
-    def _submission(self, context: Context, spec: ReplicationSpec, state: ReplicationState | None) -> Submission:
-        from airflow_cbr.replication.submission import Submission
-
-        attempt, ti = attempt_of(context), context["ti"]
-        if not self.durable and attempt.may_have_predecessor:
-            self.log.warning("durable=False: what an earlier attempt sent is not taken into account, and may be sent, and billed, again")
-        where = self._place(context, spec.vault_id)
-        there = {
-            "region": spec.destination.region,
-            "project_id": spec.destination.project_id,
-            "vault_id": spec.destination.vault_id,
-        }
-
-        def publish(record_ids: list[str], counts: dict[str, int]) -> None:
-            ti.xcom_push(key="return_value", value=record_ids)
-            ti.xcom_push(key=REPLICATION_XCOM_KEY, value={"source": where, "destination": there, **counts})
-
-        return Submission(
-            self.hook.client,
-            spec,
-            attempt=attempt,
-            intents=intents_of(context),
-            publish=publish,
-            destination=lambda: self.destination_hook.client,
-            state=state,
-            observe=self.at_step,
-            log=self.log,
-        )
-
     def _spec(self) -> ReplicationSpec:
-        poll_interval, max_poll_interval = check_intervals(self.poll_interval, self.max_poll_interval)
-        check_truth(self.deferrable, "deferrable")
-        is_mapped_over = self.has_dag() and next(iter(self.iter_mapped_dependants()), None) is not None  # type: ignore[no-untyped-call]
-        return ReplicationSpec(
-            vault_id=check_id(self.vault_id, "vault_id"),
-            destination=self.destination(),
+        return self._spec_for(
+            self._source_vault(),
+            self.destination_of(self.vault_id),
             auto_trigger=check_truth(self.auto_trigger, "auto_trigger"),
-            enable_acceleration=check_truth(self.enable_acceleration, "enable_acceleration"),
-            wait_for_completion=check_truth(self.wait_for_completion, "wait_for_completion"),
             allow_empty=check_truth(self.allow_empty, "allow_empty"),
             max_backups=None if self.max_backups is None else check_at_least(self.max_backups, 1, "max_backups"),
-            max_records=conf.getint("core", "max_map_length", fallback=1024) if is_mapped_over else None,
-            timeout=check_seconds(self.timeout, "timeout"),
-            poll_interval=poll_interval,
-            max_poll_interval=max_poll_interval,
-            settle_time=check_seconds(self.settle_time, "settle_time"),
-            durable=check_truth(self.durable, "durable"),
         )
 
-    def _recall(self, event: Any) -> ReplicationState:
-        from airflow_cbr.once.machine import TROUBLES_LIMIT
-        from airflow_cbr.replication.state import ReplicationState
-        from airflow_cbr.triggers.events import Wake, memory_of, refusal_of, wake_of
-
-        state = memory_of(event, ReplicationState.load)
-        if refusal := refusal_of(event):
-            raise refusal
-        if wake_of(event) is Wake.LOST:
-            # The operation log follows a vanished record; there is no need to ask it every two minutes.
-            self._unlisted_for = 600.0
-        if wake_of(event) is Wake.REFUSED:
-            # The trigger has seen it persist; one more look says so in this task's own words.
-            state.troubles = TROUBLES_LIMIT
-        return state
-
-    def _trigger(self, state: ReplicationState, pause: Pause, seconds: float) -> BaseTrigger:
-        from airflow_cbr.triggers.cbr import CbrReplicationTrigger
-
-        if not pause.records:
-            return super()._trigger(state, pause, seconds)
-        self.log.info("Deferring; these replication records run in CBR whatever becomes of this task: %s", ", ".join(pause.records))
-        poll_interval, max_poll_interval = check_intervals(self.poll_interval, self.max_poll_interval)
-        return CbrReplicationTrigger(
-            cbr_conn_id=self.cbr_conn_id,
-            region=self.hook.region,
-            project_id=self.hook.project_id,
-            vault_id=check_id(self.vault_id, "vault_id"),
-            replication_record_ids=list(pause.records),
-            deadline=state.deadline,
-            poll_interval=poll_interval,
-            max_poll_interval=max_poll_interval,
-            unlisted_for=self._unlisted_for,
-            memory=state.dump(),
-        )
+    def _source_vault(self) -> str:
+        return check_id(self.vault_id, "vault_id")

@@ -174,7 +174,7 @@ class CbrVerifyReplicationOperator(BetweenRegions, WaitingOperator[dict[str, str
         return report.summary
 
     def _spec(self) -> VerificationSpec:
-        destination = self.destination()
+        destination = self.destination_of(self.vault_id)
         # A replicate task that failed before it knew any record leaves nothing in XCom.
         record_ids = [] if self.replication_record_ids is None else check_record_ids(self.replication_record_ids)
         scope = Scope(check_word(self.scope, (Scope.NEWEST, Scope.ALL), "scope"))

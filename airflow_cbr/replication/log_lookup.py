@@ -142,7 +142,12 @@ class OperationLogLookup:
         """Return a time before which no copy of this Dag run's task was begun."""
         state, now = self._state, self._clock.local
         first = state.first_sent_at if state.first_sent_at is not None else (state.unsettled_until or now) - self._spec.settle_time
-        return moment(self._clock.not_before(first)) - CLOCK_MARGIN
+        since = moment(self._clock.not_before(first)) - CLOCK_MARGIN
+        if state.lost_at is None:
+            return since
+        # The log names no record. A call of this task comes at least settle_time later, so half of that tells the two apart.
+        after = min(CLOCK_MARGIN.total_seconds(), self._spec.settle_time / 2)
+        return max(since, moment(state.lost_at + after))
 
     def _newest_logs(self, backup_ids: set[str], *, since: datetime | None) -> dict[str, OperationLog]:
         """Return the newest replication log of each backup to the destination, by backup id."""

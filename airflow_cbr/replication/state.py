@@ -27,6 +27,8 @@ class ReplicationState(AttemptState, kw_only=True):
     :param given_up: code and request id by backup id, where the service refused for any other reason.
     :param one_by_one: whether what is still needed is asked for individually.
     :param disowned: ids of running records that count for nothing because the order is not durable.
+    :param lost_replicas: ids of the records whose replica is gone: they cover nothing. Only where a single backup is replicated.
+    :param lost_at: Unix time (service) of the newest of them; what the operation log says of copies until then is of theirs.
     :param log_troubles: how many looks at the operation log in a row have failed.
     """
 
@@ -47,6 +49,8 @@ class ReplicationState(AttemptState, kw_only=True):
     given_up: dict[str, str] = {}
     one_by_one: bool = False
     disowned: list[str] = []
+    lost_replicas: list[str] = []
+    lost_at: float | None = None
     log_troubles: int = 0
 
     @property

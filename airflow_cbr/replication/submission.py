@@ -18,8 +18,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from itertools import chain
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_cbr.exceptions import (
@@ -248,11 +247,8 @@ class Submission(Machine[Result]):
 
     def _read(self) -> Coverage:
         state, vault_id = self.state, self._spec.vault_id
-        # A row that comes again may say something else than before.
-        again: list[Backup] = []
-        backups = self._client.list_backups(vault_id=vault_id, show_replication=True, on_repeat=again.append)
         coverage = assess(
-            (backup for backup in chain(backups, again) if backup.vault_id in (None, vault_id)),
+            (backup for backup in self._rows() if backup.vault_id in (None, vault_id)),
             self._spec.destination,
             as_of=None if state.as_of is None else moment(state.as_of),
             counted=frozenset(state.wanted or ()),
@@ -261,6 +257,13 @@ class Submission(Machine[Result]):
         )
         self._lookup.look_for_missing(coverage)
         return coverage if coverage.lists_records else self._judge_unlisted(coverage)
+
+    def _rows(self) -> Iterator[Backup]:
+        """Yield the backups that are looked at, with their records."""
+        # A row that comes again may say something else than before.
+        again: list[Backup] = []
+        yield from self._client.list_backups(vault_id=self._spec.vault_id, show_replication=True, on_repeat=again.append)
+        yield from again
 
     def _judge_unlisted(self, coverage: Coverage) -> Coverage:
         if self._unlisted is None:
@@ -334,11 +337,15 @@ class Submission(Machine[Result]):
             for one in coverage.of(CoverageStatus.SKIPPED):
                 self._log.info("Not replicated: %s", one)
             record_ids, counts = self._tell(coverage)
-            if error := decisions.failure(coverage, self.state, self._spec):
+            if error := self._failure(coverage):
                 raise error
             if not record_ids:
                 self._log.info("Nothing to do: all %d eligible backups are covered already", len(coverage.eligible))
             return Result(record_ids, counts)
+
+    def _failure(self, coverage: Coverage) -> CbrError | None:
+        """Return why the task fails once nothing runs and nothing more can be asked for; None when it succeeds."""
+        return decisions.failure(coverage, self.state, self._spec)
 
     def _tell(self, coverage: Coverage) -> tuple[list[str], decisions.Counts]:
         return self._publisher.tell(decisions.record_ids_of(coverage, self.state), decisions.counts_of(coverage, self.state))

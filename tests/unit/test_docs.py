@@ -144,6 +144,7 @@ def operator_classes() -> list[Any]:
     from airflow_cbr.operators.cbr import (
         CbrCreateCheckpointOperator,
         CbrPreflightOperator,
+        CbrReplicateBackupOperator,
         CbrReplicateCheckpointOperator,
         CbrVerifyReplicationOperator,
     )
@@ -155,10 +156,13 @@ def operator_classes() -> list[Any]:
         CbrReplicationSensor,
         CbrCreateCheckpointOperator,
         CbrPreflightOperator,
+        CbrReplicateBackupOperator,
     ]
 
 
-@pytest.mark.parametrize(("place", "name"), list(enumerate(["replicate", "verify", "sensor", "checkpoint", "preflight"])))
+@pytest.mark.parametrize(
+    ("place", "name"), list(enumerate(["replicate", "verify", "sensor", "checkpoint", "preflight", "replicate-backup"]))
+)
 def test_every_parameter_is_explained(place: int, name: str) -> None:
     """Name, default and templating of each parameter are those of the class, in the order of its signature."""
     cls = operator_classes()[place]
