@@ -259,6 +259,8 @@ class AirflowStack:
             "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "180",
             "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "240",
             "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "600",
+            # One api-server over SQLite serves every task of a crowd: with Airflow's 5 s for a call, tasks fail for that reason alone.
+            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             **self._further_environment,
         }

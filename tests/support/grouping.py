@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
 
 #: Beginnings of node ids; what begins alike runs on one worker.
-TOGETHER = ("tests/system/stack/", "tests/integration/test_example_dag.py::", "tests/integration/test_keystone.py::")
+TOGETHER = (
+    # The nights are as long as all the rest of the stack's cases together, so they get a stack of their own.
+    "tests/system/stack/test_random_nights.py::",
+    "tests/system/stack/",
+    "tests/integration/test_example_dag.py::",
+    "tests/integration/test_keystone.py::",
+)
 
 
 def group_of(nodeid: str) -> str:
