@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from airflow_cbr.verification.report import Finding
 
-DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
+DOCS: Final = Path(__file__).resolve().parents[3] / "docs"
 PAGE: Final = (DOCS / "explanation" / "verification.md").read_text()
 RUNBOOK: Final = (DOCS / "runbook.md").read_text()
 ACTIONS: Final = ("fail", "warn", "skip")
