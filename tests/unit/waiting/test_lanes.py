@@ -20,7 +20,7 @@ from airflow_cbr.waiting import lanes, watch
 from airflow_cbr.waiting.lanes import SPARES, WIDTH, Lane, Lanes
 from airflow_cbr.waiting.watch import Opened, PollResult, Waiter, join
 from tests.support.emulator import EmulatorServer
-from tests.support.interpreter import run_python
+from tests.support.python_process import run_python
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -32,8 +32,8 @@ from airflow_cbr.exceptions import (
 from airflow_cbr.waiting import watch
 from airflow_cbr.waiting.throttle import LONGEST_HOLD, AccountThrottle
 from airflow_cbr.waiting.watch import FIRST_LOOK_AFTER, Opened, PollResult, Waiter, join
+from tests.support.many_vaults import Service, Vault, registered
 from tests.support.virtual_time import InlineLooks, NothingLeftError, SlowLooks, ThreadedLooks, VirtualLoop, run
-from tests.support.waits import Service, Vault, registered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence

@@ -19,7 +19,7 @@ from airflow_cbr.emulator.world import DESTINATION_PROJECT, SOURCE_PROJECT, Back
 from airflow_cbr.waiting import watch
 from airflow_cbr.waiting.watch import Opened, Waiter, join
 from tests.support.emulator import IN_PROCESS_URL, InProcessAdapter
-from tests.support.machine import new_machine
+from tests.support.fresh_machine import new_machine
 from tests.support.virtual_time import START, VirtualLoop
 
 if TYPE_CHECKING:
