@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 # A hook of pytest-xdist: it is found by its name in this file.
-from tests.support.grouping import pytest_xdist_make_scheduler  # noqa: F401
+from tests.support.worker_groups import pytest_xdist_make_scheduler  # noqa: F401
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -112,7 +112,7 @@ def airflow_database() -> Path:
 def _a_machine_that_has_refused_nobody() -> None:
     # Only where a login can have been tried: most tests load no client at all.
     if "airflow_cbr.api.auth" in sys.modules:
-        from tests.support.machine import new_machine
+        from tests.support.fresh_machine import new_machine
 
         new_machine()
 

@@ -30,10 +30,10 @@ from airflow_cbr.emulator.world import SOURCE_PROJECT  # noqa: E402
 from airflow_cbr.triggers import cbr as triggers  # noqa: E402
 from airflow_cbr.waiting import poll, watch  # noqa: E402
 from tests.benchmarks.targets import Target, report  # noqa: E402
+from tests.support.many_vaults import Service, Vault  # noqa: E402
 from tests.support.task_run import CONN_ID  # noqa: E402
 from tests.support.triggerer import event_of, triggerer  # noqa: E402
 from tests.support.virtual_time import ThreadedLooks, VirtualLoop, run  # noqa: E402
-from tests.support.waits import Service, Vault  # noqa: E402
 
 VAULTS, WAITS, RECORDS = 50, 1000, 20
 
@@ -175,7 +175,7 @@ def night(kind: str, *, fixed: bool) -> tuple[int, list[float]]:
 
 def one_alone(kind: str) -> tuple[int, int]:
     """Return the requests of the same order, waited for on a worker and in the triggerer."""
-    from tests.support.night import Night
+    from tests.support.replication_night import Night
 
     counts = []
     for deferred in (False, True):

@@ -26,10 +26,10 @@ from airflow_cbr.exceptions import (
     CbrUnavailableError,
     CbrVaultReplicatingError,
 )
-from tests.support.emulated import TO_DESTINATION
+from tests.support.answer_schemas import check_every_answer
 from tests.support.emulator import EmulatorServer
-from tests.support.machine import new_machine
-from tests.support.schemas import check_every_answer
+from tests.support.fresh_machine import new_machine
+from tests.support.plain_client import TO_DESTINATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -18,8 +18,8 @@ from airflow_cbr.emulator.faults import KINDS, CallFault, CheckpointFault, CopyF
 from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.switches import Switches
 from airflow_cbr.emulator.world import default_world, read_world
-from tests.support.emulated import Plain
 from tests.support.emulator import EmulatorServer, InProcessAdapter
+from tests.support.plain_client import Plain
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

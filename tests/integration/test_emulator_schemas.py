@@ -9,9 +9,9 @@ import pytest
 
 from airflow_cbr.emulator.app import ROUTES
 from airflow_cbr.emulator.world import BACKUPS, DESTINATION_PROJECT, SOURCE_PROJECT, SOURCE_VAULT
-from tests.support.emulated import Plain, token_body
+from tests.support.answer_schemas import OWN, check_answer, published_folder, published_validator
 from tests.support.emulator import InProcessAdapter
-from tests.support.schemas import OWN, check_answer, published_folder, published_validator
+from tests.support.plain_client import Plain, token_body
 
 if TYPE_CHECKING:
     import requests

@@ -16,8 +16,8 @@ import pytest
 import requests
 
 from airflow_cbr.emulator.world import SOURCE_PROJECT, SOURCE_VAULT, GeneratePart, VaultPart, default_world
-from tests.support.emulated import TO_DESTINATION, Plain
 from tests.support.emulator import EmulatorServer
+from tests.support.plain_client import TO_DESTINATION, Plain
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -36,9 +36,9 @@ from huaweicloudsdkcore.region.region import Region
 
 from airflow_cbr.emulator.clock import Clock
 from airflow_cbr.emulator.world import BACKUPS, DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_PROJECT, SOURCE_VAULT, default_world
-from tests.support.emulated import token_body
+from tests.support.answer_schemas import check_every_answer
 from tests.support.emulator import EmulatorServer
-from tests.support.schemas import check_every_answer
+from tests.support.plain_client import token_body
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -15,10 +15,10 @@ from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.world import SOURCE_VAULT, default_world
 from airflow_cbr.once.attempt import Attempt
 from airflow_cbr.once.steps import Pause
-from tests.support.emulated import Plain
 from tests.support.emulator import IN_PROCESS_URL, InProcessAdapter
-from tests.support.machine import new_machine
-from tests.support.night import Intents, client_of
+from tests.support.fresh_machine import new_machine
+from tests.support.plain_client import Plain
+from tests.support.replication_night import Intents, client_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +88,7 @@ class CheckpointNight:
         """Run one attempt to its end; each pause passes virtual time.
 
         :param deferred: whether each pause ends the process and the next leg begins with nothing but the state.
-        :param observe: called at each step; may raise :class:`~tests.support.night.Killed`.
+        :param observe: called at each step; may raise :class:`~tests.support.replication_night.Killed`.
         """
         self.number += 1
         self.published = []

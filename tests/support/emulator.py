@@ -11,7 +11,9 @@ import io
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Self
+from contextvars import ContextVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, Self, cast
 from urllib.parse import unquote, urlsplit
 
 import requests
@@ -26,9 +28,13 @@ from airflow_cbr.emulator.server import listen, url_of, uvicorn_config
 from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.world import World, default_world
 
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
 IN_PROCESS_URL = "http://127.0.0.1:1"
 """Base URL of an in-process emulator: loopback, and nothing listens there, so that a request past the adapter fails."""
 _LIMIT = 20.0
+_ASKED: ContextVar[Emulator] = ContextVar("_ASKED")
 
 
 class ControlError(AssertionError):
@@ -221,6 +227,19 @@ class _VirtualLine:
         """Nothing to do: the body that was sent is shorter than its announced length, as urllib3 will find out."""
 
 
+class _Asked:
+    """The emulator that the request at hand is for."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_ASKED.get(), name)
+
+
+@cache
+def _application() -> FastAPI:
+    """Return the one application of all emulators of this process: building it takes longer than most tests."""
+    return create_app(cast("Emulator", _Asked()))
+
+
 class InProcessAdapter(BaseAdapter):
     """Runs an emulator inside ``requests``: mount it on a session for :data:`IN_PROCESS_URL`.
 
@@ -233,7 +252,6 @@ class InProcessAdapter(BaseAdapter):
         self.emulator = emulator or Emulator(default_world(), Clock(speed=0))
         self.clock = self.emulator.clock
         self._latency = latency
-        self._app = create_app(self.emulator)
         self._builder = HTTPAdapter()
         self._turn = threading.Lock()
 
@@ -260,7 +278,11 @@ class InProcessAdapter(BaseAdapter):
             if self._latency:
                 self.clock.advance(self._latency)
             line = _VirtualLine(self.clock, read_timeout)
-            status, headers, body = _run(self._app, request, line)
+            asked = _ASKED.set(self.emulator)
+            try:
+                status, headers, body = _run(_application(), request, line)
+            finally:
+                _ASKED.reset(asked)
         if line.ending is not None:
             raise line.ending
         raw = urllib3.HTTPResponse(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import requests
 
-from tests.support.emulated import token_body
+from tests.support.plain_client import token_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable

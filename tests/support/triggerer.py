@@ -26,7 +26,7 @@ from airflow_cbr.triggers import cbr as triggers
 from airflow_cbr.waiting import watch
 from tests.support.airflow_errors import AirflowRescheduleException, TaskDeferred
 from tests.support.emulator import IN_PROCESS_URL, InProcessAdapter
-from tests.support.machine import new_machine
+from tests.support.fresh_machine import new_machine
 from tests.support.task_run import set_password_connection
 from tests.support.virtual_time import START, InlineLooks, VirtualLoop, run
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from airflow_cbr.emulator.world import DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_PROJECT, SOURCE_VAULT
-from tests.support.two_nights import DAY, HERE, HOUR, THERE, TwoNights
+from tests.support.replicated_nights import DAY, HERE, HOUR, THERE, TwoNights
 
 if TYPE_CHECKING:
     from typing import Any

@@ -1,6 +1,6 @@
 """One real Airflow and one emulator for all system tests; each case has vaults of its own.
 
-The tests that use the stack lie in ``stack/``, which is one group (see ``tests.support.grouping``), so that one worker of pytest-xdist
+The tests that use the stack lie in ``stack/``, which is one group (see ``tests.support.worker_groups``), so that one worker of pytest-xdist
 starts it, once. A test that wants many cases at once triggers them all and then waits for each: the stack runs 12 tasks at a time.
 """
 

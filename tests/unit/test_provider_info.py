@@ -14,7 +14,7 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from airflow_cbr.get_provider_info import get_provider_info
-from tests.support.interpreter import run_python
+from tests.support.python_process import run_python
 
 INFO = get_provider_info()
 CONNECTION_TYPE = INFO["connection-types"][0]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.interpreter import run_python
+from tests.support.python_process import run_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

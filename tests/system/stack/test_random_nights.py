@@ -19,8 +19,8 @@ from airflow_cbr.emulator.world import SOURCE_VAULT
 from airflow_cbr.replication.steps import Step
 from tests.support.airflow_batches import connection, trigger_together
 from tests.support.airflow_processes import restart_scheduler_where_it_died
-from tests.support.campaign import LATE, LOST_ANSWERS, READ_FAULTS, judge
 from tests.support.emulator import EmulatorServer
+from tests.support.random_nights import LATE, LOST_ANSWERS, READ_FAULTS, judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ import pytest
 from airflow_cbr.api import auth, transport
 from airflow_cbr.api.client import CbrClient
 from airflow_cbr.api.endpoints import Endpoints
-from tests.support.machine import new_machine
+from tests.support.fresh_machine import new_machine
 from tests.unit.api.service import PROJECT, Service, running
 
 MakeClient = Callable[..., CbrClient]

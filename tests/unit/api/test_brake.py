@@ -20,8 +20,8 @@ from airflow_cbr.api.brake import IN_FLIGHT, LIMIT, PAUSE, RESERVED_FOR, WITHIN,
 from airflow_cbr.api.tallies import DIRECTORY_VARIABLE, open_tally
 from airflow_cbr.exceptions import CbrAuthenticationError, CbrConnectionError, CbrUnavailableError
 from tests.support.emulator import EmulatorServer
-from tests.support.interpreter import run_python
-from tests.support.machine import new_machine
+from tests.support.fresh_machine import new_machine
+from tests.support.python_process import run_python
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

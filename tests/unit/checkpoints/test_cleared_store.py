@@ -8,7 +8,7 @@ import pytest
 
 from airflow_cbr.checkpoints.steps import CheckpointStep
 from tests.support.checkpoint_night import CheckpointNight
-from tests.support.night import Killed
+from tests.support.replication_night import Killed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

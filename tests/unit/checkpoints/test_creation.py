@@ -22,7 +22,7 @@ from airflow_cbr.exceptions import (
     CbrUnavailableError,
 )
 from tests.support.checkpoint_night import MARK, CheckpointNight
-from tests.support.night import Killed
+from tests.support.replication_night import Killed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

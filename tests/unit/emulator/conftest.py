@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.emulated import Plain
+from tests.support.answer_schemas import check_every_answer
 from tests.support.emulator import InProcessAdapter
-from tests.support.schemas import check_every_answer
+from tests.support.plain_client import Plain
 
 if TYPE_CHECKING:
     from tests.support.emulator import ControlClient

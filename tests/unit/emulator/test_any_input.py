@@ -33,8 +33,8 @@ from airflow_cbr.emulator.world import (
     World,
     default_world,
 )
-from tests.support.emulated import TO_DESTINATION, Plain, token_body
 from tests.support.emulator import ControlError, InProcessAdapter
+from tests.support.plain_client import TO_DESTINATION, Plain, token_body
 
 if TYPE_CHECKING:
     from collections.abc import Collection

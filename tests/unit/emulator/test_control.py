@@ -8,8 +8,8 @@ from airflow_cbr.emulator.world import BACKUPS, DESTINATION_PROJECT, DESTINATION
 from tests.support.emulator import ControlError
 
 if TYPE_CHECKING:
-    from tests.support.emulated import Plain
     from tests.support.emulator import ControlClient, InProcessAdapter
+    from tests.support.plain_client import Plain
 
 UNKNOWN = "11111111-2222-4333-8444-555555555555"
 

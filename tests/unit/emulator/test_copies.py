@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_cbr.emulator.world import BACKUPS, DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_VAULT
-from tests.support.emulated import Plain, code_of
+from tests.support.plain_client import Plain, code_of
 
 if TYPE_CHECKING:
     from tests.support.emulator import ControlClient, InProcessAdapter

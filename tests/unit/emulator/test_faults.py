@@ -9,8 +9,8 @@ import requests
 from airflow_cbr.emulator.clock import Clock
 from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.world import BACKUPS, SOURCE_VAULT, read_world
-from tests.support.emulated import Plain, code_of
 from tests.support.emulator import ControlError, InProcessAdapter
+from tests.support.plain_client import Plain, code_of
 
 if TYPE_CHECKING:
     from tests.support.emulator import ControlClient

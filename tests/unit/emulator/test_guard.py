@@ -13,7 +13,7 @@ from airflow_cbr.emulator.guard import CALL_BODY, CONTROL_BODY, Guard, Hosts
 from airflow_cbr.emulator.world import SOURCE_PROJECT
 
 if TYPE_CHECKING:
-    from tests.support.emulated import Plain
+    from tests.support.plain_client import Plain
 
 CALL = f"/v3/{SOURCE_PROJECT}/backups"
 CONTROL = "/_emulator/state"

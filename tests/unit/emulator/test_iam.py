@@ -10,8 +10,8 @@ from airflow_cbr.emulator.clock import Clock
 from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.signature import canonical_request, signature_of
 from airflow_cbr.emulator.world import DESTINATION_PROJECT, SOURCE_PROJECT, UserPart, default_world
-from tests.support.emulated import Plain, code_of, token_body
 from tests.support.emulator import IN_PROCESS_URL, InProcessAdapter
+from tests.support.plain_client import Plain, code_of, token_body
 
 if TYPE_CHECKING:
     import requests

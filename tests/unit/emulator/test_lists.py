@@ -21,8 +21,8 @@ from airflow_cbr.emulator.world import (
     VaultPart,
     default_world,
 )
-from tests.support.emulated import Plain, code_of
 from tests.support.emulator import InProcessAdapter
+from tests.support.plain_client import Plain, code_of
 
 if TYPE_CHECKING:
     from tests.support.emulator import ControlClient

@@ -13,8 +13,8 @@ from airflow_cbr.emulator.clock import Clock
 from airflow_cbr.emulator.faults import KINDS, Arrival, CallFault, CheckpointFault, CopyFault, Ending, InjectedFault
 from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.world import BACKUPS, SOURCE_VAULT, default_world, load_world, read_world
-from tests.support.emulated import Plain
 from tests.support.emulator import ControlError, InProcessAdapter
+from tests.support.plain_client import Plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,8 +17,8 @@ from airflow_cbr.emulator.world import (
     load_world,
     read_world,
 )
-from tests.support.emulated import Plain
 from tests.support.emulator import ControlError, InProcessAdapter
+from tests.support.plain_client import Plain
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ from airflow_cbr.once.ceiling import CallCeiling, CallCounts
 from airflow_cbr.once.machine import TROUBLES_LIMIT, Machine
 from airflow_cbr.once.state import AttemptState
 from airflow_cbr.once.steps import Pause
-from tests.support.night import Killed
+from tests.support.replication_night import Killed
 
 SETTLE = 120.0
 

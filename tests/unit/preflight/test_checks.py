@@ -30,9 +30,9 @@ from airflow_cbr.inventory.coverage import Destination
 from airflow_cbr.preflight.checks import Preflight, RegionAccess
 from airflow_cbr.preflight.findings import Check, PreflightFinding, PreflightReport, Severity
 from airflow_cbr.preflight.plan import LISTED
-from tests.support.emulated import Plain, code_of
 from tests.support.emulator import IN_PROCESS_URL, ControlClient, InProcessAdapter
-from tests.support.machine import new_machine
+from tests.support.fresh_machine import new_machine
+from tests.support.plain_client import Plain, code_of
 
 NOWHERE = "5f6e2ad1-2d60-4b4a-b2a6-0de0d3c4a001"
 ENDPOINTS = Endpoints(cbr=IN_PROCESS_URL, iam=IN_PROCESS_URL)

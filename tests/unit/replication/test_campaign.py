@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.campaign import play
+from tests.support.random_nights import play
 
 SEEDS = 1000
 CHUNK = 50
@@ -31,7 +31,7 @@ def test_random_nights(start: int) -> None:
         if not outcome.is_good:
             bad[seed] = outcome
     assert not bad, "\n".join(
-        f"seed {seed}: {outcome}\n  again: python -c 'from tests.support.campaign import play; print(play({seed}))'"
+        f"seed {seed}: {outcome}\n  again: python -c 'from tests.support.random_nights import play; print(play({seed}))'"
         for seed, outcome in bad.items()
     )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_cbr.replication.steps import Step
-from tests.support.night import Killed, Night
+from tests.support.replication_night import Killed, Night
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -25,7 +25,7 @@ from airflow_cbr.exceptions import (
 from airflow_cbr.inventory.coverage import CoverageStatus, assess
 from airflow_cbr.once.ceiling import CALLS_PER_ITEM, calls_per_task
 from airflow_cbr.replication.steps import Result
-from tests.support.hostile import BEGIN, DESTINATION, SOURCE_VAULT, HostileService, run, time_text
+from tests.support.hostile_service import BEGIN, DESTINATION, SOURCE_VAULT, HostileService, run, time_text
 
 BACKUPS = [f"{number:08x}-1111-4111-8111-111111111111" for number in range(4)]
 DAY = 86400.0

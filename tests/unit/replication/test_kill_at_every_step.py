@@ -6,7 +6,7 @@ import pytest
 
 from airflow_cbr.emulator.world import SOURCE_VAULT
 from airflow_cbr.replication.steps import Result, Step
-from tests.support.night import Killed, Night
+from tests.support.replication_night import Killed, Night
 
 MOMENTS = [(step, moment) for step in Step for moment in ("before", "after")]
 

@@ -18,7 +18,7 @@ from airflow_cbr.once.attempt import Attempt
 from airflow_cbr.replication.one_backup import BackupSubmission
 from airflow_cbr.replication.spec import ReplicationSpec
 from airflow_cbr.replication.steps import Step
-from tests.support.night import Killed, Night
+from tests.support.replication_night import Killed, Night
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,7 +21,7 @@ from airflow_cbr.exceptions import (
 from airflow_cbr.once.steps import Pause
 from airflow_cbr.replication.steps import Step
 from airflow_cbr.replication.submission import BEING_MADE_LIMIT
-from tests.support.night import Night
+from tests.support.replication_night import Night
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ import pytest
 from airflow_cbr.emulator.world import SOURCE_VAULT
 from airflow_cbr.exceptions import CbrReplicationFailedError
 from airflow_cbr.replication.unlisted import NOTICE
-from tests.support.night import Night
+from tests.support.replication_night import Night
 
 BACKUPS = ["7558e1a3-7046-4787-95cd-14b0ad0642a8", "6df2b54c-dd62-4059-a07c-1b8f24f2725d", "aa00034d-ef40-443d-ab7a-dc846d988cdf"]
 

@@ -23,7 +23,7 @@ from airflow_cbr.exceptions import (
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.sensors.cbr import CbrReplicationSensor
 from tests.support.airflow_errors import TaskDeferred
-from tests.support.interpreter import run_python
+from tests.support.python_process import run_python
 from tests.support.task_run import IDS, TaskRun, TaskState, set_connection, waiting
 from tests.support.triggerer import AirflowRescheduleException, Stage, requests_end_in
 

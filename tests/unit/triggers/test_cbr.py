@@ -18,10 +18,10 @@ from airflow_cbr.emulator.world import SOURCE_PROJECT
 from airflow_cbr.replication.state import ReplicationState
 from airflow_cbr.triggers.cbr import CbrPauseTrigger, CbrReplicationTrigger
 from airflow_cbr.waiting.watch import FIRST_LOOK_AFTER
+from tests.support.many_vaults import Service, Vault, registered
 from tests.support.task_run import CONN_ID, PASSWORD
 from tests.support.triggerer import event_of, handed_over, triggerer
 from tests.support.virtual_time import VirtualLoop, run
-from tests.support.waits import Service, Vault, registered
 
 HOUR = 3600.0
 mine: contextvars.ContextVar[str] = contextvars.ContextVar("mine", default="nobody's")

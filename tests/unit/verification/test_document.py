@@ -14,7 +14,7 @@ from airflow_cbr.verification.document import Document, beginning, generate_sche
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.levels import Action, Level, Scope
 from airflow_cbr.verification.report import FIRST_FINDINGS
-from tests.support.sides import HERE, Side, copied, judged, record, replica, source, vault
+from tests.support.replication_rows import HERE, Side, copied, judged, record, replica, source, vault
 
 if TYPE_CHECKING:
     from airflow_cbr.verification.report import Report

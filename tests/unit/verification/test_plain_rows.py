@@ -15,7 +15,7 @@ from airflow_cbr.verification.comparisons import ReplicaCase, wrongs_of_replica
 from airflow_cbr.verification.levels import Level, Scope, Source, VerificationSpec
 from airflow_cbr.verification.reading import Reader
 from airflow_cbr.verification.replica_check import ReplicaCheck
-from tests.support.sides import HERE, NOW, SERVERS, THERE, Side, judged, record, replica, source, vault
+from tests.support.replication_rows import HERE, NOW, SERVERS, THERE, Side, judged, record, replica, source, vault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,7 +9,7 @@ import pytest
 from airflow_cbr.exceptions import CbrNothingToReplicateError, CbrPermissionError
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.levels import Level, Scope
-from tests.support.sides import HERE, THERE, Side, copied, judged, record, replica, source, vault
+from tests.support.replication_rows import HERE, THERE, Side, copied, judged, record, replica, source, vault
 
 if TYPE_CHECKING:
     from airflow_cbr.api.models import Backup

@@ -22,7 +22,7 @@ from airflow_cbr.waiting.lanes import SPARES, WIDTH, Lane, Lanes
 from airflow_cbr.waiting.waiter import PollResult, Waiter
 from airflow_cbr.waiting.watch import join
 from tests.support.emulator import EmulatorServer
-from tests.support.interpreter import run_python
+from tests.support.python_process import run_python
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

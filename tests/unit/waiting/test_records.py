@@ -7,7 +7,7 @@ import pytest
 from airflow_cbr.api.models import Backup, ReplicationExtra, ReplicationRecord
 from airflow_cbr.emulator.world import SOURCE_VAULT
 from airflow_cbr.waiting.records import find_records, gone_records
-from tests.support.night import Night
+from tests.support.replication_night import Night
 
 
 def backup(number: int, *statuses: str) -> Backup:

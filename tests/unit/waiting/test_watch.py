@@ -34,8 +34,8 @@ from airflow_cbr.waiting import watch
 from airflow_cbr.waiting.throttle import LONGEST_HOLD, AccountThrottle
 from airflow_cbr.waiting.waiter import PollResult, Waiter
 from airflow_cbr.waiting.watch import FIRST_LOOK_AFTER, join
+from tests.support.many_vaults import Service, Vault, registered
 from tests.support.virtual_time import InlineLooks, NothingLeftError, SlowLooks, ThreadedLooks, VirtualLoop, run
-from tests.support.waits import Service, Vault, registered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_cbr.emulator.world import SOURCE_VAULT
 from airflow_cbr.exceptions import CbrError
 from airflow_cbr.replication.steps import Result, Step
-from tests.support.night import Killed, Night
+from tests.support.replication_night import Killed, Night
 
 if TYPE_CHECKING:
     from tests.support.emulator import ControlClient

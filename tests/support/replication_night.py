@@ -22,7 +22,7 @@ from airflow_cbr.replication.spec import ReplicationSpec
 from airflow_cbr.replication.state import ReplicationState
 from airflow_cbr.replication.submission import Submission
 from tests.support.emulator import IN_PROCESS_URL, InProcessAdapter
-from tests.support.machine import new_machine
+from tests.support.fresh_machine import new_machine
 
 if TYPE_CHECKING:
     from airflow_cbr.replication.steps import Result, Step

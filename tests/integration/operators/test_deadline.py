@@ -93,7 +93,7 @@ def test_a_sensor_whose_looks_dribble_ends_with_its_timeout(relay: SlowRelay) ->
 
 
 @pytest.mark.parametrize(
-    ("run", "memory", "error"),
+    ("run", "state", "error"),
     [
         (replicating, ReplicationState(deadline=time.time() - 1, as_of=time.time() - 60), CbrReplicationTimeoutError),
         (checkpointing, CheckpointState(deadline=time.time() - 1, has_looked=True), CbrCheckpointTimeoutError),

@@ -30,7 +30,7 @@ from airflow_cbr.inventory.coverage import Destination
 from airflow_cbr.verification.levels import Action, Level, Scope, VerificationSpec
 from airflow_cbr.verification.verify import verify
 from tests.support.emulator import IN_PROCESS_URL, EmulatorServer, InProcessAdapter
-from tests.support.machine import new_machine
+from tests.support.fresh_machine import new_machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

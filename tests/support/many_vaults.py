@@ -21,7 +21,7 @@ from airflow_cbr.waiting.access import Opened
 from airflow_cbr.waiting.waiter import Waiter
 from airflow_cbr.waiting.watch import join
 from tests.support.emulator import IN_PROCESS_URL, InProcessAdapter
-from tests.support.machine import new_machine
+from tests.support.fresh_machine import new_machine
 from tests.support.virtual_time import START, VirtualLoop
 
 if TYPE_CHECKING:

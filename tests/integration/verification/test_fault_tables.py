@@ -17,8 +17,8 @@ from airflow_cbr.verification.document import report_schema
 from airflow_cbr.verification.faults import Fault, level_of
 from airflow_cbr.verification.levels import COPY_LEVELS, Level, Scope
 from tests.support.emulator import EmulatorServer
+from tests.support.replicated_nights import DAY, HERE, HOUR, MAX_AGE, RETENTION, THERE, TwoNights, two_nights_world
 from tests.support.task_run import replicating, set_connection, verifying
-from tests.support.two_nights import DAY, HERE, HOUR, MAX_AGE, RETENTION, THERE, TwoNights, two_nights_world
 from tests.support.wrong_copies import CASES, RIGHT_CASES
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from airflow_cbr.verification.report import Finding
 
-DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
+DOCS: Final = Path(__file__).resolve().parents[3] / "docs"
 PAGE: Final = (DOCS / "explanation" / "verification.md").read_text()
 RUNBOOK: Final = (DOCS / "runbook.md").read_text()
 ACTIONS: Final = ("fail", "warn", "skip")
