@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["CbrClient"]
 
 _ROW_ID: Final = re.compile("[0-9A-Za-z_-]{1,64}")
-"""Wider than an id that is handed on: rows of a cloud that writes its ids otherwise still tell what is covered."""
+"""Wider than a valid id: rows of a cloud that writes its ids differently still show what is covered."""
 
 
 class CbrClient:
@@ -153,7 +153,7 @@ class CbrClient:
         def read(answer: ServiceResponse) -> Replication:
             found = decode(answer, responses.ReplicationAnswer, call="CopyCheckpoint").replication
             if found.backups is None:
-                raise _unreadable(answer, "CopyCheckpoint", "no list of backups")
+                raise _unreadable(answer, "CopyCheckpoint", "it has no list of backups")
             return _with_record_ids(found, answer, "CopyCheckpoint")
 
         return self._calls.change("CopyCheckpoint", "/checkpoints/replicate", {"replicate": replicate}, read)
@@ -192,7 +192,7 @@ class CbrClient:
         def read(answer: ServiceResponse) -> Replication:
             found = decode(answer, responses.ReplicationAnswer, call="CopyBackup").replication
             if not found.pairs:
-                raise _unreadable(answer, "CopyBackup", "no record id")
+                raise _unreadable(answer, "CopyBackup", "it has no record id")
             return _with_record_ids(found, answer, "CopyBackup")
 
         return self._calls.change("CopyBackup", f"/backups/{segment(backup_id, 'backup_id')}/replicate", {"replicate": replicate}, read)
@@ -506,19 +506,19 @@ def _with_ids(backups: Sequence[Backup], answer: ServiceResponse, call: str) -> 
     """
     for backup in backups:
         if not _ROW_ID.fullmatch(backup.id) or not all(_ROW_ID.fullmatch(record.id) for record in backup.replication_records or ()):
-            raise _unreadable(answer, call, "the id of a backup or a replication record is none")
+            raise _unreadable(answer, call, "the id of a backup or of a replication record is not valid")
     return backups
 
 
 def _with_record_ids(found: Replication, answer: ServiceResponse, call: str) -> Replication:
     if len(found.references) != len(found.pairs):
-        raise _unreadable(answer, call, "the id of a backup or a replication record is none")
+        raise _unreadable(answer, call, "the id of a backup or of a replication record is not valid")
     return found
 
 
 def _with_id(checkpoint: Checkpoint, answer: ServiceResponse, call: str) -> Checkpoint:
     if not is_id(checkpoint.id):
-        raise _unreadable(answer, call, "the checkpoint's id is none")
+        raise _unreadable(answer, call, "the checkpoint's id is not valid")
     return checkpoint
 
 

@@ -42,11 +42,11 @@ FIRST_LOOK_AFTER: Final = 10.0
 REFUSALS_LIMIT: Final = 3
 ROWS_PER_PAGE: Final = 1000
 SHORTEST_GAP: Final = 1.0
-"""Whatever the intervals say, a service is not asked without a pause."""
+"""Shortest gap between two looks, in seconds, whatever the intervals say."""
 
 _SPREAD: Final = 2.0
 _BATCH: Final = 100
-"""So many waiters are told before the event loop's other tasks get their turn."""
+"""Waiters that are notified in a row before the event loop's other tasks get their turn."""
 
 _lanes = Lanes()
 
@@ -55,9 +55,9 @@ _lanes = Lanes()
 class Opened:
     """What a connection says, resolved.
 
-    :param account: whom the service counts requests for; all who log in alike share it.
-    :param credentials: differs with any part of the credentials, and tells none of them.
-    :param project: what credentials may be good for, or not.
+    :param account: the account that the service counts requests for; all users with the same login share it.
+    :param credentials: differs with any part of the credentials, and reveals none of them.
+    :param project: region and project, for which the credentials may be refused.
     :param make_client: makes a client out of plain credentials, in the thread that looks; is given what takes derived secrets.
     :param endpoint: where the client asks; looks at one endpoint do not wait for those at another. Default: one for the account.
     """
@@ -76,14 +76,14 @@ class WatchAccess(Protocol):
         """Resolve the connection; called at the start, and again after an authentication error."""
 
     async def hide(self, secret: str) -> None:
-        """Mask a secret that was derived, before anybody is told what was seen with it."""
+        """Mask a secret that was derived, before any waiter gets a result."""
 
 
 @dataclass(frozen=True, slots=True)
 class PollResult:
-    """What one look says to one waiter.
+    """The result of one look for one waiter.
 
-    :param progress: how far its records have come; None when the look failed.
+    :param progress: the progress of its records; None when the look failed.
     :param are_final: whether all its records have ended.
     :param unlisted: backup id by record id, for the records that no backup lists; None where the backup was never seen.
     :param error: why the look failed, or None.
@@ -98,7 +98,7 @@ class PollResult:
 
     @property
     def key(self) -> Hashable:
-        """Return what must differ for the sight to be news; how long a record is unlisted counts, and that changes with every look."""
+        """Return what must differ for a result to be new; how long a record is unlisted counts, and that changes with every look."""
         if self.error is not None:
             return type(self.error), self.refused
         return None if self.unlisted or self.progress is None else self.progress.change_key
@@ -132,14 +132,14 @@ class Waiter:
         return [record_id for record_id in self.record_ids if record_id not in self.ended]
 
     def tell(self, poll: PollResult) -> None:
-        """Hand over a look, if it says anything new; one that was not read yet is replaced."""
+        """Hand over a result, if it is new; one that was not read yet is replaced."""
         if poll.key is None or poll.key != self._told:
             self._told = poll.key
             self._news = poll
             self._wake.set()
 
     async def next(self) -> PollResult:
-        """Wait for the next look that says anything new."""
+        """Wait for the next new result."""
         while self._news is None:
             self._wake.clear()
             await self._wake.wait()
@@ -148,7 +148,7 @@ class Waiter:
 
 
 class Watch:
-    """The looks at one vault, for all who wait for its records.
+    """The looks at one vault, for all waiters for its records.
 
     :param vault_id: the source vault.
     :param access: how to get at the service.
@@ -177,7 +177,7 @@ class Watch:
 
     @property
     def is_idle(self) -> bool:
-        """Return whether nobody waits any more."""
+        """Return whether there is no waiter left."""
         return not self._waiters
 
     def add(self, waiter: Waiter) -> None:
