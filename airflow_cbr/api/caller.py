@@ -74,7 +74,7 @@ class Caller:
         :param filters: query parameters; None is left out.
         :param page_size: rows per request.
         :param read: makes a page of an answer.
-        :param on_repeat: is told of every row that comes again. Default: nobody is told.
+        :param on_repeat: called with every row that is listed again. Default: none.
         """
         page_size = check_page_size(page_size)
         query = query_of(filters)

@@ -22,7 +22,7 @@ class Decision(StrEnum):
     """The token may have expired or been revoked: get a new one and send the request once more. AK/SK: fail at once."""
 
     ADOPT = "adopt"
-    """Someone, perhaps an earlier attempt of ours, replicates or has replicated this: look for its records and follow them."""
+    """Something, perhaps an earlier attempt, is replicating or has replicated this: find its records and follow them."""
 
     FAIL = "fail"
     """Stays until somebody changes something."""
@@ -38,7 +38,7 @@ class CatalogueRow:
     :param error: the exception that a caller sees.
     :param advice: what the user can do.
     :param statuses: the HTTP statuses for which this row holds. Default: all.
-    :param uncertain: after a replicate call this code does not tell whether the service accepted it. Default: False.
+    :param uncertain: after a replicate call this code leaves open whether the service accepted it. Default: False.
     """
 
     code: str

@@ -184,7 +184,7 @@ def decode(answer: ServiceResponse, model: type[Model], *, call: str) -> Model:
         f"{call}: the answer cannot be read ({what}; {kind}, {len(answer.body)} bytes).",
         request_id=answer.request_id,
         http_status=answer.status,
-        advice="If it lasts, see whether a proxy stands between this machine and the service, and whether the endpoint is right.",
+        advice="If it lasts, check the endpoint, and check for a proxy between this machine and the service.",
     )
 
 
@@ -282,13 +282,13 @@ def _first(content: dict[str, Any], *names: str) -> str | None:
 def _advice(row: CatalogueRow | None, status: int, message: str, *, iam: bool) -> str | None:
     if iam and _NO_PROJECT in message.lower():
         return (
-            "Set project_id in the connection: the user may see sub-projects of the region only, or none. If the region's own project is "
-            "meant, check region, cloud and domain_name, and the user's permissions."
+            "Set project_id in the connection: the user may have access to none of the region's projects but sub-projects. If the region's "
+            "own project is intended, check region, cloud and domain_name, and the user's permissions."
         )
     if row is not None and row.code == "BackupService.9900" and "enable_acceleration" in message:
         return (
             "Leave enable_acceleration out: accounts with the gate OP_GATED_CSBS_REP_ACCELERATION may not use it, and only Huawei Cloud "
-            "can lift the gate."
+            "can remove the gate."
         )
     if row is not None:
         return row.advice
@@ -297,7 +297,7 @@ def _advice(row: CatalogueRow | None, status: int, message: str, *, iam: bool) -
     if status == 403:
         return "Ask the account's administrator for the CBR permission that the call needs."
     if status == 407:
-        return "The proxy between this machine and the service wants credentials: see HTTPS_PROXY in the environment."
+        return "The proxy between this machine and the service requires credentials: check HTTPS_PROXY in the environment."
     return None
 
 

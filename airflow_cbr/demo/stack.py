@@ -92,7 +92,7 @@ def migrate_database(home: Path, environment: Mapping[str, str], *, check: Calla
     finally:
         migration.kill()
     if migration.exit_code != 0:
-        raise DemoError(f"airflow db migrate has ended with exit code {migration.exit_code}:\n{migration.tail()}")
+        raise DemoError(f"airflow db migrate ended with exit code {migration.exit_code}:\n{migration.tail()}")
     # Readers no longer wait for the writer, nor it for them. The setting stays in the file.
     with contextlib.closing(sqlite3.connect(home / "airflow.db")) as database:
         database.execute("PRAGMA journal_mode=WAL")

@@ -28,9 +28,9 @@ __all__ = ["CbrReplicateCheckpointOperator"]
 class CbrReplicateCheckpointOperator(ReplicatingOperator):
     """Replicate the backups of a vault to a vault in another region, and wait until the copies have ended.
 
-    The task states a postcondition: every eligible backup of the source vault has a replica, or one on its way, at the destination. It
-    looks first, sends one ``POST /v3/{project_id}/checkpoints/replicate`` (CopyCheckpoint) if anything is missing, asks one by one for what
-    that leaves out, and follows every copy to its end. Whatever is lost or killed on the way, the next attempt looks before it sends.
+    The task's postcondition: every eligible backup of the source vault has a replica, or a running copy, at the destination. It reads the
+    vault first, sends one ``POST /v3/{project_id}/checkpoints/replicate`` (CopyCheckpoint) if anything is missing, requests individually
+    what that call leaves out, and follows every copy to its end. Whatever was lost or killed, the next attempt reads before it sends.
 
     XCom: ``return_value`` is the list of replication record ids that were accepted or adopted in this Dag run, pushed as soon as the
     service has answered; ``replication`` is a dict with source, destination and the counts ``accepted``, ``adopted``, ``already``,
@@ -45,25 +45,24 @@ class CbrReplicateCheckpointOperator(ReplicatingOperator):
     :param auto_trigger: mark the copies as made by a schedule, not by hand. Default: False.
     :param enable_acceleration: pay for a faster transfer. Default: False.
     :param cbr_conn_id: id of the connection. Default: ``huaweicloud_cbr_default``. (templated)
-    :param destination_conn_id: connection for the destination region, where it needs other credentials. Only the preflight looks there,
+    :param destination_conn_id: connection for the destination region, where it needs other credentials. Only the preflight reads there,
         and the task itself on a cloud that lists no replication records: the replicate call goes to the source region. Default:
         ``cbr_conn_id``. (templated)
     :param region: source region id. Default: the connection's. (templated)
     :param project_id: source project id. Default: the connection's, or looked up. (templated)
-    :param wait_for_completion: wait until the copies have ended; otherwise a copy that runs counts as covered. Default: True.
+    :param wait_for_completion: wait until the copies have ended. False: a running copy counts as covered. Default: True.
     :param deferrable: wait in the triggerer and not on a worker. Default: ``[operators] default_deferrable``.
     :param poll_interval: shortest time between two looks, in seconds. Default: 30.
     :param max_poll_interval: longest time between two looks, in seconds. Default: 600.
-    :param timeout: seconds for the whole task, counted from the first attempt after the last clear; when it passes the task fails without
-        a retry, and the copies go on. Default: 86400.
-    :param allow_empty: succeed when the vault holds no eligible backup at all. Default: False, that fails.
+    :param timeout: seconds for the whole task, counted from the first attempt after the last clear; when it passes, the task fails without
+        a retry, and the copies continue in CBR. Default: 86400.
+    :param allow_empty: succeed when the vault holds no eligible backup at all. Default: False, the task fails.
     :param max_backups: refuse to start more copies than this. Default: no limit.
     :param durable: take earlier attempts into account. False is the one way to copy twice. Default: True.
     :param settle_time: seconds within which the service shows a replication that it accepted; before a call of unknown outcome is
         repeated, the task waits that long. Default: 120.
-    :param preflight: look first at everything that stands in the way, and fail before anything is sent, as
-        :class:`~airflow_cbr.operators.cbr.CbrPreflightOperator` does. An attempt goes without when an earlier one has sent something in
-        this Dag run. Default: False.
+    :param preflight: run the checks of :class:`~airflow_cbr.operators.cbr.CbrPreflightOperator` first, and fail before anything is sent.
+        Left out when an earlier attempt of this Dag run has sent a replicate call. Default: False.
     :param plan_only: log what would be copied, push it as XCom ``plan``, send nothing, and return ``[]``. Default: False.
     :raises CbrError: see :mod:`airflow_cbr.exceptions`; permanent ones as ``AirflowFailException``.
     """
@@ -133,7 +132,7 @@ class CbrReplicateCheckpointOperator(ReplicatingOperator):
         return result.record_ids
 
     def _plan(self, context: Context, spec: ReplicationSpec) -> None:
-        """Say what would be copied, without a way to send it."""
+        """Log what would be copied, and send nothing."""
         from airflow_cbr.inventory.coverage import assess
         from airflow_cbr.preflight.plan import plan_of
 
@@ -148,9 +147,9 @@ class CbrReplicateCheckpointOperator(ReplicatingOperator):
         self.log.info("plan_only=True: nothing was sent")
 
     def _check_the_way(self, context: Context, spec: ReplicationSpec) -> None:
-        """Run the preflight, unless this task has sent something in this Dag run already: then what was sent comes first.
+        """Run the preflight, unless this task has sent something in this Dag run already, which then must be followed.
 
-        :raises CbrPreflightError: something stands in the way.
+        :raises CbrPreflightError: the replication would fail.
         """
         from airflow_cbr.once.clock import CLOCK_MARGIN
         from airflow_cbr.replication.decisions import has_begun
@@ -158,7 +157,7 @@ class CbrReplicateCheckpointOperator(ReplicatingOperator):
 
         attempt = attempt_of(context)
         if spec.durable and has_sent(intents_of(context), spec.destination):
-            self.log.info("An earlier attempt has sent a replicate call: going on without a preflight")
+            self.log.info("An earlier attempt has sent a replicate call; the preflight is left out")
             return
         report = run_preflight(self, spec.vault_id, spec.destination, context["ti"])
         error = report.failure()
@@ -166,7 +165,7 @@ class CbrReplicateCheckpointOperator(ReplicatingOperator):
             return
         began = attempt.run_after if spec.durable and attempt.may_have_predecessor else None
         if began is not None and report.plan is not None and has_begun(report.plan.coverage, since=began - CLOCK_MARGIN.total_seconds()):
-            self.log.warning("Copies of this Dag run have begun, and are followed whatever the preflight says: %s", error)
+            self.log.warning("Copies of this Dag run have begun, so the task follows them although its preflight failed: %s", error)
             return
         raise error
 

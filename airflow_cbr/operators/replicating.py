@@ -37,9 +37,11 @@ class ReplicatingOperator(BetweenRegions, OnceOperator[list[str]]):
     """Seconds after which a record that no backup lists wakes the task."""
 
     def on_kill(self) -> None:
-        """Say which copies go on: the API has no way to cancel one."""
+        """Log which copies continue: the API cannot cancel one."""
         if self._running:
-            self.log.warning("The task is stopped; CBR has no cancel, these replication records keep running: %s", ", ".join(self._running))
+            self.log.warning(
+                "The task was stopped. CBR cannot cancel copies; these replication records keep running: %s", ", ".join(self._running)
+            )
 
     def _source_vault(self) -> str:
         """Return the id of the vault whose backups list the records."""
@@ -49,7 +51,7 @@ class ReplicatingOperator(BetweenRegions, OnceOperator[list[str]]):
         """Return what a submission takes besides client and spec."""
         attempt, ti = attempt_of(context), context["ti"]
         if not self.durable and attempt.may_have_predecessor:
-            self.log.warning("durable=False: what an earlier attempt sent is not taken into account, and may be sent, and billed, again")
+            self.log.warning("durable=False: copies that an earlier attempt started are ignored; they may be started, and billed, again")
         where = self._place(context, spec.vault_id)
         there = {
             "region": spec.destination.region,
@@ -107,7 +109,7 @@ class ReplicatingOperator(BetweenRegions, OnceOperator[list[str]]):
             # The operation log follows a vanished record; there is no need to ask it every two minutes.
             self._unlisted_for = 600.0
         if wake_of(event) is Wake.REFUSED:
-            # The trigger has seen it persist; one more look says so in this task's own words.
+            # The trigger has seen the refusal persist; one more look makes this task fail with it.
             state.troubles = TROUBLES_LIMIT
         return state
 
@@ -116,7 +118,9 @@ class ReplicatingOperator(BetweenRegions, OnceOperator[list[str]]):
 
         if not pause.records:
             return super()._trigger(state, pause, seconds)
-        self.log.info("Deferring; these replication records run in CBR whatever becomes of this task: %s", ", ".join(pause.records))
+        self.log.info(
+            "Deferring the task. These replication records keep running in CBR even if the task is stopped: %s", ", ".join(pause.records)
+        )
         poll_interval, max_poll_interval = check_intervals(self.poll_interval, self.max_poll_interval)
         return CbrReplicationTrigger(
             cbr_conn_id=self.cbr_conn_id,

@@ -1,8 +1,8 @@
 """The one table of what is compared, of replication records and of replicas. A further field is a further line.
 
-What a field means that is left out is decided by what the service publishes. Of a record only the id is guaranteed, so what a record leaves
-out is not compared. A backup's row is guaranteed to say what it is of, where it lies and when it was made, so what a replica leaves
-out of that is held against it. A field that both sides have, and that differs, is wrong in any case. Ids are compared as they are written.
+What a missing field means follows from the API reference. Of a record only the id is guaranteed, so a field that a record leaves
+out is not compared. A backup's row is guaranteed to name its resource, its vault and its time, so a replica that leaves one of these
+out is wrong. A field that both sides have, and that differs, is wrong in any case. Ids are compared as they are written.
 
 Long lists are not judged line by line: plain rows are passed by a single condition, in :mod:`airflow_cbr.verification.reading` and
 :mod:`airflow_cbr.verification.replica_check`. A property test holds those to this table.
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 _STAYS: Final = (None, "error", "deleting", "waiting_delete")
-"""A replica in one of these will not become available; any other word, also one that nobody documented, may pass."""
+"""A replica with one of these statuses will not become available; any other status, documented or not, may pass."""
 
 
 class RecordCase(NamedTuple):
@@ -144,7 +144,7 @@ _RECORD: Final = (
         lambda case: case.backup.checkpoint_id,
         lambda case: case.record.source_checkpoint_id,
         rules.not_contrary,
-        "record {case.record.id} says that it is of checkpoint {theirs}, its backup is of {ours}",
+        "record {case.record.id} says that it belongs to checkpoint {theirs}, but its backup belongs to {ours}",
     ),
     Comparison(
         Fault.RECORD_VAULT,
@@ -172,14 +172,14 @@ _RECORD: Final = (
         lambda case: case.source.vault_id,
         lambda case: case.backup.vault_id,
         rules.not_contrary,
-        "the source vault {ours} lists it, and its row says that it is in vault {theirs}",
+        "the source vault {ours} lists it, but its row says that it is in vault {theirs}",
     ),
     Comparison(
         Fault.BACKUP_FOREIGN,
         lambda case: case.source.project_id,
         lambda case: case.backup.project_id,
         rules.not_contrary,
-        "the source project {ours} lists it, and its row says that it is in project {theirs}",
+        "the source project {ours} lists it, but its row says that it is in project {theirs}",
     ),
     Comparison(
         Fault.BACKUP_FOREIGN,
@@ -237,7 +237,7 @@ _REPLICA: Final = (
         lambda case: case.row.replica_checkpoint_id,
         lambda case: case.replica.checkpoint_id,
         rules.said_and_not_contrary,
-        "it is of checkpoint {theirs}, and the checkpoint that its record names is {ours}",
+        "it belongs to checkpoint {theirs}, but its record names checkpoint {ours}",
     ),
     Comparison(
         Fault.REPLICA_RESOURCE,
@@ -279,28 +279,28 @@ _REPLICA: Final = (
         _nothing,
         lambda case: case.replica.resource_size,
         rules.plausible,
-        "its size is {theirs} GB, and no resource has such a size",
+        "its size is {theirs} GB, which is not a possible size",
     ),
     Comparison(
         Fault.REPLICA_TOO_EARLY,
         lambda case: case.row.created,
         lambda case: case.replica.created_at,
         rules.not_before,
-        "it was made at {theirs}, its source at {ours}",
+        "it was made at {theirs}, but its source at {ours}",
     ),
     Comparison(
         Fault.REPLICA_EXPIRED,
         lambda case: case.now,
         lambda case: case.replica.expired_at,
         rules.after,
-        "it expired at {theirs}, and it is {ours:%Y-%m-%dT%H:%M:%S%z}",
+        "it expired at {theirs}; the time now is {ours:%Y-%m-%dT%H:%M:%S%z}",
     ),
     Comparison(
         Fault.REPLICA_EXPIRES,
         _nothing,
         lambda case: case.replica.expired_at,
         rules.readable_if_said,
-        "when it expires cannot be read: {theirs!r}",
+        "its expiry time cannot be read: {theirs!r}",
     ),
     Comparison(
         Fault.REPLICA_EXPIRES,
@@ -314,7 +314,7 @@ _REPLICA: Final = (
         _retention_of,
         lambda case: case.replica.expired_at,
         rules.counted_from_a_time,
-        "it expires at {theirs}, and when its source was made is not said",
+        "it expires at {theirs}, but the service does not return when its source was made",
     ),
 )
 

@@ -1,4 +1,4 @@
-"""Reading the source vault's backups as they stream by, each into a row that says what its copy claims."""
+"""Reading the source vault's backups one by one, each into a row that says what is known of its copy."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def read_source(client: CbrClient, spec: VerificationSpec) -> SourceInventory:
 
 
 def _compare_repeated(rows: list[BackupRow], repeated: Sequence[BackupRow]) -> None:
-    """Settle the rows that came again with other contents. The last row of each page comes again, mostly with the same."""
+    """Judge the rows that were listed again with other contents. The last row of each page is listed again, mostly unchanged."""
     again: dict[str, list[BackupRow]] = {}
     for row in repeated:
         again.setdefault(row.id, []).append(row)
@@ -74,7 +74,7 @@ def _compare_repeated(rows: list[BackupRow], repeated: Sequence[BackupRow]) -> N
         if any(one.created != row.created for one in both):
             row.created = None
         if any(Fault.RECORD_UNFINISHED in one.faults for one in both):
-            row.refuse("its copy had not ended at the beginning of the look", Fault.RECORD_UNFINISHED)
+            row.refuse("its copy had not ended when the verification began", Fault.RECORD_UNFINISHED)
         else:
             row.refuse("the source vault lists it more than once, with different contents", Fault.BACKUP_TWICE)
 
@@ -100,7 +100,7 @@ class Reader:
         self._checkpoint_there: str | None = None
 
     def row_by_status(self, backup: Backup) -> BackupRow:
-        """Return the row of a backup of which no record was asked about; its best record to the destination decides.
+        """Return the row of a backup whose records were not asked about; its best record to the destination decides.
 
         :param backup: the backup.
         """
@@ -109,7 +109,7 @@ class Reader:
     def row_by_records(self, backup: Backup, wanted: Sequence[ReplicationRecord]) -> BackupRow:
         """Return the row of a backup whose records were asked about; the best of these decides.
 
-        A record that leads elsewhere is wrong whatever stands beside it: it was asked about.
+        A record that leads elsewhere is wrong whatever other records there are, because it was asked about.
 
         :param backup: the backup.
         :param wanted: those of its records that were asked about.
@@ -264,7 +264,7 @@ class Reader:
         if wrong := wrongs_of_record(RecordCase(backup, record, self._source, self._destination)):
             _settle_wrongs(row, wrong)
         elif row.replica_id is None:
-            row.refuse(f"record {record.id} is success and names no replica", Fault.REPLICA_UNNAMED)
+            row.refuse(f"record {record.id} is success, but names no replica", Fault.REPLICA_UNNAMED)
         elif row.replica_id == row.id:
             row.refuse(f"record {record.id} names its source backup as the replica", Fault.REPLICA_IS_SOURCE)
 

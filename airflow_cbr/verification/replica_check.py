@@ -1,4 +1,4 @@
-"""Judging one replica: plain rows at a glance, all others line by line."""
+"""Judging one replica: plain rows with a single condition, all others line by line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _decisive: Final = attrgetter("provider_id", "resource_type", "vault_id", "proje
 
 
 class ReplicaCheck:
-    """Compares a replica with the backup that claims it.
+    """Compares a replica with the backup whose record names it.
 
     :param destination: where it must be.
     :param now: the time until which it must not have expired.
@@ -38,10 +38,10 @@ class ReplicaCheck:
         self._right: tuple[str | None, ...] = (None, None)
 
     def judge(self, row: BackupRow, replica: Backup) -> None:
-        """Give a row its verdict; one that has a verdict by this check already is judged once more, and keeps what is wrong.
+        """Give a row its verdict; a row that this check has judged already is judged again, and keeps what was wrong.
 
         :param row: the source backup.
-        :param replica: what the destination region lists under the id that the row claims.
+        :param replica: what the destination region lists under the id that the row names.
         """
         if row.verdict is not None:
             self._judge_again(row, replica)

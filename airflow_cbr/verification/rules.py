@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 CLOCK_MARGIN: Final = timedelta(minutes=5)
-"""So far the clocks of two regions may lie apart."""
+"""How far the clocks of two regions may differ."""
 
 LARGEST_GB: Final = 10**9
 """An exabyte; no resource is larger."""

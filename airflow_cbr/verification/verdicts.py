@@ -14,10 +14,10 @@ __all__ = ["Verdict", "verdict_on"]
 
 
 class Verdict(StrEnum):
-    """What the verification says of one backup."""
+    """The result of the verification for one backup."""
 
     VERIFIED = "verified"
-    """Every level that was asked for holds."""
+    """No level that judges it is violated."""
     FAILED = "failed"
     """The copy failed, has not ended, or the replica is not what it must be."""
     MISSING = "missing"

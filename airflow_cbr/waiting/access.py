@@ -16,9 +16,9 @@ __all__ = ["Opened", "WatchAccess"]
 class Opened:
     """What a connection says, resolved.
 
-    :param account: whom the service counts requests for; all who log in alike share it.
-    :param credentials: differs with any part of the credentials, and tells none of them.
-    :param project: what credentials may be good for, or not.
+    :param account: the account that the service counts requests for; all users with the same login share it.
+    :param credentials: differs with any part of the credentials, and reveals none of them.
+    :param project: region and project, for which the credentials may be refused.
     :param make_client: makes a client out of plain credentials, in the thread that looks; is given what takes derived secrets.
     :param endpoint: where the client asks; looks at one endpoint do not wait for those at another. Default: one for the account.
     """
@@ -37,4 +37,4 @@ class WatchAccess(Protocol):
         """Resolve the connection; called at the start, and again after an authentication error."""
 
     async def hide(self, secret: str) -> None:
-        """Mask a secret that was derived, before anybody is told what was seen with it."""
+        """Mask a secret that was derived, before any waiter gets a result."""

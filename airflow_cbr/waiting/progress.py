@@ -1,4 +1,4 @@
-"""How far a set of copies has come: one line for the log, the numbers that decide when to look again, and what runs at the deadline."""
+"""The progress of a set of copies: one line for the log, the numbers that decide when to look again, and the error at the deadline."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_cbr.api.copy_state import CopyState
+from airflow_cbr.api.texts import counted
 from airflow_cbr.exceptions import CbrReplicationTimeoutError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Progress:
     :param replicating: those that move data.
     :param waiting: those that are queued, or not listed yet.
     :param percent: mean progress of the replicating ones, or None where the service reports none.
-    :param seconds_left: estimate until the last copy ends, or None where nothing can be said.
+    :param seconds_left: estimate until the last copy ends, or None where there is none.
     """
 
     total: int
@@ -61,7 +62,7 @@ class Progress:
 
     @property
     def change_key(self) -> tuple[int | None, ...]:
-        """Return what must differ for the line to be worth logging again: the estimate alone is not news."""
+        """Return what must differ for the line to be logged again; the estimate is left out."""
         percent = None if self.percent is None else int(self.percent)
         return self.total, self.succeeded, self.failed, self.skipped, self.replicating, self.waiting, percent
 
@@ -80,7 +81,7 @@ def remaining_seconds(record: ReplicationRecord, now: datetime) -> float | None:
 
     :param record: a record that has not ended.
     :param now: the service's clock.
-    :return: seconds, not negative; None where progress or start is unknown, or nothing can be reckoned with them.
+    :return: seconds, not negative; None where progress or start is unknown, or no estimate can be computed from them.
     """
     percent, created = percent_of(record), record.created
     if not percent or created is None:
@@ -138,9 +139,10 @@ def timeout_error(vault_id: str, timeout: float, still_running: Sequence[str]) -
     :param timeout: seconds that the wait was given.
     :param still_running: the records that have not ended, as far as is known.
     """
-    state = f"{len(still_running)} copies still run: {', '.join(still_running)}" if still_running else "no copy is running"
+    count = counted(len(still_running), "copy is", "copies are")
+    state = f"{count} still running: {', '.join(still_running)}" if still_running else "no copy is running"
     return CbrReplicationTimeoutError(
         f"The timeout of {timeout:.9g} s for vault {vault_id} has passed; {state}.",
         running=still_running,
-        advice="Copies go on in CBR. Clear this task to go on waiting for them: what is there already is not sent again.",
+        advice="Copies continue in CBR. Clear this task to keep waiting for them; it does not start a copy twice.",
     )

@@ -18,9 +18,9 @@ __all__ = ["PollResult", "Waiter"]
 
 @dataclass(frozen=True, slots=True)
 class PollResult:
-    """What one look says to one waiter.
+    """The result of one look for one waiter.
 
-    :param progress: how far its records have come; None when the look failed.
+    :param progress: the progress of its records; None when the look failed.
     :param are_final: whether all its records have ended.
     :param unlisted: backup id by record id, for the records that no backup lists; None where the backup was never seen.
     :param error: why the look failed, or None.
@@ -35,7 +35,7 @@ class PollResult:
 
     @property
     def key(self) -> Hashable:
-        """Return what must differ for the sight to be news; how long a record is unlisted counts, and that changes with every look."""
+        """Return what must differ for a result to be new; how long a record is unlisted counts, and that changes with every look."""
         if self.error is not None:
             return type(self.error), self.refused
         return None if self.unlisted or self.progress is None else self.progress.change_key
@@ -69,14 +69,14 @@ class Waiter:
         return [record_id for record_id in self.record_ids if record_id not in self.ended]
 
     def tell(self, poll: PollResult) -> None:
-        """Hand over a look, if it says anything new; one that was not read yet is replaced."""
+        """Hand over a result, if it is new; one that was not read yet is replaced."""
         if poll.key is None or poll.key != self._told:
             self._told = poll.key
             self._news = poll
             self._wake.set()
 
     async def next(self) -> PollResult:
-        """Wait for the next look that says anything new."""
+        """Wait for the next new result."""
         while self._news is None:
             self._wake.clear()
             await self._wake.wait()

@@ -40,17 +40,17 @@ FIRST_LOOK_AFTER: Final = 10.0
 
 REFUSALS_LIMIT: Final = 3
 SHORTEST_GAP: Final = 1.0
-"""Whatever the intervals say, a service is not asked without a pause."""
+"""Shortest gap between two looks, in seconds, whatever the intervals say."""
 
 _SPREAD: Final = 2.0
 _BATCH: Final = 100
-"""So many waiters are told before the event loop's other tasks get their turn."""
+"""Waiters that are notified in a row before the event loop's other tasks get their turn."""
 
 _lanes = Lanes()
 
 
 class Watch:
-    """The looks at one vault, for all who wait for its records.
+    """The looks at one vault, for all waiters for its records.
 
     :param vault_id: the source vault.
     :param access: how to get at the service.
@@ -76,7 +76,7 @@ class Watch:
 
     @property
     def is_idle(self) -> bool:
-        """Return whether nobody waits any more."""
+        """Return whether there is no waiter left."""
         return not self._waiters
 
     def add(self, waiter: Waiter) -> None:

@@ -157,7 +157,7 @@ class BackupCalls:
         def read(answer: ServiceResponse) -> Replication:
             found = decode(answer, responses.ReplicationAnswer, call="CopyBackup").replication
             if not found.pairs:
-                raise unreadable(answer, "CopyBackup", "no record id")
+                raise unreadable(answer, "CopyBackup", "it has no record id")
             return with_record_ids(found, answer, "CopyBackup")
 
         return self._calls.change("CopyBackup", f"/backups/{segment(backup_id, 'backup_id')}/replicate", {"replicate": replicate}, read)

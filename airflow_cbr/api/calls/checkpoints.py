@@ -105,7 +105,7 @@ class CheckpointCalls:
         def read(answer: ServiceResponse) -> Replication:
             found = decode(answer, responses.ReplicationAnswer, call="CopyCheckpoint").replication
             if found.backups is None:
-                raise unreadable(answer, "CopyCheckpoint", "no list of backups")
+                raise unreadable(answer, "CopyCheckpoint", "it has no list of backups")
             return with_record_ids(found, answer, "CopyCheckpoint")
 
         return self._calls.change("CopyCheckpoint", "/checkpoints/replicate", {"replicate": replicate}, read)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["unreadable", "with_id", "with_ids", "with_record_ids"]
 
 _ROW_ID: Final = re.compile("[0-9A-Za-z_-]{1,64}")
-"""Wider than an id that is handed on: rows of a cloud that writes its ids otherwise still tell what is covered."""
+"""Wider than a valid id: rows of a cloud that writes its ids differently still show what is covered."""
 
 
 def with_ids(backups: Sequence[Backup], answer: ServiceResponse, call: str) -> Sequence[Backup]:
@@ -27,7 +27,7 @@ def with_ids(backups: Sequence[Backup], answer: ServiceResponse, call: str) -> S
     """
     for backup in backups:
         if not _ROW_ID.fullmatch(backup.id) or not all(_ROW_ID.fullmatch(record.id) for record in backup.replication_records or ()):
-            raise unreadable(answer, call, "the id of a backup or a replication record is none")
+            raise unreadable(answer, call, "the id of a backup or of a replication record is not valid")
     return backups
 
 
@@ -40,7 +40,7 @@ def with_record_ids(found: Replication, answer: ServiceResponse, call: str) -> R
     :raises CbrProtocolError: an id is none.
     """
     if len(found.references) != len(found.pairs):
-        raise unreadable(answer, call, "the id of a backup or a replication record is none")
+        raise unreadable(answer, call, "the id of a backup or of a replication record is not valid")
     return found
 
 
@@ -53,7 +53,7 @@ def with_id(checkpoint: Checkpoint, answer: ServiceResponse, call: str) -> Check
     :raises CbrProtocolError: it has none.
     """
     if not is_id(checkpoint.id):
-        raise unreadable(answer, call, "the checkpoint's id is none")
+        raise unreadable(answer, call, "the checkpoint's id is not valid")
     return checkpoint
 
 

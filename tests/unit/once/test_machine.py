@@ -92,7 +92,7 @@ class Starter(Machine[int]):
         if found:
             return found
         if (left := state.unsettled_until - self._clock.local) > 0:
-            return self._pause("an earlier call may still show up", left)
+            return self._pause("an earlier call may still take effect", left)
         self._ceiling.count(["thing"], of=1)
         with self._at(Step.NOTE):
             self._note["posted_at"] = self._clock.local

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BACKUPS = ["7558e1a3-7046-4787-95cd-14b0ad0642a8", "6df2b54c-dd62-4059-a07c-1b8f24f2725d", "aa00034d-ef40-443d-ab7a-dc846d988cdf"]
-SETTLE = "an earlier replicate call may still show up"
+SETTLE = "an earlier replicate call may still take effect"
 
 
 def other_vault(night: Night) -> str:
