@@ -154,7 +154,8 @@ _LEVEL_OF: Final = {fault: level for level, faults in _LEVELS.items() for fault 
 
 _REPLICATE_AGAIN: Final = "Run the replicate task again: it requests only this backup."
 _LOOK_AGAIN: Final = "Wait for the copy to end, then verify again."
-_REPLACE: Final = "Delete this replica in the destination vault, then replicate this one backup: CopyBackup makes the replica again."
+_COPY_AGAIN: Final = "run CbrReplicateBackupOperator for this backup"
+_REPLACE: Final = f"Delete this replica in the destination vault, then {_COPY_AGAIN}."
 _VAULT: Final = "Name the right destination_vault_id."
 _CONTRADICTED: Final = "Ask Huawei Cloud support, quoting the record id: the record contradicts the backup that lists it."
 _LISTED_TWICE: Final = "Verify again. If it lasts, ask Huawei Cloud support, quoting the id: which of the two rows is right is not known."
@@ -175,8 +176,8 @@ _ADVICE: Final = {
     Fault.BACKUP_FOREIGN: "Check vault_id and project_id; if they are right, ask Huawei Cloud support, quoting the backup id.",
     Fault.BACKUP_TWICE: _LISTED_TWICE,
     Fault.ELSEWHERE: "Name that vault as the destination, or delete the replica there.",
-    Fault.REPLICA_UNNAMED: "Look for the replica in the destination vault; if it is not there, replicate this one backup.",
-    Fault.REPLICA_MISSING: "Find out who or what deleted it, then replicate this one backup: the call for a vault leaves it out.",
+    Fault.REPLICA_UNNAMED: f"Look for the replica in the destination vault; if it is not there, {_COPY_AGAIN}.",
+    Fault.REPLICA_MISSING: f"Find out what deleted it, then {_COPY_AGAIN}: the call for a vault leaves it out.",
     Fault.REPLICA_SHARED: "Ask Huawei Cloud support, quoting both records: a replica is the copy of one backup.",
     Fault.REPLICA_IS_SOURCE: "Ask Huawei Cloud support, quoting the record id: a replica is never its own source.",
     Fault.REPLICA_TWICE: _LISTED_TWICE,
@@ -193,7 +194,7 @@ _ADVICE: Final = {
     Fault.REPLICA_SIZE: _REPLACE,
     Fault.SIZE_IMPLAUSIBLE: "Check the backup in the console of both regions: one without a size holds nothing that could be restored.",
     Fault.REPLICA_TOO_EARLY: _REPLACE,
-    Fault.REPLICA_EXPIRED: "Raise the retention of the destination's policy, and replicate this one backup.",
+    Fault.REPLICA_EXPIRED: f"Raise the retention of the destination's policy, and {_COPY_AGAIN}.",
     Fault.REPLICA_EXPIRES: "Raise the retention of the destination's policy, or extend this replica's expiry in the console.",
     Fault.CHECKPOINT_INCOMPLETE: "Find out what is wrong with that other backup: a restore of the whole checkpoint would lack it.",
     Fault.CHECKPOINT_UNSETTLED: "Verify again a little later, or raise settle_timeout.",
