@@ -1,17 +1,12 @@
-from airflow.sdk import DAG, Param, get_current_context, task
+from airflow.sdk import DAG, Param
+
+from airflow_cbr.operators.cbr import CbrReplicateBackupOperator
 
 with DAG("cbr_copy_again", schedule=None, params={"backup_id": Param("", type="string", minLength=1)}) as dag:
-
-    @task(retries=0)
-    def copy_again() -> str:
-        from airflow_cbr.hooks.cbr import CbrHook
-
-        copy = CbrHook().replicate_backup(
-            get_current_context()["params"]["backup_id"],
-            destination_region="cn-shenzhen-1",
-            destination_project_id="68589cac08274b82b4e254268a3862d8",
-            destination_vault_id="0ca3eb86-8800-46da-9c37-9d657a825274",
-        )
-        return copy.references[0].replication_record_id
-
-    copy_again()
+    CbrReplicateBackupOperator(
+        task_id="copy_again",
+        backup_id="{{ params.backup_id }}",
+        destination_region="cn-shenzhen-1",
+        destination_project_id="68589cac08274b82b4e254268a3862d8",
+        destination_vault_id="0ca3eb86-8800-46da-9c37-9d657a825274",
+    )
