@@ -13,7 +13,8 @@ LINES_tests := $(call line-of,tests)
 OTHER_LINES := $(LINES_demo) $(LINES_tests)
 ONE_LINE_demo := $(LINES_demo:%=test-airflow-%)
 ONE_LINE_tests := $(LINES_tests:%=test-airflow-%)
-WORKERS := 2
+# One more than most machines of a forge have cores: for half of a run, one worker mostly waits for real Airflow processes.
+WORKERS := 3
 
 # What a line runs; $(1): the lines.
 run-demo = set -e; for line in $(1); do \
@@ -22,10 +23,14 @@ run-demo = set -e; for line in $(1); do \
 done
 run-tests = set -e; for line in $(1); do .venv-airflow-$$line/bin/python -m pytest -n $(WORKERS) --dist loadgroup; done
 
-.PHONY: demo test test-full $(ONE_LINE_demo) $(ONE_LINE_tests) lint docs bench schema constraints constraints-check clean
+.PHONY: demo test test-unit test-full $(ONE_LINE_demo) $(ONE_LINE_tests) lint docs bench schema constraints constraints-check clean
 
 demo: $(STAMP)
 	$(PY) -m airflow_cbr.cli demo
+
+# What a contributor runs all the time: no services and no campaigns.
+test-unit: $(STAMP)
+	$(PYTEST) -n $(WORKERS) --dist loadgroup -m "not full and not campaign" tests/unit
 
 test: $(STAMP)
 	$(PYTEST) -n $(WORKERS) --dist loadgroup -m "not full"

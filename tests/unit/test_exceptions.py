@@ -40,10 +40,8 @@ def test_every_class_of_the_module_is_public() -> None:
     assert defined == set(exceptions.__all__)
 
 
-@pytest.mark.parametrize("kind", ALL)
-def test_all_share_one_base(kind: type[CbrError]) -> None:
-    assert issubclass(kind, CbrError)
-    assert isinstance(make(kind).permanent, bool)
+def test_all_share_one_base() -> None:
+    assert [kind.__name__ for kind in ALL if not issubclass(kind, CbrError) or not isinstance(make(kind).permanent, bool)] == []
 
 
 def test_the_text_has_code_status_request_id_and_advice() -> None:
@@ -92,15 +90,16 @@ def test_problems_are_listed_line_by_line(kind: type[CbrWorkError]) -> None:
     assert str(kind("Two are missing.", problems=["a", "b"])).splitlines() == ["Two are missing.", "  - a", "  - b"]
 
 
-@pytest.mark.parametrize("kind", ALL)
-def test_survives_pickling_and_copying(kind: type[CbrError]) -> None:
-    error = make(kind)
-    error.error_code, error.request_id, error.http_status, error.advice = "BackupService.1", "id", 400, "Do it."
-    error.permanent = not kind.permanent
-    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
-        assert type(twin) is kind
-        assert str(twin) == str(error)
-        assert vars(twin) == vars(error)
+def test_survives_pickling_and_copying() -> None:
+    changed = []
+    for kind in ALL:
+        error = make(kind)
+        error.error_code, error.request_id, error.http_status, error.advice = "BackupService.1", "id", 400, "Do it."
+        error.permanent = not kind.permanent
+        for way, twin in (("pickle", pickle.loads(pickle.dumps(error))), ("copy", copy.copy(error)), ("deepcopy", copy.deepcopy(error))):
+            if (type(twin), str(twin), vars(twin)) != (kind, str(error), vars(error)):
+                changed.append(f"{kind.__name__} by {way}: {twin!r}")
+    assert changed == []
 
 
 def test_lists_and_numbers_survive_pickling() -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.makefile import make_plan
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -51,3 +53,11 @@ def test_a_test_sees_a_home_and_an_airflow_of_its_own(tmp_path: Path) -> None:
     run = run_pytest(tmp_path, code, AIRFLOW_CONN_CBR="x://", HUAWEICLOUD_SDK_AK="x", HOME=str(tmp_path))
 
     assert run.returncode == 0, run.stdout
+
+
+def test_what_a_contributor_runs_leaves_out_the_campaigns_and_the_whole_does_not() -> None:
+    unit, whole = (make_plan(target).splitlines()[-1] for target in ("test-unit", "test"))
+
+    assert '-m "not full and not campaign" tests/unit' in unit
+    assert '-m "not full"' in whole
+    assert "tests/" not in whole

@@ -13,7 +13,7 @@ import pytest
 from airflow_cbr.airflow_names import AirflowFailException
 from airflow_cbr.emulator.world import BACKUPS, SOURCE_PROJECT, SOURCE_VAULT
 from airflow_cbr.exceptions import CbrLimitError, CbrReplicationFailedError, CbrReplicationTimeoutError
-from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, CbrVaultLink, console_url
+from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, CbrVaultLink
 from airflow_cbr.operators.cbr import CbrReplicateCheckpointOperator, CbrVerifyReplicationOperator
 from airflow_cbr.replication.steps import Step
 from tests.support.task_run import IDS, TaskRun, replicating, set_connection
@@ -315,10 +315,6 @@ def test_the_link_leads_to_the_console_of_the_source_region(emulator: EmulatorSe
     assert link.get_link(run.task, ti_key=key) == ""
     run.attempt()
     assert link.get_link(run.task, ti_key=key) == "https://console.huaweicloud.eu/cbr/?region=cn-north-4"
-
-
-def test_the_link_of_a_cloud_of_another_name() -> None:
-    assert console_url("eu-de", "otc.t-systems.com") == "https://console.otc.t-systems.com/cbr/?region=eu-de"
 
 
 # --- default_args -------------------------------------------------------------------------------------------------------------

@@ -422,6 +422,7 @@ def served() -> Iterator[EmulatorServer]:
 RIGHT = {"password": "emulator-password", "key": "emulator-secret-key-for-local-use-only"}
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("kind", ["password", "key"])
 def test_forty_processes_with_a_wrong_secret_do_not_lock_the_login_and_a_right_one_goes_through(kind: str, served: EmulatorServer) -> None:
     met = run_processes(served.url, kind, "wrong", 40)
@@ -436,5 +437,6 @@ def test_forty_processes_with_a_wrong_secret_do_not_lock_the_login_and_a_right_o
     assert "wrong" not in "".join(file.read_text() for file in files())
 
 
+@pytest.mark.campaign
 def test_processes_with_the_right_password_all_go_through(served: EmulatorServer) -> None:
     assert run_processes(served.url, "password", RIGHT["password"], 40) == ["ok"] * 40

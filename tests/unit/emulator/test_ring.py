@@ -3,8 +3,6 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-import pytest
-
 import airflow_cbr.emulator
 
 MODULES = sorted(Path(airflow_cbr.emulator.__file__).parent.rglob("*.py"))
@@ -22,14 +20,16 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
-def test_the_ring_reads_the_documentation_on_its_own(path: Path) -> None:
-    names = imported(path)
-    assert not {name for name in names if name.startswith("airflow_cbr.") and not name.startswith("airflow_cbr.emulator")}
-    assert not {name for name in names if name.split(".")[0] == "airflow"}
+def test_the_ring_reads_the_documentation_on_its_own() -> None:
+    outward = [
+        f"{path.name} imports {name}"
+        for path in MODULES
+        for name in imported(path)
+        if name.split(".")[0] == "airflow" or (name.startswith("airflow_cbr.") and not name.startswith("airflow_cbr.emulator"))
+    ]
+    assert outward == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
-def test_the_rules_know_no_web_framework(path: Path) -> None:
-    uses = {name.split(".")[0] for name in imported(path)} & FRAMEWORK
-    assert not uses or path.name in WEB_MODULES
+def test_the_rules_know_no_web_framework() -> None:
+    rules = [path for path in MODULES if path.name not in WEB_MODULES]
+    assert [f"{path.name} imports {name}" for path in rules for name in imported(path) if name.split(".")[0] in FRAMEWORK] == []
