@@ -10,6 +10,7 @@ import itertools
 import random
 import threading
 import weakref
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from types import SimpleNamespace
@@ -208,6 +209,28 @@ def test_one_that_joins_during_a_look_is_looked_for_soon(monkeypatch: pytest.Mon
             return service.loop.time() - joined
 
     assert play(scene, [[600]]) < 60
+
+
+def test_while_a_crowd_is_told_the_event_loops_other_tasks_get_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
+    tell = Waiter.tell
+
+    def noted(waiter: Waiter, poll: PollResult) -> None:
+        events.append("told")
+        tell(waiter, poll)
+
+    async def scene(service: Service) -> None:
+        async def wait() -> None:
+            await first(service, service.vaults[0], lambda poll: poll.progress is not None)
+            events.append("turn")
+
+        await asyncio.gather(*(wait() for _ in range(350)))
+
+    monkeypatch.setattr(Waiter, "tell", noted)
+    play(scene)
+    assert Counter(events) == {"told": 350, "turn": 350}
+    in_a_row = [len(list(group)) for what, group in itertools.groupby(events) if what == "told"]
+    assert in_a_row == [100, 100, 100, 50]
 
 
 # --- no answer within the first ten seconds ---------------------------------------------------------------------------------
