@@ -305,7 +305,7 @@ def test_temporary_keys_are_signed_with_their_token(server: EmulatorServer, make
 
 
 def test_an_unknown_region_has_no_project(make: Callable[..., CbrClient]) -> None:
-    with pytest.raises(CbrConfigurationError, match="0 projects named 'cn-nowhere-1'"):
+    with pytest.raises(CbrConfigurationError, match="no project named 'cn-nowhere-1'"):
         _ = make(region="cn-nowhere-1").project_id
 
 

@@ -298,7 +298,7 @@ def test_what_the_vault_call_leaves_out_is_asked_for_individually_and_skipped_wi
     run = replicating()
     assert len(run.attempt()) == 3
     assert calls(emulator) == {"CopyCheckpoint": 1, "CopyBackup": 1}
-    assert f"Not replicated: data-disks-only ({added['id']}): skipped (the service declines it:" in run.log
+    assert f"Not replicated: data-disks-only ({added['id']}): skipped (the service refuses to copy it:" in run.log
     assert f"BackupService.{code}" in run.log
     assert run.xcoms["replication"]["skipped"] == 1
 

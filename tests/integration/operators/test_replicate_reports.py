@@ -123,7 +123,7 @@ def test_before_the_call_the_log_says_what_will_be_copied(emulator: EmulatorServ
     emulator.control.add_backup(SOURCE_VAULT, resource_size=123)
     run = replicating(Watched)
     run.attempt()
-    assert any("About to replicate 1 of 4 backups, at most 123 GB" in line for line in lines_before_the_call)
+    assert any("About to replicate 1 of 4 eligible backups, at most 123 GB" in line for line in lines_before_the_call)
 
 
 def test_each_record_is_named_with_its_backup_when_it_is_accepted(emulator: EmulatorServer) -> None:
@@ -230,7 +230,7 @@ def test_when_the_timeout_passes_the_task_is_not_retried_the_copies_go_on_and_th
     waiting = record_ids_by_backup(emulator)[BACKUPS[0]]
     assert cause.running == [waiting]
     assert "The timeout of 0.9 s" in str(caught.value)
-    assert f"1 copies still run: {waiting}" in str(caught.value)
+    assert f"1 copy is still running: {waiting}" in str(caught.value)
     assert "Clear this task to keep waiting" in str(caught.value)
     counts = run.xcoms["replication"]
     assert (counts["accepted"], counts["succeeded"]) == (3, 2)

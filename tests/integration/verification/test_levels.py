@@ -394,7 +394,7 @@ def test_of_a_large_report_the_first_wrong_ones_are_told(stage: Stage, tmp_path:
     assert document["findings_total"] == 31
     assert [one["level"] for one in document["findings"]] == ["replica"] * 20, "what fails comes first"
     assert len(caught.value.problems) == 21
-    assert caught.value.problems[-1] == "and 10 more: see the report"
+    assert caught.value.problems[-1] == "and 10 more findings: see the report"
     assert len(run.lines) < 30
     whole = json.loads((tmp_path / "report.json").read_text())
     assert [one["level"] for one in whole["findings"]] == ["replica"] * 30 + ["vault"]

@@ -49,7 +49,7 @@ def test_the_example_dag_replicates_and_verifies(
     assert run.xcom("verify_batch", map_index=0) == verdict
 
     log = run.log("replicate")
-    assert "About to replicate 3 of 3 backups, at most 120 GB" in log
+    assert "About to replicate 3 of 3 eligible backups, at most 120 GB" in log
     assert all(record in log for record in records)
     verified = run.log("verify")
     assert all(backup in verified for backup in pair.backups)

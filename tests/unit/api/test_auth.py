@@ -169,7 +169,9 @@ def test_no_project_or_several_is_a_matter_of_configuration(
     service: Service, make_client: MakeClient, ids: tuple[str, ...], count: int
 ) -> None:
     service.iam_answers(projects(*ids))
-    with pytest.raises(CbrConfigurationError, match=rf"{count} projects named 'cn-north-4'.*Set project_id"):
+    with pytest.raises(
+        CbrConfigurationError, match=rf"lists {f'{count} projects' if count else 'no project'} named 'cn-north-4'.*Set project_id"
+    ):
         _ = make_client(project_id=None).project_id
 
 
@@ -188,8 +190,8 @@ def test_a_project_is_taken_by_its_exact_name_alone(service: Service, make_clien
     ("rows", "said"),
     [
         ([("b" * 32, "cn-north-4_team")], r"only a sub-project: cn-north-4_team \(b+\)\. .*Set project_id .* to the id"),
-        ([("c" * 32, "MOS")], r"0 projects named 'cn-north-4' .*MOS .*Set project_id"),
-        ([("b" * 32, "cn-north-4\n")], r"0 projects named 'cn-north-4'"),
+        ([("c" * 32, "MOS")], r"no project named 'cn-north-4' .*MOS .*Set project_id"),
+        ([("b" * 32, "cn-north-4\n")], r"no project named 'cn-north-4'"),
     ],
 )
 def test_a_project_of_another_name_is_not_taken(service: Service, make_client: MakeClient, rows: list[tuple[str, str]], said: str) -> None:
@@ -201,7 +203,7 @@ def test_a_project_of_another_name_is_not_taken(service: Service, make_client: M
 
 def test_a_project_without_an_id_is_not_taken(service: Service, make_client: MakeClient) -> None:
     service.iam_answers(listed(("../../x", "cn-north-4")))
-    with pytest.raises(CbrProtocolError, match=r"id of project 'cn-north-4' is none"):
+    with pytest.raises(CbrProtocolError, match=r"id of project 'cn-north-4' is not valid"):
         copy_vault(make_client(project_id=None, retry_budget=0))
 
 

@@ -79,7 +79,7 @@ def test_what_is_no_world(world: Any, message: str) -> None:
 
 def test_a_replica_must_lie_in_a_replication_vault() -> None:
     world = read_world(changed(vaults=[{"project_id": SOURCE_PROJECT, "backups": [{"replicated_to": [SOURCE_VAULT]}]}]))
-    with pytest.raises(WorldError, match="no replication vault"):
+    with pytest.raises(WorldError, match="not a replication vault"):
         Emulator(world)
 
 

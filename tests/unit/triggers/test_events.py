@@ -51,7 +51,7 @@ def test_a_missing_deadline_is_an_error(deadline: Any) -> None:
 
 @pytest.mark.parametrize("memory", [None, {}, {"deadline": "soon"}, "memory", {"deadline": 1.0, "accepted": ["record"]}])
 def test_a_missing_memory_is_an_error(memory: Any) -> None:
-    with pytest.raises(CbrProtocolError, match="memory"):
+    with pytest.raises(CbrProtocolError, match="state"):
         memory_of(GOOD | {"memory": memory}, ReplicationState.load)
 
 

@@ -143,7 +143,7 @@ def test_the_timeouts_message_lists_what_runs_and_how_to_pick_it_up(monkeypatch:
     end, _ = play(the_copies_take_too_long, monkeypatch, deferrable=True)
     kind, text = end.failure
     assert kind == "AirflowFailException", "it is not retried"
-    assert "3 copies still run" in text
+    assert "3 copies are still running" in text
     assert all(f"record of {backup}" in text for backup in BACKUPS)
     assert "Clear this task" in text
 

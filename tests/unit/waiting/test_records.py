@@ -52,7 +52,7 @@ def test_a_failure_names_each_record_that_did_not_end_in_a_copy() -> None:
     assert error.problems[0] == "backup x: lost"
     assert "nightly-2" in error.problems[1]
     assert "1006" in error.problems[1]
-    assert "record-3-0 was skipped" in error.problems[2]
+    assert "the service skipped record record-3-0" in error.problems[2]
 
 
 def test_a_skip_beside_an_earlier_copy_is_fine() -> None:
