@@ -14,8 +14,14 @@ if TYPE_CHECKING:
     import pytest
     from xdist.remote import Producer
 
-#: Beginnings of node ids; what begins alike runs on one worker.
-TOGETHER = ("tests/system/stack/", "tests/integration/test_example_dag.py::", "tests/integration/test_keystone.py::")
+#: Beginnings of node ids; what begins alike runs on one worker. The demos share nothing, but each starts an Airflow of its own: one at a
+#: time beside the stack is enough for a machine, and as a group they do not come last.
+TOGETHER = (
+    "tests/system/stack/",
+    "tests/system/test_demo_command.py::",
+    "tests/integration/test_example_dag.py::",
+    "tests/integration/test_keystone.py::",
+)
 
 
 def group_of(nodeid: str) -> str:
