@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow_cbr.api.models import Backup, ReplicationExtra, ReplicationRecord
 from airflow_cbr.inventory.coverage import Coverage, assess
-from tests.support.hostile import BEGIN, DESTINATION, time_text
+from tests.support.hostile_service import BEGIN, DESTINATION, time_text
 
 
 def record(id: str, status: str, *, at: float | None = BEGIN, to: str = DESTINATION.vault_id, **extra: Any) -> ReplicationRecord:

@@ -13,8 +13,8 @@ from airflow_cbr.inventory.coverage import BackupCoverage, Coverage, CoverageSta
 from airflow_cbr.replication import decisions
 from airflow_cbr.replication.spec import ReplicationSpec
 from airflow_cbr.replication.state import ReplicationState
-from tests.support.hostile import BEGIN as BEGAN
-from tests.support.hostile import DESTINATION, SOURCE_VAULT
+from tests.support.hostile_service import BEGIN as BEGAN
+from tests.support.hostile_service import DESTINATION, SOURCE_VAULT
 from tests.support.looks import backup, look, record
 
 NOW = datetime.fromtimestamp(BEGAN, UTC)

@@ -21,7 +21,7 @@ from airflow_cbr.replication.log_lookup import OperationLogLookup
 from airflow_cbr.replication.spec import ReplicationSpec
 from airflow_cbr.replication.state import ReplicationState
 from airflow_cbr.replication.steps import Step
-from tests.support.hostile import BEGIN, DESTINATION, SOURCE_VAULT, time_text
+from tests.support.hostile_service import BEGIN, DESTINATION, SOURCE_VAULT, time_text
 from tests.support.looks import backup, look, record
 
 SETTLE = 120.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_cbr.api.errors import find
+from airflow_cbr.api.error_lookup import find
 from airflow_cbr.api.models import ReplicationExtra, ReplicationRecord
 from airflow_cbr.exceptions import CbrApiError
 from airflow_cbr.replication.refusals import (

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from airflow_cbr.verification.clocks import Clocks
-from tests.support.sides import NOW
+from tests.support.replication_rows import NOW
 
 HOUR = timedelta(hours=1)
 LONG_AGO = NOW.replace(year=1900)

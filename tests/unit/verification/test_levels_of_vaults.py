@@ -13,7 +13,7 @@ from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.levels import Action, Level, VerificationSpec
 from airflow_cbr.verification.reading import read_source
 from airflow_cbr.verification.report import About
-from tests.support.sides import HERE, NOW, THERE, Side, copied, judged, record, replica, source, vault
+from tests.support.replication_rows import HERE, NOW, THERE, Side, copied, judged, record, replica, source, vault
 
 if TYPE_CHECKING:
     from airflow_cbr.api.models import Backup, Vault

@@ -12,7 +12,8 @@ from airflow_cbr.verification.faults import Fault, advice_on
 from airflow_cbr.verification.levels import Action, Level, Scope
 from airflow_cbr.verification.report import FIRST_FINDINGS, LARGEST_WHOLE, About, Entry, Finding, Outcome, Report
 from airflow_cbr.verification.source_inventory import Verdict
-from tests.support.sides import HERE, NOW, THERE, Side, copied, judged, record, replica, source, vault
+from airflow_cbr.verification.verdicts import Verdict
+from tests.support.replication_rows import HERE, NOW, THERE, Side, copied, judged, record, replica, source, vault
 
 
 @pytest.fixture(autouse=True)

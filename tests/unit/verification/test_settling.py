@@ -13,8 +13,9 @@ from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.levels import VerificationSpec
 from airflow_cbr.verification.report import Report
 from airflow_cbr.verification.settling import Settling, SettlingState
-from airflow_cbr.verification.source_inventory import BackupRow, Verdict
-from tests.support.sides import HERE, NOW, THERE, Side, record, replica, source
+from airflow_cbr.verification.source_inventory import BackupRow
+from airflow_cbr.verification.verdicts import Verdict
+from tests.support.replication_rows import HERE, NOW, THERE, Side, record, replica, source
 
 BEGAN = 1_800_000_000.0
 
