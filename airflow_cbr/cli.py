@@ -27,7 +27,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         action="append",
         default=[],
-        help="name under which control calls may reach it, such as a container's; repeatable (default: --host, localhost, any address)",
+        help="host name under which control calls are accepted, such as a container's; repeatable (default: --host, localhost, addresses)",
     )
 
     demo = commands.add_parser("demo", help="replicate three backups to another region, through Airflow, against the emulator")
@@ -43,7 +43,7 @@ def _port(text: str) -> int:
     except ValueError:
         port = -1
     if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError(f"{text} is no port: a number from 0 to 65535")
+        raise argparse.ArgumentTypeError(f"{text} is not a port number (0 to 65535)")
     return port
 
 
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
     :param arguments: the command line without the program. Default: ``sys.argv``.
-    :return: exit code: 0 when all is well, 1 for an error, 2 for a wrong command line, 128 + signal when stopped by one.
+    :return: exit code: 0 for success, 1 for an error, 2 for a wrong command line, 128 + signal when stopped by one.
     """
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return serve(options.host, options.port, options.world, options.allow_host)
     if options.port and not options.ui:
-        parser.error("demo: --port goes with --ui")
+        parser.error("demo: --port requires --ui")
     if options.ui:
         from airflow_cbr.demo.web import serve_web_page
 

@@ -4,7 +4,7 @@ This module is the innermost ring: it imports nothing from Airflow and nothing f
 a test or a script without Airflow can use the names. Turning a permanent error into ``AirflowFailException`` is the work of
 :func:`airflow_cbr.hooks.failures.raise_for_airflow`.
 
-Two questions decide what a caller does with an error, and both are attributes:
+Two things decide what a caller does with an error, and both are attributes:
 
 * ``permanent``: would the same task, run again, meet the same error? Then Airflow should not retry it.
 * ``error_code`` and ``request_id``: what to quote to Huawei Cloud support.
@@ -88,7 +88,7 @@ class CbrError(Exception):
 
     @property
     def what_happened(self) -> str:
-        """Return message, code, status and request id as one line of text; for those who give an advice of their own."""
+        """Return message, code, status and request id as one line of text; for callers that give their own advice."""
         facts = [
             fact
             for fact in (
@@ -140,7 +140,7 @@ class CbrParameterError(CbrError, ValueError):
 
 
 class CbrTransportError(CbrError):
-    """No usable answer came back: network, TLS, timeout, or a body that cannot be read.
+    """No usable answer: network, TLS, timeout, or a body that cannot be read.
 
     :param sent: whether the request may have reached the service. False only where that is certain.
     """
@@ -167,7 +167,7 @@ class CbrProtocolError(CbrTransportError):
 class CbrOutcomeUnknownError(CbrError):
     """A call that copies or backs up was sent, and whether the service accepted it is not known.
 
-    Sending it again could copy or back up, and bill, twice. What lies in the source vault tells what happened.
+    Sending it again could copy or back up, and bill, twice. The contents of the source vault show what happened.
     """
 
 
@@ -188,7 +188,7 @@ class CbrApiError(CbrError):
 class CbrAuthenticationError(CbrApiError):
     """The service does not accept the credentials (HTTP 401).
 
-    ``refusals`` is how often this machine met that lately, as far as it is counted; ``is_local`` says that this time nothing was sent.
+    ``refusals`` is how often this machine was refused lately, as far as it is counted; ``is_local`` says that this time nothing was sent.
     """
 
     refusals: int = 0
@@ -196,11 +196,11 @@ class CbrAuthenticationError(CbrApiError):
 
 
 class CbrPermissionError(CbrApiError):
-    """The credentials are valid and lack a permission (HTTP 403)."""
+    """The credentials are valid, but lack a permission (HTTP 403)."""
 
 
 class CbrNotFoundError(CbrApiError):
-    """The vault, backup, checkpoint, operation log or project does not exist (or is invisible to this project)."""
+    """The vault, backup, checkpoint, operation log or project does not exist, or is not visible to this project."""
 
 
 class CbrRefusedError(CbrApiError):
@@ -214,7 +214,7 @@ class CbrThrottledError(CbrApiError):
 
 
 class CbrUnavailableError(CbrApiError):
-    """The service or the gateway failed (HTTP 5xx, or a code that says "try again later")."""
+    """The service or the gateway failed (HTTP 5xx, or a code that means "try again later")."""
 
     permanent: bool = False
 
@@ -226,7 +226,7 @@ class CbrBusyError(CbrApiError):
 
 
 class CbrVaultReplicatingError(CbrBusyError):
-    """The vault is being replicated already (``BackupService.6130``): by an earlier call of ours, a policy, or a person."""
+    """The vault is being replicated already (``BackupService.6130``): by an earlier call of this package, a policy, or a person."""
 
 
 class CbrAlreadyReplicatedError(CbrApiError):
@@ -235,13 +235,13 @@ class CbrAlreadyReplicatedError(CbrApiError):
     permanent: bool = False
 
 
-# --- what became of the work ------------------------------------------------------------------------------------------
+# --- the outcome of the work ------------------------------------------------------------------------------------------
 
 
 class CbrWorkError(CbrError):
-    """Base of the errors about what became of the work, as opposed to a single call.
+    """Base of the errors about the outcome of a task, as opposed to a single call.
 
-    :param problems: one line for each thing that is wrong. Default: the message says it all.
+    :param problems: one line for each thing that is wrong. Default: none, the message is complete.
     """
 
     def __init__(self, message: str, *, problems: Sequence[str] = (), **details: Any) -> None:
@@ -266,15 +266,15 @@ class CbrLimitError(CbrReplicationError):
 
 
 class CbrCallLimitError(CbrWorkError):
-    """A task has sent as many calls that cost money as it may send in a Dag run, whatever came of them; nothing more was sent."""
+    """A task has sent as many calls that cost money as it may send in a Dag run, whatever their outcome; nothing more was sent."""
 
 
 class CbrPreflightError(CbrReplicationError):
-    """The preflight found something that the replication would fail on; nothing was sent.
+    """The preflight found something that would make the replication fail; nothing was sent.
 
-    Permanent as soon as one finding stays until somebody changes something.
+    Permanent if one of the findings stays until somebody changes something.
 
-    :param problems: one line for each finding, with the code that the service would give.
+    :param problems: one line for each finding, with the code that the service would return.
     """
 
 
@@ -288,7 +288,7 @@ class CbrReplicationFailedError(CbrReplicationError):
 
 
 class CbrUnlistedRecordError(CbrReplicationFailedError):
-    """The source vault has not listed a replication record for so long that it is none of its own.
+    """The source vault has not listed a replication record for so long that the record cannot belong to it.
 
     :param problems: one line for each record.
     """
@@ -297,7 +297,7 @@ class CbrUnlistedRecordError(CbrReplicationFailedError):
 
 
 class CbrReplicationTimeoutError(CbrReplicationError):
-    """The task's ``timeout`` has passed; the copies go on in CBR.
+    """The task's ``timeout`` has passed; the copies continue in CBR.
 
     :param running: the ids of the replication records that were still running.
     """
@@ -308,7 +308,7 @@ class CbrReplicationTimeoutError(CbrReplicationError):
 
 
 class CbrVerificationError(CbrReplicationError):
-    """The verification found backups without a good replica.
+    """The verification failed: a level is violated, for example because a backup has no good replica.
 
     :param problems: one line for each finding.
     """
@@ -330,18 +330,18 @@ class CbrCheckpointError(CbrWorkError):
 class CbrCheckpointFailedError(CbrCheckpointError):
     """The checkpoint, or a backup in it, failed. A retry makes another one.
 
-    :param problems: one line for each backup that is not there: its name, id, and the reason.
+    :param problems: one line for each backup that is missing: its name, id, and the reason.
     """
 
     permanent: bool = False
 
 
 class CbrCheckpointIncompleteError(CbrCheckpointError):
-    """The checkpoint is there, and the service left resources out of it.
+    """The checkpoint was made, but the service left resources out of it.
 
     :param problems: one line for each resource that was skipped: its name, id, and the service's reason.
     """
 
 
 class CbrCheckpointTimeoutError(CbrCheckpointError):
-    """The task's ``timeout`` has passed; a checkpoint that is being made goes on in CBR."""
+    """The task's ``timeout`` has passed; a checkpoint that is being made continues in CBR."""

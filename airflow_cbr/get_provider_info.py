@@ -116,7 +116,7 @@ def get_provider_info() -> dict[str, Any]:
                     "verify": {
                         "label": "TLS verification",
                         "description": "true (default) checks the service's certificate against the system's authorities, a path checks it "
-                        "against that CA bundle, and false does not check it: never use that outside a laboratory.",
+                        "against that CA bundle, and false does not check it: never use that in production.",
                         "schema": {"type": ["string", "null"], "default": "true"},
                     },
                 },

@@ -4,8 +4,8 @@
 there, whoever copied it: this package, CBR's own replication policy, or a person. Every backup gets a verdict, and every resource of the
 vault must have a verified replica that is not older than `max_age_hours`.
 
-What a violation does is set by level. Here a vault that is not locked, or has no room for another night, warns; all else is red. The
-report of each vault is in its XCom `verification`, or, of more than 1,000 backups, in the file that is named there.
+What a violation does is set by level. Here a vault that is not locked, or has no room for another night, is a warning; everything else
+fails the task. The report of each vault is in its XCom `verification`, or, of more than 1,000 backups, in the file that is named there.
 
 To run it against your own vaults, set the connection `huaweicloud_cbr_default` and the param `vaults`; nothing else needs to change.
 """
@@ -22,7 +22,7 @@ from airflow_cbr.operators.cbr import CbrVerifyReplicationOperator
 with DAG(
     dag_id="cbr_audit",
     doc_md=__doc__,
-    description="Judge the replicas of many CBR vaults: complete, young enough, and in a vault that is in order.",
+    description="Judge the replicas of many CBR vaults: complete, recent enough, and in a suitable vault.",
     # In the morning, when the night's copies have ended.
     schedule="0 8 * * *",
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
@@ -58,13 +58,13 @@ with DAG(
 
     @task(retries=0)
     def targets() -> list[dict[str, Any]]:
-        """Return what each audit is told: its vaults, and the greatest age in seconds."""
+        """Return the arguments of each audit: its vaults, and the greatest age in seconds."""
         params = get_current_context()["params"]
         return [{**vault, "max_age": params["max_age_hours"] * 3600} for vault in params["vaults"]]
 
     audit = CbrVerifyReplicationOperator.partial(
         task_id="audit",
-        doc_md="Every backup of the vault, at both sides. Red when one has no good replica, or a resource's newest is too old.",
+        doc_md="Every backup of the vault, at both sides. Fails when one has no good replica, or a resource's newest is too old.",
         map_index_template="{{ task.vault_id }}",
         levels={"record": "fail", "replica": "fail", "coverage": "fail", "rpo": "fail", "vault": "warn"},
         scope="all",

@@ -2,7 +2,7 @@
 
 1. `replicate` is mapped over the param `vaults`, a list with one entry per source vault. Each mapped task makes one replicate call for its
    vault and waits *deferred*: it holds no worker slot while the copies run, and the waits of one vault share one poll.
-2. `verify` is mapped over the same vaults, runs whatever became of `replicate`, and checks at both sides the newest eligible backup of
+2. `verify` is mapped over the same vaults, runs even if `replicate` failed, and checks at both sides the newest eligible backup of
    each resource.
 
 CBR replicates a vault once at a time, and answers a second call with an error; so does a destination vault that is full. Two settings
@@ -91,7 +91,7 @@ with DAG(
 
     verify = CbrVerifyReplicationOperator.partial(
         task_id="verify",
-        doc_md="Both sides, the newest eligible backup of each resource. Red when a copy is missing, also when `replicate` failed.",
+        doc_md="Both sides, the newest eligible backup of each resource. Fails when a copy is missing, even if `replicate` failed.",
         map_index_template="{{ task.vault_id }}",
         replication_record_ids=[],
         max_active_tis_per_dag=16,

@@ -1,10 +1,10 @@
 """The whole night of one vault: preflight, checkpoint, replicate, verify.
 
-1. `preflight` reads both regions and says everything that would stand in the way, at once, before anything is started or paid for.
+1. `preflight` reads both regions and reports everything that would make the night fail, before anything is started or paid for.
 2. `checkpoint` backs up the vault and waits until every backup is available. A retry finds the checkpoint again and makes no second one;
-   a resource that the service skipped makes it red.
+   a resource that the service skipped fails the task.
 3. `replicate` copies what has no copy yet, tonight's backups among them.
-4. `verify` runs whatever became of the others and judges both sides: the records of this run, their replicas, whether every resource of
+4. `verify` runs even if another task failed, and judges both sides: the records of this run, their replicas, whether every resource of
    the vault has a verified replica of its newest backup, how old that is, and whether the destination has room for the next night.
 
 All of them wait deferred. Where CBR's own backup policy makes the backups, use `cbr_nightly_replication` instead: it has no checkpoint.
@@ -54,7 +54,7 @@ with DAG(
 ) as dag:
     preflight = CbrPreflightOperator(
         task_id="preflight",
-        doc_md="Reads only. Red with everything that would be refused, and the GB that would move.",
+        doc_md="Reads only. Fails with everything that would be refused; says how many GB would be copied.",
         vault_id="{{ params.vault_id }}",
         destination_region="{{ params.destination_region }}",
         destination_project_id="{{ params.destination_project_id }}",
@@ -82,7 +82,7 @@ with DAG(
 
     verify = CbrVerifyReplicationOperator(
         task_id="verify",
-        doc_md="Both sides. Red when a copy is missing; the room for the next night is a warning.",
+        doc_md="Both sides. Fails when a copy is missing; too little room for the next night is a warning.",
         vault_id="{{ params.vault_id }}",
         destination_region="{{ params.destination_region }}",
         destination_project_id="{{ params.destination_project_id }}",

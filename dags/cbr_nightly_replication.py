@@ -1,8 +1,8 @@
-"""Replicate a vault every night, and prove it.
+"""Replicate a vault every night, and verify the copies.
 
 1. `replicate` looks at the source vault, asks CBR to copy what has no copy yet, and follows each copy to its end. It is safe to retry, to
    clear and to kill: before anything is sent, it looks at what the service has done already.
-2. `verify` runs whatever became of `replicate` and looks at both regions: every copy must be recorded as a success at the source and must
+2. `verify` runs even if `replicate` failed, and reads both regions: every copy must be recorded as a success at the source and must
    exist at the destination. When nothing was copied tonight, it checks the newest backup of each resource.
 3. `batches` and `verify_batch` do the same check in batches of at most 100 record ids, one mapped task each, so that a long night can be
    read, and retried, in parts. Mapping over batches also stays below Airflow's limit for mapped lists (`[core] max_map_length`).
@@ -58,7 +58,7 @@ with DAG(
 
     verify = CbrVerifyReplicationOperator(
         task_id="verify",
-        doc_md="Both sides, all records of this run. Red when a copy is missing, also when `replicate` failed half-way.",
+        doc_md="Both sides, all records of this run. Fails when a copy is missing, even if `replicate` failed half-way.",
         replication_record_ids=replicate.output,
         vault_id="{{ params.vault_id }}",
         destination_region="{{ params.destination_region }}",

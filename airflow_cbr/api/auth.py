@@ -259,7 +259,7 @@ class _KeyAuthenticator:
         if len(own) != 1:
             raise _no_project(self._region, found, len(own))
         if not is_id(own[0].id):
-            raise CbrProtocolError(f"{call.name}: the id of project {self._region!r} is none ({clean(own[0].id)}).")
+            raise CbrProtocolError(f"{call.name}: the id of project {self._region!r} is not valid ({clean(own[0].id)}).")
         return own[0].id
 
 
@@ -269,17 +269,17 @@ def _no_project(region: str, found: Sequence[responses.Project], own: int) -> Cb
     ]
     if own:
         return CbrConfigurationError(
-            f"IAM knows {own} projects named {region!r} for this access key: {', '.join(seen)}.", advice="Set project_id in the connection."
+            f"IAM lists {own} projects named {region!r} for this access key: {', '.join(seen)}.", advice="Set project_id in the connection."
         )
     if any((project.name or "").startswith(f"{region}_") for project in found):
         return CbrConfigurationError(
-            f"IAM shows this access key no project named {region!r}, only a sub-project: {', '.join(seen)}.",
+            f"IAM lists no project named {region!r} for this access key, only a sub-project: {', '.join(seen)}.",
             advice="Set project_id in the connection to the id of the project that holds the vaults.",
         )
-    others = f"; it shows {', '.join(seen)}" if seen else ""
+    others = f"; it lists {', '.join(seen)}" if seen else ""
     return CbrConfigurationError(
-        f"IAM knows 0 projects named {region!r} for this access key{others}.",
-        advice="Set project_id in the connection. If it should be found by itself, check region and cloud.",
+        f"IAM lists no project named {region!r} for this access key{others}.",
+        advice="Set project_id in the connection. If it should be looked up, check region and cloud.",
     )
 
 

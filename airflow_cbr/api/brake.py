@@ -182,10 +182,10 @@ class Brake:
                 continue
             if time.monotonic() >= give_up_at:
                 raise CbrConnectionError(
-                    f"Other tasks on this machine try the login of {self._who}, and have had no answer for {self._patience:g} s; "
-                    f"at most {IN_FLIGHT} try it at the same moment, so that a wrong secret does not lock it.",
+                    f"Other tasks on this machine are trying the login of {self._who}, and have had no answer for {self._patience:g} s; "
+                    f"at most {IN_FLIGHT} may try it at the same time, so that a wrong secret does not lock the login.",
                     sent=False,
-                    advice="Nothing, if the service is slow just now: a retry goes on. Otherwise see what keeps it from answering.",
+                    advice="If the service is only slow, nothing: a retry continues. Otherwise find out why it does not answer.",
                 )
             time.sleep(random.uniform(0.01, 0.1))  # noqa: S311 - spreads load, guards nothing
 
@@ -203,9 +203,9 @@ class Brake:
     def _refusal(self, last: RefusedCredential, counted: list[RefusedCredential], until: float) -> CbrAuthenticationError:
         times = "once" if len(counted) == 1 else f"{len(counted)} times"
         error = CbrAuthenticationError(
-            f"The service has refused the secret of {self._who} {times} since {_moment(counted[0].at)}; it is not tried again from this "
-            f"machine before {_moment(until)}, so that the login is not locked. It said: {last.message}",
-            advice="Correct login and password of the connection: another secret is tried at once. If they are right, wait until then.",
+            f"The service has refused the secret of {self._who} {times} since {_moment(counted[0].at)}. This machine does not try it "
+            f"again before {_moment(until)}, so that the login is not locked. The service's message: {last.message}",
+            advice="Correct login and password of the connection; a new secret is tried at once. If they are right, wait until then.",
             error_code=last.error_code,
             request_id=last.request_id,
             http_status=last.http_status,

@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from airflow_cbr.api.errors import Decision, decide
+from airflow_cbr.api.catalogue_row import Decision
+from airflow_cbr.api.error_lookup import decide
 from airflow_cbr.api.paging import Page, Row, walk
 from airflow_cbr.api.parameters import Filter, check_page_size, query_of
 from airflow_cbr.api.responses import ServiceResponse, decode
@@ -73,7 +74,7 @@ class Caller:
         :param filters: query parameters; None is left out.
         :param page_size: rows per request.
         :param read: makes a page of an answer.
-        :param on_repeat: is told of every row that comes again. Default: nobody is told.
+        :param on_repeat: called with every row that is listed again. Default: none.
         """
         page_size = check_page_size(page_size)
         query = query_of(filters)

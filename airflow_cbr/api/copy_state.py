@@ -1,4 +1,4 @@
-"""How far a copy has come: the one reading of the words that replication records and operation logs use for it."""
+"""The state of a copy: the one reading of the statuses of replication records and operation logs."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ __all__ = ["ENDS", "CopyState", "state_of_log", "state_of_record"]
 
 
 class CopyState(StrEnum):
-    """How far a copy has come."""
+    """The state of a copy."""
 
     WAITING = "waiting"
-    """It is queued. A word that nobody documented is taken for this: it has not ended."""
+    """It is queued. An undocumented status counts as this: the copy has not ended."""
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     SKIPPED = "skipped"
-    """There was nothing to do for this one; why, another record tells."""
+    """There was nothing to do for this one; the reason is in another record."""
 
 
 ENDS: Final = frozenset({CopyState.SUCCEEDED, CopyState.FAILED, CopyState.SKIPPED})
-"""The states that never change again."""
+"""The states that are final."""
 
 _OF_RECORD: Final = {
     "waiting_replicate": CopyState.WAITING,
@@ -51,6 +51,6 @@ def state_of_log(status: str | None) -> CopyState | None:
     """Return what an operation log's ``status`` says; None where it says nothing.
 
     :param status: ``waiting``, ``running``, ``success``, ``skipped``, ``failed`` or ``timeout`` (schema ``OperationLog``), another word,
-        which is no success, or None.
+        which is not a success, or None.
     """
     return None if status is None else _OF_LOG.get(status, CopyState.FAILED)

@@ -12,7 +12,7 @@ from airflow_cbr.exceptions import CbrConfigurationError
 __all__ = ["VISIBLE", "AkSkCredentials", "Credentials", "PasswordCredentials"]
 
 VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
-"""What a key or a token consists of."""
+"""The characters of a key or a token."""
 
 
 @dataclass(frozen=True, init=False)
@@ -41,9 +41,9 @@ class AkSkCredentials:
             parts["security_token"] = security_token
         for name, value in parts.items():
             if not value:
-                raise CbrConfigurationError(f"There is no {name}.")
+                raise CbrConfigurationError(f"The {name} is missing.")
             if not VISIBLE.fullmatch(value.reveal()):
-                raise CbrConfigurationError(f"The {name} has a space, a line end or another sign that no key has.")
+                raise CbrConfigurationError(f"The {name} contains a space, a line end or another character that is not allowed in a key.")
 
     def all_secrets(self) -> str:
         """Return all that is secret of it, in one text, for a fingerprint."""
@@ -75,7 +75,7 @@ class PasswordCredentials:
             "domain_name": domain_name,
         }.items():
             if not value:
-                raise CbrConfigurationError(f"There is no {name}.")
+                raise CbrConfigurationError(f"The {name} is missing.")
 
 
 Credentials = AkSkCredentials | PasswordCredentials

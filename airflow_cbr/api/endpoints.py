@@ -41,32 +41,32 @@ _NOTHING_AS_TEXT: Final = ("None", "null")
 
 
 def check_given(value: object, parameter: str, what: str) -> None:
-    """Refuse what stands for nothing, and say which kind of nothing it is: each has another cause.
+    """Refuse a missing value, and say how it is missing: each way has another cause.
 
     :param value: what the user gave, or what a template was rendered to.
     :param parameter: the name to blame.
     :param what: what it must be, with its article.
-    :raises CbrParameterError: it is None, empty or blank text, or the text ``None``.
+    :raises CbrParameterError: it is None, an empty or blank string, or the string ``None``.
     """
     if value is None:
         raise CbrParameterError(
             parameter,
-            f"must be {what}, and is None.",
-            advice="Give it a value. If an upstream task or a template gives it: that gave nothing, see the task's rendered templates.",
+            f"must be {what}, but is None.",
+            advice="Give it a value. If it comes from an upstream task or a template, check the task's rendered templates.",
         )
     if not isinstance(value, str):
         return
     if not value.strip():
         raise CbrParameterError(
             parameter,
-            f"must be {what}, and is empty text: a template, if it is one, rendered to nothing.",
-            advice="See the task's rendered templates. For the default leave it out; empty text is none.",
+            f"must be {what}, but is an empty string; if it is a template, it rendered to nothing.",
+            advice="Check the task's rendered templates. To get the default, leave the parameter out.",
         )
     if value.strip() in _NOTHING_AS_TEXT:
         raise CbrParameterError(
             parameter,
-            f"must be {what}, and is the text {value.strip()!r}: a template rendered a param or variable that is None.",
-            advice="Give that a value; or set render_template_as_native_obj=True on the Dag, where None stands for the default.",
+            f"must be {what}, but is the string {value.strip()!r}: a template rendered a param or variable that is None.",
+            advice="Give it a value, or set render_template_as_native_obj=True on the Dag, so that None means the default.",
         )
 
 
@@ -200,7 +200,7 @@ class Endpoints:
         if "{region}" not in override and region != home_region and not is_loopback(override):
             raise CbrConfigurationError(
                 f"{service}_endpoint {override!r} serves one region ({home_region}), and {region!r} was asked for: "
-                "the answer would be about the wrong place.",
+                "the answer would be about the wrong region.",
                 advice=f"Write '{{region}}' into {service}_endpoint where the region id stands, or use a connection of its own "
                 f"for {region}.",
             )

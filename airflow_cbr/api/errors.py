@@ -12,10 +12,9 @@ API Gateway and of IAM. Where the tables only say "try again later", the decisio
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
+from airflow_cbr.api.catalogue_row import CatalogueRow, Decision
 from airflow_cbr.exceptions import (
     CbrAlreadyReplicatedError,
     CbrApiError,
@@ -29,59 +28,12 @@ from airflow_cbr.exceptions import (
     CbrVaultReplicatingError,
 )
 
-__all__ = [
-    "CATALOGUE",
-    "CatalogueRow",
-    "Decision",
-    "decide",
-    "error_class_of_status",
-    "find",
-    "is_uncertain",
-    "normalise_code",
-]
-
-
-class Decision(StrEnum):
-    """What the package does about an error."""
-
-    RETRY = "retry"
-    """The same request can succeed later. Reads are sent again; a replicate call is not, unless it was throttled."""
-
-    REAUTHENTICATE = "reauthenticate"
-    """The token may have expired or been revoked: get a new one and send the request once more. AK/SK: fail at once."""
-
-    ADOPT = "adopt"
-    """Someone, perhaps an earlier attempt of ours, replicates or has replicated this: look for its records and follow them."""
-
-    FAIL = "fail"
-    """Stays until somebody changes something."""
-
-
-@dataclass(frozen=True, slots=True)
-class CatalogueRow:
-    """One known error.
-
-    :param code: the code with its prefix, ``APIGW.`` written as ``APIG.``.
-    :param meaning: what the service means by it.
-    :param decision: what the package does about it.
-    :param error: the exception that a caller sees.
-    :param advice: what the user can do.
-    :param statuses: the HTTP statuses for which this row holds. Default: all.
-    :param uncertain: after a replicate call this code does not tell whether the service accepted it. Default: False.
-    """
-
-    code: str
-    meaning: str
-    decision: Decision
-    error: type[CbrApiError]
-    advice: str
-    statuses: frozenset[int] = frozenset()
-    uncertain: bool = False
+__all__ = ["CATALOGUE"]
 
 
 _SUPPORT: Final = "Contact Huawei Cloud support with the request id."
-_LATER: Final = "Nothing: it ends by itself. If it lasts for hours, contact Huawei Cloud support with the request id."
-_IDS: Final = "Check the id, and that region and project are the ones it belongs to."
+_LATER: Final = "Nothing. It ends by itself; if it lasts for hours, contact Huawei Cloud support with the request id."
+_IDS: Final = "Check the id, and that it belongs to this region and project."
 _KEYS: Final = (
     "Check login and password of the connection (access key and secret key, or IAM user and password), auth_type, region and project_id, "
     "and that this machine's clock is right (a signature is valid for 15 minutes). After more than 5 wrong signatures in a row the access "
@@ -89,7 +41,7 @@ _KEYS: Final = (
 )
 _DESTINATION: Final = "Check destination_vault_id, destination_project_id and destination_region, and try again later."
 _NOT_THIS_BACKUP: Final = (
-    "Nothing: this backup stays out of the replication. Only backups of servers, SFS Turbo and hybrid vaults can be copied."
+    "Nothing. This backup is left out of the replication; only backups of servers, SFS Turbo and hybrid vaults can be copied."
 )
 
 
@@ -105,7 +57,7 @@ _CBR: Final = [
             (
                 "1009",
                 "The backup is replicated, or being replicated, to that region.",
-                "Nothing, if the replica lies in the wanted vault: its record is followed instead. One region holds one replica of a "
+                "Nothing, if the replica is in the intended vault: its record is followed instead. One region holds one replica of a "
                 "backup; to move it to another vault, delete the old replica first.",
             )
         ],
@@ -118,7 +70,7 @@ _CBR: Final = [
             (
                 "6130",
                 "The vault is being replicated.",
-                "Nothing: a vault has one replication at a time. The records of the one that runs are followed, or the call is made again "
+                "Nothing. A vault has one replication at a time; the records of the running one are followed, or the call is sent again "
                 "after it.",
             )
         ],
@@ -148,7 +100,7 @@ _CBR: Final = [
         Decision.RETRY,
         CbrUnavailableError,
         [
-            ("1007", "The service cannot find out whether the backup is replicated already.", _LATER),
+            ("1007", "The service cannot determine whether the backup is replicated already.", _LATER),
             ("1008", "The service cannot check the destination vault.", _DESTINATION),
             ("4005", "Checking the destination vault failed.", _DESTINATION),
             ("6118", "Checking the destination vault failed.", _DESTINATION),
@@ -205,7 +157,7 @@ _CBR: Final = [
             (
                 "6120",
                 "The destination vault does not exist.",
-                "Look the destination vault up with the destination project's id and region.",
+                "Check that the destination vault exists in the destination project and region.",
             ),
             ("6200", "The backup does not exist.", _IDS),
             ("6217", "The checkpoint does not exist.", _IDS),
@@ -233,32 +185,40 @@ _CBR: Final = [
             ("0001", "There is nothing to back up or to replicate.", "Nothing, if every backup of the vault is replicated already."),
             ("1002", "This kind of backup cannot be replicated; a replica cannot either.", _NOT_THIS_BACKUP),
             ("1003", "The backup is not one of a cloud server (ECS).", _NOT_THIS_BACKUP),
-            ("1004", "The server's backup lacks the system disk.", "Back the server up with its system disk; this backup stays out."),
+            (
+                "1004",
+                "The server's backup lacks the system disk.",
+                "Back the server up with its system disk; this backup is left out of the replication.",
+            ),
             (
                 "1005",
                 "The destination region does not support replication from here.",
-                "Pick one of the regions that replication-capabilities names for the source region.",
+                "Choose one of the regions that ShowReplicationCapabilities lists for the source region.",
             ),
             ("1006", "Importing the replica at the destination failed.", _SUPPORT),
             (
                 "1011",
                 "The destination project does not support replication.",
-                "Enable CBR in the destination project, or pick another one.",
+                "Enable CBR in the destination project, or choose another one.",
             ),
             ("1012", "The limit of replicas is reached.", "Delete replicas that are not needed, or ask for a higher quota."),
-            ("1013", "The system disk of the backup was picked by the user.", _NOT_THIS_BACKUP),
+            ("1013", "The system disk of the backup was chosen by the user.", _NOT_THIS_BACKUP),
             ("2004", "A replica cannot be restored directly.", "Create an image from the replica, and a server from the image."),
             (
                 "6003",
-                "The policy is bound to a replication vault, its destination region is fixed.",
+                "The policy is bound to a replication vault, so its destination region is fixed.",
                 "Unbind the policy before changing its destination.",
             ),
             (
                 "6112",
                 "The vault's status does not allow this.",
-                "See in the console why the vault is locked, frozen or in error; the operation works again when it is available.",
+                "Check in the CBR console why the vault is locked, frozen or in error; the operation works again when it is available.",
             ),
-            ("6113", "The vault's status does not allow a backup.", "See in the console why the vault is locked, frozen or in error."),
+            (
+                "6113",
+                "The vault's status does not allow a backup.",
+                "Check in the CBR console why the vault is locked, frozen or in error.",
+            ),
             ("6114", "The vault is over its capacity.", "Expand the vault, or delete backups."),
             (
                 "6119",
@@ -276,7 +236,11 @@ _CBR: Final = [
             ("6131", "The record of the replication traffic is missing.", _SUPPORT),
             ("6204", "The backup is used by an image.", "Delete the image first."),
             ("6220", "The vault is locked (WORM): its backups cannot be deleted before they expire.", "Wait until the backup expires."),
-            ("9900", "A parameter was refused.", "Compare the parameters with the message; ids, names and times are the usual suspects."),
+            (
+                "9900",
+                "A parameter was refused.",
+                "Compare the parameters with the message; ids, names and times are the most frequent causes.",
+            ),
         ],
         "BackupService.",
     ),
@@ -285,7 +249,7 @@ _CBR: Final = [
 _GATEWAY: Final = [
     CatalogueRow(
         "APIG.0101",
-        "The gateway knows no such API.",
+        "The gateway does not know this API.",
         Decision.FAIL,
         CbrNotFoundError,
         "Check region, cloud and cbr_endpoint; not every region offers every call.",
@@ -329,7 +293,7 @@ _GATEWAY: Final = [
         CbrAuthenticationError,
         [
             ("0303", "Wrong app credentials.", _KEYS),
-            ("0305", "Wrong way to authenticate.", _KEYS),
+            ("0305", "Wrong authentication method.", _KEYS),
         ],
         "APIG.",
     ),
@@ -351,13 +315,13 @@ _GATEWAY: Final = [
     *_rows(
         Decision.RETRY,
         CbrThrottledError,
-        [("0308", "Too many requests of this user in this minute.", "Poll less often, or let fewer tasks work at once.")],
+        [("0308", "Too many requests of this user in this minute.", "Poll less often, or run fewer tasks at the same time.")],
         "APIG.",
     ),
     *_rows(
         Decision.RETRY,
         CbrUnavailableError,
-        [("0613", "IAM is unavailable, the request was not passed on.", _LATER)],
+        [("0613", "IAM is unavailable; the request was not forwarded.", _LATER)],
         "APIG.",
     ),
 ]
@@ -380,7 +344,7 @@ _IAM: Final = [
                 "Wait for the lock to end, then check login and password of the connection.",
             ),
             ("0062", "The password is wrong.", "Check login, password and domain_name of the connection."),
-            ("1108", "The security token has expired.", "Put fresh temporary credentials (AK, SK and security_token) into the connection."),
+            ("1108", "The security token has expired.", "Put new temporary credentials (AK, SK and security_token) into the connection."),
         ],
         "IAM.",
     ),
@@ -391,13 +355,15 @@ _IAM: Final = [
             ("0002", "IAM refuses the access.", "Ask the account's administrator for the permission that the message names."),
             ("0003", "The permission is missing.", "Ask the account's administrator for the permission that the message names."),
             ("0080", "The user is not allowed to do this.", "Ask the account's administrator; the user may be disabled."),
-            ("0081", "The user may use the console only.", "Allow the user programmatic access."),
+            ("0081", "The user may only use the console.", "Allow the user programmatic access."),
             ("0082", "The user is not allowed to do this from here.", "Ask the account's administrator for the login rules."),
             ("0083", "The user is not allowed to do this.", "Ask the account's administrator for the login rules."),
         ],
         "IAM.",
     ),
-    *_rows(Decision.FAIL, CbrNotFoundError, [("0004", "IAM does not find it.", "Check project_id, region and domain_name.")], "IAM."),
+    *_rows(
+        Decision.FAIL, CbrNotFoundError, [("0004", "IAM does not find the resource.", "Check project_id, region and domain_name.")], "IAM."
+    ),
     *_rows(
         Decision.FAIL,
         CbrRefusedError,
@@ -408,7 +374,7 @@ _IAM: Final = [
         ],
         "IAM.",
     ),
-    *_rows(Decision.RETRY, CbrThrottledError, [("0012", "Too many requests to IAM.", "Let fewer tasks work at once.")], "IAM."),
+    *_rows(Decision.RETRY, CbrThrottledError, [("0012", "Too many requests to IAM.", "Run fewer tasks at the same time.")], "IAM."),
     *_rows(Decision.RETRY, CbrUnavailableError, [("0006", "IAM failed internally.", _LATER)], "IAM."),
 ]
 
@@ -418,81 +384,3 @@ CATALOGUE: Final[tuple[CatalogueRow, ...]] = (
     *sorted(_IAM, key=lambda row: row.code),
 )
 """Every known error: CBR, then the gateway, then IAM, each sorted by code."""
-
-_BY_CODE: Final[dict[str, tuple[CatalogueRow, ...]]] = {
-    row.code: tuple(other for other in CATALOGUE if other.code == row.code) for row in CATALOGUE
-}
-
-
-def normalise_code(code: str, *, iam: bool = False) -> str:
-    """Write a code the way the catalogue does.
-
-    :param code: as the service sent it: ``BackupService.6130``, ``6130``, ``APIGW.0308``, ``IAM.0011``.
-    :param iam: whether it came from IAM, where a bare number means one of IAM's. Default: False.
-    :return: ``BackupService.6130``, ``APIG.0308``, ``IAM.0011``; an unknown form unchanged.
-    """
-    code = code.strip()
-    if len(code) == 4 and code.isascii() and code.isdigit():
-        return f"{'IAM' if iam else 'BackupService'}.{code}"
-    if code.startswith("APIGW."):
-        return f"APIG.{code.removeprefix('APIGW.')}"
-    return code
-
-
-def find(code: str | None, http_status: int | None) -> CatalogueRow | None:
-    """Return the catalogue's row for a code, or None for an unknown one.
-
-    :param code: a normalised code.
-    :param http_status: the answer's status, which tells the meanings of a code with several rows apart.
-    """
-    for row in _BY_CODE.get(code or "", ()):
-        if not row.statuses or http_status in row.statuses:
-            return row
-    return None
-
-
-def error_class_of_status(http_status: int) -> type[CbrApiError]:
-    """Return the exception for an answer whose code is unknown or missing.
-
-    :param http_status: the answer's status.
-    """
-    match http_status:
-        case 401:
-            return CbrAuthenticationError
-        case 403:
-            return CbrPermissionError
-        case 404 | 410:
-            return CbrNotFoundError
-        case 429:
-            return CbrThrottledError
-        case 408:
-            return CbrUnavailableError
-    return CbrUnavailableError if http_status >= 500 else CbrRefusedError
-
-
-def decide(error: CbrApiError) -> Decision:
-    """Return what to do about an error that the service answered.
-
-    :param error: as raised by the client.
-    """
-    row = find(error.error_code, error.http_status)
-    if row is not None:
-        return row.decision
-    if isinstance(error, CbrAuthenticationError):
-        return Decision.REAUTHENTICATE
-    if isinstance(error, (CbrThrottledError, CbrUnavailableError, CbrBusyError)):
-        return Decision.RETRY
-    return Decision.FAIL
-
-
-def is_uncertain(error: CbrApiError) -> bool:
-    """Return whether, after a call that changes something, the error leaves open if the service accepted the call.
-
-    A known code never does, but for those that stand for "no idea" (9910) or for a backend that did not answer the gateway.
-
-    :param error: as raised by the client.
-    """
-    row = find(error.error_code, error.http_status)
-    if row is not None:
-        return row.uncertain
-    return isinstance(error, CbrUnavailableError)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from airflow_cbr.api.errors import CATALOGUE, CatalogueRow, Decision
+from airflow_cbr.api.catalogue_row import CatalogueRow, Decision
+from airflow_cbr.api.errors import CATALOGUE
 
 __all__ = ["render"]
 
@@ -46,7 +47,7 @@ and becomes `CbrNotFoundError`.
 After a replicate call, some failures leave open whether the service accepted it: the connection broke or timed out after the first byte of
 the request went out (to the service, or to a plain HTTP proxy), the answer could not be read, an unknown error with status 5xx or 408,
 and the codes marked "uncertain" below. They become `CbrOutcomeUnknownError`, and the client does not send the call again: the records of
-the source vault's backups tell what happened.
+the source vault's backups show what happened.
 
 When no usable answer comes, the error is a `CbrTransportError`: `CbrConnectionError`, `CbrTimeoutError`, or `CbrProtocolError` for an
 answer that is not what the API promises (HTML from a proxy, a redirect, a truncated body).

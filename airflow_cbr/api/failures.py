@@ -1,4 +1,4 @@
-"""What became of a request that failed, in words and as one of the package's errors."""
+"""Why a request failed, in words and as one of the package's errors."""
 
 from __future__ import annotations
 
@@ -79,9 +79,9 @@ def transport_error(
             permanent=True,
         )
     if is_any(requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError):
-        return CbrProtocolError(f"{call}: the answer of {host} is compressed in a way that cannot be read.", sent=sent)
+        return CbrProtocolError(f"{call}: the answer from {host} is compressed in a way that cannot be read.", sent=sent)
     if is_any(AnswerTooLargeError):
-        return CbrProtocolError(f"{call}: the answer of {host} is larger than any that the API has.", sent=sent)
+        return CbrProtocolError(f"{call}: the answer from {host} is larger than any answer of the API.", sent=sent)
     if is_any(requests.exceptions.InvalidHeader, requests.exceptions.InvalidURL):
         # Their texts quote the header or the URL.
         return CbrProtocolError(f"{call}: the request to {host} cannot be written as HTTP.", sent=sent, permanent=True)
@@ -96,13 +96,13 @@ def transport_error(
             advice="Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the environment.",
         )
     if sent and timeout is not None:
-        return CbrTimeoutError(f"{call}: the answer of {host} was not complete after {timeout:.3g} s.", sent=sent)
+        return CbrTimeoutError(f"{call}: the answer from {host} was not complete after {timeout:.3g} s.", sent=sent)
     # A refused connection is a kind of timeout in urllib3 1.
     if is_any(urllib3.exceptions.NewConnectionError):
         return CbrConnectionError(
             f"{call}: the connection to {host} could not be made ({_reason(causes, secrets)}).",
             sent=sent,
-            advice="Check region, cloud and endpoints of the connection, and whether a firewall or a missing proxy setting is in the way.",
+            advice="Check region, cloud and endpoints of the connection, and check for a firewall or a missing proxy setting.",
         )
     if is_any(urllib3.exceptions.ConnectTimeoutError):
         return CbrTimeoutError(f"{call}: {host} did not accept a connection in time.", sent=sent)

@@ -16,7 +16,7 @@ from airflow_cbr.exceptions import CbrProtocolError
 __all__ = ["Page", "walk"]
 
 _REMEMBERED = 2000
-"""At least so many of the last rows' ids are remembered, and about twice as many at most: memory does not grow with the list."""
+"""At least this many of the last rows' ids are remembered, and at most about twice as many: memory does not grow with the list."""
 _IDLE_LIMIT: Final = 20
 
 
@@ -42,8 +42,8 @@ def walk(
     :param fetch: asks for the page at ``offset`` with at most ``limit`` rows.
     :param page_size: rows per page, at least 1. The service may cap it.
     :param call: the call's name in the API reference, for messages.
-    :param on_repeat: is told of every row that is read and not yielded, which a row is that comes again, whatever it says then.
-        Default: nobody is told.
+    :param on_repeat: called with every row that is read and not yielded: a row that is listed again, whatever it says then.
+        Default: none.
     :raises CbrProtocolError: the service repeats a page for ever, or rows disappear faster than they can be read.
     """
     # One row of each page is the overlap: a page of one would never get on.
@@ -68,7 +68,7 @@ def walk(
             continue
         if not overlaps and (recent or older):
             if forgotten:
-                raise CbrProtocolError(f"{call}: the list changes faster than it can be read; none of its last rows is left.")
+                raise CbrProtocolError(f"{call}: the list changes faster than it can be read; none of the last rows is listed any more.")
             # Begin again, and remember everything: where in the list the rows stand that are known by now is not.
             may_forget = False
 
@@ -91,7 +91,7 @@ def walk(
         else:
             idle += 1
             if idle > _IDLE_LIMIT:
-                raise CbrProtocolError(f"{call}: the service shows the same rows again and again.")
+                raise CbrProtocolError(f"{call}: the service returns the same rows again and again.")
         if len(rows) < limit and count is not None and count <= offset + len(rows):
             return
         offset += len(rows) if at_last_row else len(rows) - 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from airflow_cbr.api.errors import normalise_code
+from airflow_cbr.api.error_lookup import normalise_code
 from airflow_cbr.exceptions import CbrApiError
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
-from airflow_cbr.api import errors, models
+from airflow_cbr.api import error_lookup, models
 from airflow_cbr.api.decoding import UNREADABLE, decode_json
 from airflow_cbr.api.texts import clean
 from airflow_cbr.exceptions import (
@@ -28,6 +28,7 @@ from airflow_cbr.exceptions import (
 )
 
 if TYPE_CHECKING:
+    from airflow_cbr.api.catalogue_row import CatalogueRow
     from airflow_cbr.api.secret import Secret
 
 __all__ = ["LONGEST_RETRY_AFTER", "ServiceResponse", "decode", "error_from_answer", "parse_http_date", "retry_after"]
@@ -183,7 +184,7 @@ def decode(answer: ServiceResponse, model: type[Model], *, call: str) -> Model:
         f"{call}: the answer cannot be read ({what}; {kind}, {len(answer.body)} bytes).",
         request_id=answer.request_id,
         http_status=answer.status,
-        advice="If it lasts, see whether a proxy stands between this machine and the service, and whether the endpoint is right.",
+        advice="If it lasts, check the endpoint, and check for a proxy between this machine and the service.",
     )
 
 
@@ -209,8 +210,8 @@ def error_from_answer(
     secrets = tuple(secrets)
     answer = ServiceResponse(status, headers, body, secrets)
     facts = _read_error(body)
-    code = errors.normalise_code(facts.code, iam=iam) if facts.code else None
-    row = errors.find(code, status)
+    code = error_lookup.normalise_code(facts.code, iam=iam) if facts.code else None
+    row = error_lookup.find(code, status)
     details: dict[str, Any] = {
         "error_code": clean(code, secrets, _LONGEST_CODE) or None if code else None,
         "request_id": answer.request_id or (clean(facts.request_id, secrets) or None if facts.request_id else None),
@@ -229,7 +230,7 @@ def error_from_answer(
             **details,
         )
 
-    error_class = row.error if row else errors.error_class_of_status(status)
+    error_class = row.error if row else error_lookup.error_class_of_status(status)
     details["advice"] = _advice(row, status, facts.message, iam=iam)
     if issubclass(error_class, (CbrThrottledError, CbrUnavailableError)):
         return error_class(message, retry_after=retry_after(headers), **details)
@@ -278,16 +279,16 @@ def _first(content: dict[str, Any], *names: str) -> str | None:
     return None
 
 
-def _advice(row: errors.CatalogueRow | None, status: int, message: str, *, iam: bool) -> str | None:
+def _advice(row: CatalogueRow | None, status: int, message: str, *, iam: bool) -> str | None:
     if iam and _NO_PROJECT in message.lower():
         return (
-            "Set project_id in the connection: the user may see sub-projects of the region only, or none. If the region's own project is "
-            "meant, check region, cloud and domain_name, and the user's permissions."
+            "Set project_id in the connection: the user may have access to none of the region's projects but sub-projects. If the region's "
+            "own project is intended, check region, cloud and domain_name, and the user's permissions."
         )
     if row is not None and row.code == "BackupService.9900" and "enable_acceleration" in message:
         return (
             "Leave enable_acceleration out: accounts with the gate OP_GATED_CSBS_REP_ACCELERATION may not use it, and only Huawei Cloud "
-            "can lift the gate."
+            "can remove the gate."
         )
     if row is not None:
         return row.advice
@@ -296,7 +297,7 @@ def _advice(row: errors.CatalogueRow | None, status: int, message: str, *, iam: 
     if status == 403:
         return "Ask the account's administrator for the CBR permission that the call needs."
     if status == 407:
-        return "The proxy between this machine and the service wants credentials: see HTTPS_PROXY in the environment."
+        return "The proxy between this machine and the service requires credentials: check HTTPS_PROXY in the environment."
     return None
 
 

@@ -30,7 +30,7 @@ DIRECTORY_VARIABLE: Final = "CBR_REFUSALS_DIRECTORY"
 """Environment variable that names another directory. Default: ``airflow-cbr-<user id>`` in the directory for temporary files."""
 
 LOCK_PATIENCE: Final = 2.0
-"""Seconds after which a lock that is not given up is done without."""
+"""Seconds to wait for a lock before going on without it."""
 
 OUT_OF_USE: Final = 60.0
 """Seconds for which a directory that could not be used is left alone."""
@@ -146,7 +146,7 @@ def _leave_alone(error: OSError) -> None:
     global _unusable_until
     if _unusable_until == float("-inf"):
         log.warning(
-            "Refused credentials are counted by this process alone, not for the whole machine: the directory for it cannot be used (%s). "
+            "This process counts refused credentials only for itself, not for the whole machine: the shared directory cannot be used (%s). "
             "Set %s to a directory that belongs to this user alone.",
             error,
             DIRECTORY_VARIABLE,

@@ -1,4 +1,4 @@
-"""Texts that somebody else wrote: made short, one line, and harmless, before anything else is done to them.
+"""Texts for messages: numbers with their nouns, and texts that somebody else wrote, made short, one line, and harmless.
 
 A service, a gateway or a proxy may send line ends that forge log lines, escape codes that move a terminal's cursor, marks that turn the
 direction of writing, and megabytes of any of them. All of this module takes time in proportion to the text, whatever the text is.
@@ -15,17 +15,17 @@ from urllib.parse import quote
 
 from airflow_cbr.api.secret import Secret
 
-__all__ = ["LONGEST_FIELD", "LONGEST_MESSAGE", "LONGEST_NAME", "clean", "one_line"]
+__all__ = ["LONGEST_FIELD", "LONGEST_MESSAGE", "LONGEST_NAME", "clean", "counted", "one_line"]
 
 LONGEST_MESSAGE: Final = 300
-"""Characters of an error's text that are told."""
+"""Characters of an error's text that a message quotes."""
 LONGEST_NAME: Final = 100
-"""Characters of a name that a message shows, before the id that tells it from others; the service itself allows 64."""
+"""Characters of a name that a message shows, before the id that identifies it; the service itself allows 64."""
 LONGEST_FIELD: Final = 1000
 """Characters of a row's field that are kept: a name, a status word, a reason."""
 
 _READ: Final = 64 * LONGEST_MESSAGE
-"""Characters of a text that are looked at: enough to get past the head of a proxy's error page."""
+"""Characters of a text that are read: enough to get past the head of a proxy's error page."""
 _HIDDEN: Final = re.compile(r"<(?:(!--)|(script|style)\b)", re.IGNORECASE)
 _ENDS: Final = {
     "!--": re.compile("-->"),
@@ -38,12 +38,22 @@ _ABSURD_REFERENCE: Final = re.compile(r"&#[xX]?[0-9A-Fa-f]{9,};?")
 """A character's number with more digits than any has: html.unescape would make an integer of it, and fail."""
 
 
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """Return a number with what it counts: ``1 backup``, ``3 backups``, ``2 copies are``.
+
+    :param number: how many.
+    :param one: the word, or words, for exactly one.
+    :param many: the same for any other number. Default: ``one`` with an "s".
+    """
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
 def one_line(text: object, longest: int = LONGEST_FIELD) -> str:
     """Make a value of the service fit to be shown: cut, without line ends, control characters or marks that cannot be seen.
 
-    :param text: what the service said; what is no text is written as one.
+    :param text: what the service said; anything but a string is converted to one.
     :param longest: characters that are kept. Default: 1000.
-    :return: one line; each character that cannot be printed has become a space, so that what was no id before is none now.
+    :return: one line; each character that cannot be printed has become a space, so that no text becomes an id by it.
     """
     text = text if isinstance(text, str) else str(text)
     if len(text) > longest:

@@ -1,4 +1,4 @@
-"""Sending: one pooled session, timeouts, what may be sent again and when, and what became of a request that failed.
+"""Sending: one pooled session, timeouts, what may be sent again and when, and why a request failed.
 
 The question behind every failure is whether the service can have seen the request. Reads may be sent again in any case. A call that
 changes something, and a replication costs money, is sent again only when it is certain that it was not processed.
@@ -24,7 +24,8 @@ import urllib3.exceptions
 from requests.utils import get_environ_proxies
 
 from airflow_cbr import __version__
-from airflow_cbr.api import errors, failures, responses
+from airflow_cbr.api import error_lookup, failures, responses
+from airflow_cbr.api.catalogue_row import Decision
 from airflow_cbr.api.deadline import seconds_left
 from airflow_cbr.api.endpoints import is_loopback
 from airflow_cbr.api.responses import ServiceResponse
@@ -107,7 +108,7 @@ class Transport:
         sleep: Callable[[float], None],
     ) -> None:
         if isinstance(verify, str) and not Path(verify).exists():
-            raise CbrConfigurationError(f"verify: there is no file or folder {verify!r} with certificates.")
+            raise CbrConfigurationError(f"verify: the file or folder with certificates {verify!r} does not exist.")
         self.verify = verify
         self.newest_date: str | None = None
         self._timeout = (connect_timeout, read_timeout)
@@ -152,7 +153,7 @@ class Transport:
             if not call.repeatable and _outcome_is_unknown(error):
                 raise CbrOutcomeUnknownError(
                     f"{error.message} Whether the service accepted the request is not known.",
-                    advice="Look at the source vault's backups and their replication records, or at its tasks in the console, before "
+                    advice="Check the source vault's backups and their replication records, or its tasks in the CBR console, before "
                     "sending it again.",
                     error_code=error.error_code,
                     request_id=error.request_id,
@@ -174,11 +175,11 @@ class Transport:
             # 303 it may have been: both are also used to say "done, now look there".
             raise CbrProtocolError(
                 f"{call.name}: HTTP {answer.status} redirects the request; redirects are not followed, because they would carry "
-                "credentials to another place.",
+                "credentials to another host.",
                 sent=answer.status not in (301, 307, 308),
                 request_id=answer.request_id,
                 http_status=answer.status,
-                advice="Check region, cloud and endpoints of the connection (https, not http?), and whether a proxy wants a login.",
+                advice="Check region, cloud and endpoints of the connection (https, not http?), and whether a proxy requires a login.",
                 permanent=True,
             )
         error = responses.error_from_answer(
@@ -290,9 +291,9 @@ class Transport:
     def _warn_once(self, host: str, scheme: str) -> None:
         if scheme == "https" and not self.verify:
             warnings.filterwarnings("ignore", f".*host '{urlsplit(host).hostname}'", category=urllib3.exceptions.InsecureRequestWarning)
-            text = "Certificates of %s are not checked (verify is off): whoever is on the way can read and change everything."
+            text = "Certificates of %s are not checked (verify is off): anyone on the network path can read and change everything."
         elif scheme == "http" and not is_loopback(host):
-            text = "Requests to %s are not encrypted: whoever is on the way can read tokens and change answers. Use https."
+            text = "Requests to %s are not encrypted: anyone on the network path can read tokens and change answers. Use https."
         else:
             return
         if host not in _warned_hosts:
@@ -364,11 +365,11 @@ def _may_repeat(call: OutgoingCall, state: tenacity.RetryCallState) -> bool:
     if isinstance(error, CbrProtocolError):
         return state.attempt_number < _UNREADABLE_ATTEMPTS
     if isinstance(error, CbrApiError):
-        return errors.decide(error) is errors.Decision.RETRY
+        return error_lookup.decide(error) is Decision.RETRY
     return isinstance(error, CbrTransportError)
 
 
 def _outcome_is_unknown(error: CbrError) -> bool:
     if isinstance(error, CbrTransportError):
         return error.sent
-    return isinstance(error, CbrApiError) and errors.is_uncertain(error)
+    return isinstance(error, CbrApiError) and error_lookup.is_uncertain(error)

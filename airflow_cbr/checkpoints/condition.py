@@ -1,6 +1,6 @@
-"""Whether a checkpoint is whole: its own word, its backups', and what was asked for. Asks the service nothing.
+"""Whether a checkpoint is complete, by its own status, its backups and what was requested. Sends nothing.
 
-A checkpoint that says ``available`` may have left resources out, or hold a backup in ``error``. So its own word is never enough.
+A checkpoint that says ``available`` may have left resources out, or hold a backup in ``error``. So its own status is never enough.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_cbr.api.texts import LONGEST_NAME, one_line
+from airflow_cbr.api.texts import LONGEST_NAME, counted, one_line
 from airflow_cbr.exceptions import CbrCheckpointFailedError, CbrCheckpointIncompleteError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _USABLE: Final = frozenset({"available", "restoring", "waiting_restore"})
 
 
 class Condition(StrEnum):
-    """How a checkpoint is."""
+    """The condition of a checkpoint."""
 
     BEING_MADE = "being made"
     WHOLE = "whole"
@@ -42,8 +42,8 @@ class Condition(StrEnum):
 class CheckpointFinding:
     """What a look at a checkpoint found.
 
-    :param condition: how it is.
-    :param status: its own word, ``not listed`` when the service does not show it.
+    :param condition: its condition.
+    :param status: its own status; ``not listed`` when the service does not show it.
     :param backups: how many backups it holds.
     :param available: how many of these can be used.
     :param skipped: what the service left out: ``id``, ``name``, ``code``, ``reason``.
@@ -59,8 +59,8 @@ class CheckpointFinding:
 
     @property
     def line(self) -> str:
-        """Return how far it has come."""
-        return f"{self.status}, {self.available} of {self.backups} backups available"
+        """Return its progress in words."""
+        return f"{self.status}, {self.available} of {counted(self.backups, 'backup')} available"
 
 
 def judge(
@@ -70,7 +70,7 @@ def judge(
     state: CheckpointState,
     age: float,
 ) -> CheckpointFinding:
-    """Say how a checkpoint is.
+    """Return the condition of a checkpoint.
 
     :param checkpoint: the checkpoint, or None when the service says that there is none.
     :param backups: those that are listed as its own.
@@ -82,7 +82,7 @@ def judge(
     if checkpoint is None:
         if may_still_show:
             return CheckpointFinding(Condition.BEING_MADE, "not listed", skipped=_skipped(None, state))
-        return CheckpointFinding(Condition.GONE, "not listed", problems=["the service does not know the checkpoint (any more)"])
+        return CheckpointFinding(Condition.GONE, "not listed", problems=["the service does not list the checkpoint (any more)"])
     status = checkpoint.status or "without a status"
     skipped = _skipped(checkpoint, state)
     available = sum(backup.status in _USABLE for backup in backups)
@@ -109,7 +109,7 @@ def judge(
 def failure(
     checkpoint_id: str, finding: CheckpointFinding, spec: CheckpointSpec
 ) -> CbrCheckpointFailedError | CbrCheckpointIncompleteError | None:
-    """Return why the task is not green with this checkpoint; None when it is.
+    """Return why the task fails with this checkpoint; None when it succeeds.
 
     :param checkpoint_id: the checkpoint.
     :param finding: what the last look found.
@@ -118,18 +118,18 @@ def failure(
     where = f"Checkpoint {checkpoint_id} of vault {spec.vault_id}"
     if finding.condition in (Condition.FAILED, Condition.GONE):
         return CbrCheckpointFailedError(
-            f"{where} is no good: {finding.line}.",
+            f"{where} {'failed' if finding.condition is Condition.FAILED else 'no longer exists'}: {finding.line}.",
             checkpoint_id=checkpoint_id,
             problems=finding.problems,
-            advice="See in the console what the task says of it; the next attempt makes another checkpoint.",
+            advice="Check the vault's tasks in the CBR console. The next attempt makes another checkpoint.",
         )
     if finding.skipped and spec.on_skipped == "fail":
         return CbrCheckpointIncompleteError(
-            f"{where} lacks {len(finding.skipped)} resources that the service skipped.",
+            f"{where} is incomplete: the service skipped {counted(len(finding.skipped), 'resource')}.",
             checkpoint_id=checkpoint_id,
             problems=[describe(one) for one in finding.skipped],
-            advice="Mend these resources or take them out of the vault, then clear the task: it makes another checkpoint. "
-            "If a checkpoint without them is good enough, set on_skipped='warn'.",
+            advice="Fix these resources or remove them from the vault, then clear the task: it makes another checkpoint. "
+            "To accept a checkpoint without them, set on_skipped='warn'.",
         )
     return None
 
@@ -144,7 +144,7 @@ def describe(skipped: dict[str, str]) -> str:
 
 
 def summarise(finding: CheckpointFinding, spec: CheckpointSpec, state: CheckpointState) -> dict[str, Any]:
-    """Return what the XCom says of the checkpoint.
+    """Return the checkpoint as the XCom has it.
 
     :param finding: what the last look found.
     :param spec: what was asked for.
@@ -193,7 +193,7 @@ def _absent(checkpoint: Checkpoint, backups: Sequence[Backup], spec: CheckpointS
     ]
     named = have | set(listed) | {one["id"] for one in skipped}
     unnamed = [
-        f"resource {one}: it was asked for, and is neither backed up nor named as skipped"
+        f"resource {one}: it was requested, but is neither backed up nor reported as skipped"
         for one in spec.resource_ids or ()
         if one not in named
     ]

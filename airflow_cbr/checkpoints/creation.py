@@ -4,12 +4,12 @@ A :class:`Creation` is a :class:`~airflow_cbr.once.machine.Machine`: a process m
 
 The rules, in the order in which they are tried:
 
-1. A checkpoint of this task that is whole, or being made, is the task's own, whoever of its attempts started it.
-2. Nothing is sent while a call of unknown outcome may still show up (``settle_time``).
-3. After that, a checkpoint without a readable name that the lost call may have started is taken for its own; if there are several, none
-   is, and the task fails.
+1. A checkpoint of this task that is complete, or being made, is adopted, whichever attempt started it.
+2. Nothing is sent while a call of unknown outcome may still take effect (``settle_time``).
+3. After that, a checkpoint without a readable name that the lost call may have started is adopted; if there are several, none is, and
+   the task fails.
 4. The intent is written down before the call, and the call is not repeated before a look has shown that it had no effect.
-5. Green only when every backup of the checkpoint is available and nothing was left out.
+5. The task succeeds only when every backup of the checkpoint is available and nothing was left out.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_cbr.api.texts import counted
 from airflow_cbr.checkpoints.condition import CheckpointFinding, Condition, describe, failure, judge, summarise
 from airflow_cbr.checkpoints.intents import CheckpointIntents
 from airflow_cbr.checkpoints.search import CheckpointSearch, Sighting, show
@@ -48,7 +49,7 @@ __all__ = ["Creation"]
 logger = logging.getLogger(__name__)
 
 _SHARE_OF_AGE: Final = 0.25
-"""The gap between two looks, as a share of the checkpoint's age: nobody says how long it takes, and so much may be waited in vain."""
+"""The gap between two looks, as a share of the checkpoint's age: how long it takes is not known, so up to this share is waited too long."""
 
 Observer = Callable[[CheckpointStep, str], None]
 Publish = Callable[[str, dict[str, Any]], None]
@@ -97,7 +98,7 @@ class Creation(Machine[CheckpointResult]):
         return self.state.has_looked
 
     def _ends_attempt(self, error: CbrError) -> bool:
-        # Whose checkpoint it is cannot be told: no further look changes that.
+        # It cannot be determined whose checkpoint it is, and no further look changes that.
         return isinstance(error, CbrOutcomeUnknownError) or super()._ends_attempt(error)
 
     # --- before there is a checkpoint -----------------------------------------------------------------------------------
@@ -121,7 +122,7 @@ class Creation(Machine[CheckpointResult]):
             raise self._timed_out()
         if self._clock.local < state.unsettled_until:
             wait = max(state.unsettled_until - self._clock.local, 1.0)
-            return self._pause("an earlier call may still show up", min(spec.poll_interval, wait))
+            return self._pause("an earlier call may still take effect", min(spec.poll_interval, wait))
         if state.lost_from is not None:
             return self._settle_lost(found, state.lost_from)
         return self._create()
@@ -138,7 +139,7 @@ class Creation(Machine[CheckpointResult]):
         return None
 
     def _sightings(self) -> list[Sighting]:
-        """Return what an attempt's first look finds, after putting aside what is no result any more."""
+        """Return what an attempt's first look finds, after putting aside what is no longer a result."""
         found = self._lookup.sightings()
         if noted := self._intents.noted():
             found = [noted, *(one for one in found if one.checkpoint_id != noted.checkpoint_id)]
@@ -153,11 +154,11 @@ class Creation(Machine[CheckpointResult]):
         age = self._clock.age(one.created.timestamp()) if one.created is not None else self._clock.local
         condition = self._inspect(checkpoint_id, self._clock.local - age).condition
         if condition is Condition.INCOMPLETE and self._attempt.number == 1 and self._attempt.generation:
-            # Nothing but a clear asks for this again: what was left out has been mended, it says.
+            # Only a clear requests it again: it means that what was left out has been fixed.
             self._intents.put_aside(self.state, checkpoint_id)
         elif condition not in (Condition.FAILED, Condition.GONE):
             return False
-        self._log.info("Checkpoint %s of an earlier attempt is %s; another one is made", checkpoint_id, condition)
+        self._log.info("Checkpoint %s of an earlier attempt is %s; making another one", checkpoint_id, condition)
         return True
 
     def _create(self) -> Pause | None:
@@ -180,7 +181,7 @@ class Creation(Machine[CheckpointResult]):
                     ),
                 )
             if not checkpoint.id:
-                raise CbrOutcomeUnknownError(f"The service answered the backup of vault {spec.vault_id} without a checkpoint's id.")
+                raise CbrOutcomeUnknownError(f"The service accepted the backup of vault {spec.vault_id}, but returned no checkpoint id.")
         except CbrOutcomeUnknownError as error:
             state.lose(sent_at)
             state.unsettled_until = sent_at + spec.settle_time
@@ -202,7 +203,7 @@ class Creation(Machine[CheckpointResult]):
         state.checkpoint_id, state.known_at = checkpoint.id, self._clock.local
         vault = checkpoint.vault
         state.skipped = {one.id or "": str(one.code or "") for one in (vault.skipped_resources if vault is not None else None) or ()}
-        self._log.info("Checkpoint %s: the backup of vault %s was accepted", checkpoint.id, self._spec.vault_id)
+        self._log.info("Checkpoint %s: CBR accepted the backup of vault %s", checkpoint.id, self._spec.vault_id)
         self._tell(checkpoint.id, judge(checkpoint, (), self._spec, state, 0.0))
         self._intents.keep_checkpoint(state)
         return Pause("the checkpoint was accepted", self._spec.poll_interval) if self._spec.wait_for_completion else None
@@ -215,8 +216,8 @@ class Creation(Machine[CheckpointResult]):
         if not self._intents.has_store and attempt.number > 1 and not attempt.generation and one.created is not None:
             # Where nothing keeps the deadline it counts from the checkpoint, as long as there was no clear.
             state.deadline = min(state.deadline, self._clock.local - self._clock.age(one.created.timestamp()) + spec.timeout)
-        created = one.created.isoformat() if one.created is not None else "a time that is not told"
-        self._log.info("Adopted checkpoint %s %s, created at %s", one.checkpoint_id, one.evidence, created)
+        created = one.created.isoformat() if one.created is not None else "an unknown time"
+        self._log.info("Adopted checkpoint %s, recognised %s, created at %s", one.checkpoint_id, one.evidence, created)
         self._intents.keep_checkpoint(state)
 
     # --- once there is one ------------------------------------------------------------------------------------------------
@@ -252,22 +253,22 @@ class Creation(Machine[CheckpointResult]):
                 raise error
             return CheckpointResult(checkpoint_id, summarise(finding, self._spec, self.state))
 
-    # --- looking, telling, pausing --------------------------------------------------------------------------------------
+    # --- looking, publishing, pausing --------------------------------------------------------------------------------------
 
     def _tell(self, checkpoint_id: str, finding: CheckpointFinding) -> None:
-        """Publish, unless the very same was published before."""
+        """Publish, unless the same was published before."""
         self._publisher.tell(checkpoint_id, summarise(finding, self._spec, self.state))
 
     def _timed_out(self) -> CbrCheckpointTimeoutError:
         spec, checkpoint_id = self._spec, self.state.checkpoint_id
-        state = "no checkpoint was accepted" if checkpoint_id is None else f"checkpoint {checkpoint_id} goes on in CBR"
+        state = "no checkpoint was accepted" if checkpoint_id is None else f"checkpoint {checkpoint_id} continues in CBR"
         return CbrCheckpointTimeoutError(
             f"The timeout of {spec.timeout:g} s for the checkpoint of vault {spec.vault_id} has passed; {state}.",
             checkpoint_id=checkpoint_id,
-            advice="Clear the task to go on waiting; it starts no second checkpoint while this one is being made.",
+            advice="Clear the task to keep waiting; it does not start a second checkpoint while this one is being made.",
         )
 
     @property
     def _what(self) -> str:
         resource_ids = self._spec.resource_ids
-        return "all resources" if resource_ids is None else f"{len(resource_ids)} resources"
+        return "all resources" if resource_ids is None else counted(len(resource_ids), "resource")

@@ -1,7 +1,7 @@
 """What a checkpoint task writes down for its next attempt, and what an attempt makes of what it finds.
 
-Correctness does not rest on it: the checkpoint's name carries the task's mark. With it the next attempt knows the checkpoint without
-looking for it, and how long a call whose answer was lost may still show up.
+Correctness does not depend on it: the checkpoint's name carries the task's mark. With it the next attempt knows the checkpoint without
+looking for it, and how long a call whose answer was lost may still take effect.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ __all__ = ["CheckpointIntent", "CheckpointIntents"]
 
 
 class CheckpointIntent(Intent, frozen=True, kw_only=True):
-    """What is written down before the call, and when the checkpoint is known.
+    """What is written down before the call, and again when the checkpoint is known.
 
     :param vault_id: the vault.
-    :param mark: the order's mark.
+    :param mark: the task's mark.
     :param posted_at: Unix time of the newest call that this task intended, in the local clock; None before it.
-    :param checkpoint_id: the checkpoint that came of it; None as long as that is not known.
-    :param put_aside: checkpoints of this task that lack resources and are not to be taken for its result, after a clear.
+    :param checkpoint_id: the checkpoint that the call started; None as long as it is not known.
+    :param put_aside: checkpoints of this task that lack resources and are not its result after a clear.
     """
 
     vault_id: str
@@ -82,7 +82,7 @@ class CheckpointIntents(IntentLog[CheckpointIntent]):
         return Sighting(intent.checkpoint_id, posted, "by this task's note")
 
     def recall(self, state: CheckpointState | None) -> CheckpointState:
-        """Return the state to go on with.
+        """Return the state to continue with.
 
         :param state: what an earlier leg of the same attempt knew, or None.
         """
@@ -92,7 +92,7 @@ class CheckpointIntents(IntentLog[CheckpointIntent]):
         return state
 
     def begin(self, state: CheckpointState) -> None:
-        """Settle, at an attempt's first look, which earlier call may still show up.
+        """Note, at an attempt's first look, which earlier call may still take effect.
 
         :param state: the attempt's state.
         """
@@ -124,7 +124,7 @@ class CheckpointIntents(IntentLog[CheckpointIntent]):
         self._save(CheckpointStep.RECORD_INTENT, state, posted_at=self._clock.local, checkpoint_id=None, has_gap=False)
 
     def keep_checkpoint(self, state: CheckpointState) -> None:
-        """Write down which checkpoint this task answers for.
+        """Write down which checkpoint is this task's result.
 
         :param state: the attempt's state, which knows it.
         """
@@ -132,7 +132,7 @@ class CheckpointIntents(IntentLog[CheckpointIntent]):
             self._save(CheckpointStep.KEEP, state, checkpoint_id=state.checkpoint_id, has_gap=False)
 
     def put_aside(self, state: CheckpointState, checkpoint_id: str) -> None:
-        """Write down that a checkpoint is not to be taken for the task's result.
+        """Write down that a checkpoint is not the task's result.
 
         :param state: the attempt's state.
         :param checkpoint_id: the checkpoint.

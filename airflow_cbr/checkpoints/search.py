@@ -1,4 +1,4 @@
-"""Whose checkpoint it is: by the mark in its name, and where names cannot be read, by its time and its resources.
+"""Finding a task's checkpoint: by the mark in its name, and where names cannot be read, by its time and its resources.
 
 No call lists checkpoints. They show in the backups of the vault and in the operation log, which name them; that backups carry their
 checkpoint's name is likely and not documented, and that ShowCheckpoint repeats it is documented and not always so.
@@ -24,16 +24,16 @@ __all__ = ["CheckpointSearch", "Sighting", "show"]
 
 BY_NAME: Final = "by its name"
 _HOW_FAR_BACK: Final = timedelta(days=1)
-"""How long before its Dag run a task's checkpoint is looked for; covers a scheduler whose clock is wrong."""
+"""How long before its Dag run a task's checkpoint is searched for; covers a scheduler whose clock is wrong."""
 
 
 @dataclass(slots=True)
 class Sighting:
-    """A checkpoint that shows in the vault's backups.
+    """A checkpoint that the vault's backups name.
 
     :param checkpoint_id: its id.
-    :param created: when its oldest backup was created, as far as that is told.
-    :param evidence: why it is taken for the task's own; empty when nothing says so.
+    :param created: when its oldest backup was created, as far as known.
+    :param evidence: why it is taken for the task's own; empty when nothing shows that.
     :param is_by_schedule: whether its backups are marked as made by a schedule; None when they do not say.
     """
 
@@ -46,7 +46,7 @@ class Sighting:
         """Take note of one of its backups.
 
         :param backup: the backup.
-        :param mark: the order's mark.
+        :param mark: the task's mark.
         """
         if mark in (backup.name or ""):
             self.evidence = BY_NAME
@@ -71,7 +71,7 @@ def show(client: CbrClient, checkpoint_id: str) -> Checkpoint | None:
 
 
 class CheckpointSearch:
-    """Finds the checkpoints that one attempt may have to answer for.
+    """Finds the checkpoints that may be the result of one attempt.
 
     :param client: a client of the vault's region and project.
     :param spec: what was asked for.
@@ -94,14 +94,14 @@ class CheckpointSearch:
         return list(found.values())
 
     def of_lost_calls(self, state: CheckpointState, found: list[Sighting], lost_from: float) -> Sighting | None:
-        """Return the checkpoint that a call of unknown outcome has started, or None when none has come of it.
+        """Return the checkpoint that a call of unknown outcome has started, or None when it has started none.
 
-        When the operation log tells of a checkpoint that does not show yet, ``state.unsettled_until`` is set to when it must.
+        When the operation log names a checkpoint that is not listed yet, ``state.unsettled_until`` is set to the time when it must be.
 
         :param state: what the attempt knows.
         :param found: what a look has just seen.
         :param lost_from: when the first lost call was sent.
-        :raises CbrOutcomeUnknownError: when it cannot be told.
+        :raises CbrOutcomeUnknownError: when that cannot be determined.
         """
         settle_time, clock = self._spec.settle_time, self._clock
         since = moment(clock.not_before(lost_from)) - CLOCK_MARGIN
@@ -127,16 +127,16 @@ class CheckpointSearch:
         if len(possible) > 1 or (possible and not state.is_noted):
             ids = ", ".join(one.checkpoint_id for one in possible)
             raise CbrOutcomeUnknownError(
-                f"Vault {self._spec.vault_id} was backed up since this task's call, and whether by it cannot be told: {ids}. "
-                "No second checkpoint is started.",
-                advice="Look at these checkpoints in the console. If none is this task's, trigger a new Dag run.",
+                f"Vault {self._spec.vault_id} has checkpoints since this task's call, and whether the call started one is not known: "
+                f"{ids}. The task does not start another checkpoint.",
+                advice="Check these checkpoints in the CBR console. If none belongs to this task, trigger a new Dag run.",
             )
         for one in possible:
-            one.evidence = "by its time and its resources alone"
+            one.evidence = "by its time and its resources only"
         return possible[0] if possible else None
 
     def _logged(self, since: datetime) -> dict[str, Sighting]:
-        """Return the checkpoints whose making the operation log tells of, by id."""
+        """Return the checkpoints that the operation log names, by id."""
         rows = list(self._client.list_operation_logs(operation_type="backup", vault_id=self._spec.vault_id, start_time=since))
         if not rows:
             rows = list(self._client.list_operation_logs(operation_type="backup", start_time=since))

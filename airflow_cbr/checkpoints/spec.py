@@ -1,4 +1,4 @@
-"""What a checkpoint task is asked for, and the mark by which it knows its own checkpoint again."""
+"""The specification of a checkpoint task, and the mark by which it recognises its own checkpoint."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PREFIX: Final = re.compile(r"[\u4e00-\u9fa5\uf900-\ufa2da-zA-Z0-9_-]{1,47}")
 def mark_of(*identity: object) -> str:
     """Return a short digest that is the same in every attempt of a task, and in no other task or Dag run.
 
-    :param identity: what tells the task in its Dag run from all others.
+    :param identity: what identifies the task in its Dag run.
     """
     return hashlib.sha256("\0".join(map(str, identity)).encode()).hexdigest()[:_MARK_LENGTH]
 
@@ -49,8 +49,8 @@ class CheckpointSpec:
     :param description: the checkpoint's description. Default: none.
     :param incremental: incremental or full. Default: the service decides.
     :param auto_trigger: mark the checkpoint as made by a schedule.
-    :param on_skipped: whether a resource that the service left out makes the task red.
-    :param wait_for_completion: whether a checkpoint that is still being made is good enough.
+    :param on_skipped: whether a resource that the service left out fails the task.
+    :param wait_for_completion: whether to wait until the checkpoint is available.
     :param timeout: seconds for the whole task, over all attempts since the last clear.
     :param poll_interval: shortest gap between two looks.
     :param max_poll_interval: longest gap between two looks.

@@ -11,16 +11,16 @@ class CheckpointState(AttemptState, kw_only=True):
     """What one attempt knows, and a deferral carries. Times are Unix times of this machine's clock.
 
     :param has_looked: whether a look has succeeded.
-    :param checkpoint_id: the checkpoint that this task answers for, once it is known.
+    :param checkpoint_id: the checkpoint that is this task's result, once it is known.
     :param evidence: why a checkpoint that this attempt did not start is taken for its own; empty when it started it.
     :param known_at: when the checkpoint's id became known.
-    :param skipped: code by resource id, as the answer to the call named what the service skipped.
-    :param unsettled_until: until when a call may still show up.
+    :param skipped: code by resource id, for the resources that the answer to the call named as skipped.
+    :param unsettled_until: until when a call may still take effect.
     :param lost_from: when the first call was sent whose outcome is not known; None when there is none.
     :param lost_to: when the newest of them was sent.
-    :param is_noted: whether the times of lost calls come from a note or this attempt; without that they are a guess.
+    :param is_noted: whether the times of lost calls come from a note or this attempt; otherwise they are a guess.
     :param unknown: how many calls of this attempt ended without a known outcome.
-    :param put_aside: checkpoints of this task that are no result.
+    :param put_aside: checkpoints of this task that are not its result.
     """
 
     has_looked: bool = False

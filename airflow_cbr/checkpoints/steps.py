@@ -1,4 +1,4 @@
-"""What the making of a checkpoint does next, and what comes of it. A pause is the one of a replication."""
+"""The steps of making a checkpoint, and its result."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["CheckpointResult", "CheckpointStep"]
 
 
 class CheckpointStep(StrEnum):
-    """The steps of the machine; a kill before or after any of them starts no second checkpoint."""
+    """The steps of the machine; being killed before or after any of them starts no second checkpoint."""
 
     LOOK = "look"
     LOOK_AT_LOG = "look at the operation log"
@@ -23,10 +23,10 @@ class CheckpointStep(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckpointResult:
-    """The checkpoint is there, as the order wants it.
+    """The checkpoint exists, as it was requested.
 
     :param checkpoint_id: its id.
-    :param summary: what the XCom ``checkpoint`` says of it.
+    :param summary: the content of the XCom ``checkpoint``.
     """
 
     checkpoint_id: str

@@ -101,7 +101,7 @@ class Component:
         if self._process is None or self._released:
             return
         if remaining := kill_session(self._process.pid):
-            raise DemoError(f"{self.name} does not die: processes {remaining}")
+            raise DemoError(f"{self.name} cannot be killed: processes {remaining}")
         self._process.wait()
         keeper().release(self._process.pid)
         self._released = True  # the id may soon be somebody else's
@@ -119,12 +119,12 @@ class Component:
         return "\n".join([line for line in output if without is None or without not in line][-lines:])
 
     def check(self) -> None:
-        """Raise when the process has ended although nobody has stopped it.
+        """Raise when the process has ended although it was not stopped.
 
         :raises DemoError: with the exit code and the end of the output.
         """
         if self.expected_to_run and self.exit_code is not None:
-            raise DemoError(f"{self.name} has ended with exit code {self.exit_code}; the end of its output:\n{self.tail()}")
+            raise DemoError(f"{self.name} ended with exit code {self.exit_code}; the end of its output:\n{self.tail()}")
 
 
 def stop_all(components: Collection[Component], grace: float = GRACE) -> None:

@@ -44,7 +44,7 @@ def run_demo(auths: Sequence[Auth]) -> int:
         try:
             verified = _run(auths, console, signals)
         except Stopped as stopped:
-            print(f"airflow-cbr: {stopped}; no process is left behind", file=sys.stderr)
+            print(f"airflow-cbr: {stopped}; all processes are stopped", file=sys.stderr)
             return stopped.exit_code
         except (DemoError, CbrError) as error:
             print(f"airflow-cbr: {error}", file=sys.stderr)
@@ -92,7 +92,7 @@ def _run_once(auth: Auth, home: Path, environment: dict[str, str], dag_file: Pat
     finally:
         stop_all([dag_run, emulator])
     if not answer.exists():
-        raise DemoError(f"Airflow has ended with exit code {dag_run.exit_code}; the end of its output:\n{_end_of_log(dag_run)}")
+        raise DemoError(f"Airflow ended with exit code {dag_run.exit_code}; the end of its output:\n{_end_of_log(dag_run)}")
     outcome = DagRunAnswer(**json.loads(answer.read_text()))
     problems = judge(outcome, copies, started)
     console.print(copy_table(copies, DESTINATION_REGION))
@@ -113,7 +113,7 @@ def _follow(reader: CopyReader, emulator: EmulatorProcess, dag_run: Component, c
             signals.check()
             emulator.check()
             if time.monotonic() > deadline:
-                raise DemoError(f"the Dag run has not ended within {RUN_LIMIT:g} s; the end of its output:\n{_end_of_log(dag_run)}")
+                raise DemoError(f"the Dag run did not end within {RUN_LIMIT:g} s; the end of its output:\n{_end_of_log(dag_run)}")
             progress.show(reader.read())
             time.sleep(0.25)
         progress.show(reader.read())
@@ -125,7 +125,7 @@ def _end_of_log(dag_run: Component) -> str:
 
 
 def judge(outcome: DagRunAnswer, copies: Sequence[CopyRow], started: Sequence[str]) -> list[str]:
-    """Say what speaks against "every backup was copied once, and the run has verified it"; nothing is the good answer.
+    """Return why it is not true that every backup was copied once and verified by the run; an empty list if it is true.
 
     :param outcome: what Airflow says about the run.
     :param copies: what the service says at both ends.
@@ -137,7 +137,7 @@ def judge(outcome: DagRunAnswer, copies: Sequence[CopyRow], started: Sequence[st
         problems.append(f"the Dag run is {outcome.state} ({bad})")
     verdicts = outcome.verdicts()
     if not verdicts:
-        problems.append("no task of the run has given a verdict")
+        problems.append("no task of the run returned a verdict")
     problems += [f"the run's own verdict is {verdict}" for verdict in verdicts if verdict["verdict"] != "verified"]
     if not copies:
         problems.append("there is no backup")

@@ -92,7 +92,7 @@ def migrate_database(home: Path, environment: Mapping[str, str], *, check: Calla
     finally:
         migration.kill()
     if migration.exit_code != 0:
-        raise DemoError(f"airflow db migrate has ended with exit code {migration.exit_code}:\n{migration.tail()}")
+        raise DemoError(f"airflow db migrate ended with exit code {migration.exit_code}:\n{migration.tail()}")
     # Readers no longer wait for the writer, nor it for them. The setting stays in the file.
     with contextlib.closing(sqlite3.connect(home / "airflow.db")) as database:
         database.execute("PRAGMA journal_mode=WAL")
@@ -254,6 +254,13 @@ class AirflowStack:
             "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+            # On a machine that is busy with other work an import can take minutes; with Airflow's own limits all Dags then go stale, and
+            # whoever triggers one is told that there is no such Dag.
+            "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "180",
+            "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "240",
+            "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "600",
+            # One api-server over SQLite serves every task of a crowd: with Airflow's 5 s for a call, tasks fail for that reason alone.
+            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             **self._further_environment,
         }

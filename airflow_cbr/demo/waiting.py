@@ -78,7 +78,7 @@ def wait_until(
     check: Callable[[], None] | None = None,
     every: float = 0.1,
 ) -> Answer:
-    """Ask until the answer is true, and return it.
+    """Call a condition until it returns something true, and return that.
 
     :param condition: asked again and again; a false answer means "not yet".
     :param limit: seconds after which it is given up.

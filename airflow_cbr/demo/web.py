@@ -1,4 +1,4 @@
-"""``airflow-cbr demo --ui``: a whole Airflow with its web page, for people who want to look around."""
+"""``airflow-cbr demo --ui``: a whole Airflow with its web page, to explore the example Dags."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def serve_web_page(port: int, auth: Auth) -> int:
         try:
             _serve(port, auth, signals)
         except Stopped:
-            print("Stopped; no process is left behind.", flush=True)
+            print("All processes are stopped.", flush=True)
             return 0
         except DemoError as error:
             print(f"airflow-cbr: {error}", file=sys.stderr)

@@ -57,7 +57,7 @@ def create_app(emulator: Emulator, hosts: Hosts | None = None) -> FastAPI:
 
 def _at_a_loss(_request: Request, error: Exception) -> Response:
     """Answer what nobody foresaw. The error itself goes on to the server's log, or to the test that runs the application in-process."""
-    return JSONResponse({"error": f"the emulator is at a loss ({type(error).__name__}): a mistake of its own, please report it"}, 400)
+    return JSONResponse({"error": f"the emulator failed internally ({type(error).__name__}); this is a bug, please report it"}, 400)
 
 
 def _endpoint(emulator: Emulator, name: str) -> Callable[[Request], Awaitable[Response]]:

@@ -155,7 +155,7 @@ class CbrCalls:
         if marker is not None:
             place = next((index for index, backup in enumerate(rows) if backup.id == marker), None)
             if place is None:
-                raise cbr("9900", "Parameter check failed: marker is no row of this list.")
+                raise cbr("9900", "Parameter check failed: marker is not a row of this list.")
             start += place + 1
         encoded = [backup_json(backup, visit.now, self._switches, records) for backup in rows[start : start + limit]]
         return Answer(200, page_json("backups", encoded, count=len(rows), offset=offset, limit=limit))

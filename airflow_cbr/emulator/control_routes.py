@@ -79,7 +79,7 @@ def _content(body: bytes) -> Any:
     try:
         return decoded(body)
     except NotJsonError as error:
-        raise WorldError(f"the body is no JSON: {error}") from None
+        raise WorldError(f"the body is not JSON: {error}") from None
 
 
 def _object(content: Any) -> dict[str, Any]:

@@ -104,12 +104,12 @@ class Guard:
         if any(not _same(origin, hosts) for origin in headers.get("origin", ())) or not {"same-origin", "none"}.issuperset(
             headers.get("sec-fetch-site", ())
         ):
-            return 403, {"error": "a page of another site sent this; the emulator answers programs and its own address only"}
+            return 403, {"error": "a page of another site sent this; the emulator accepts requests only from programs and its own address"}
         if not control:
             return None
         if len(hosts) != 1 or not self._hosts.own(hosts[0]):
             named = ", ".join(hosts)[:100] or "(none)"
-            return 403, {"error": f"{named} is no name of this emulator; if it is, start it with --allow-host NAME"}
+            return 403, {"error": f"{named} is not a host name of this emulator; to accept it, start the emulator with --allow-host NAME"}
         if any(kind.partition(";")[0].strip().lower() != "application/json" for kind in headers.get("content-type", ())):
             return 415, {"error": "control calls take a body of content type application/json"}
         return None
@@ -127,7 +127,7 @@ async def _read(receive: Receive, limit: int) -> bytes | None:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ConnectionAbortedError("the client went away while it sent")
+            raise ConnectionAbortedError("the client disconnected while it was sending")
         chunk = message.get("body", b"")
         size += len(chunk)
         if size <= limit:

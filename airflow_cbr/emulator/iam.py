@@ -263,7 +263,7 @@ class Iam:
         except ValidationError as error:
             raise WorldError(f"user: {describe(error)}") from None
         if any(other.access_key == part.access_key for other in self.users.values() if other is not user):
-            raise WorldError(f"user: access key {part.access_key} is there already")
+            raise WorldError(f"user: access key {part.access_key} exists already")
         if part.password != user.password:
             self.end_tokens(user=user.name)
         for key, value in _held(part).items():

@@ -133,14 +133,14 @@ class Populator:
 
     def _check_vault(self, part: VaultPart) -> None:
         if part.id in self._store.vaults:
-            raise WorldError(f"vault {part.id} is there already")
+            raise WorldError(f"vault {part.id} exists already")
         if len(self._store.vaults) >= MOST_THINGS:
             raise WorldError(f"there are {MOST_THINGS} vaults already")
         if part.project_id not in self._store.projects:
             raise WorldError(f"vault {part.id or part.name} is in an unknown project: {part.project_id}")
         twice = next((one for one, times in Counter(backup.id for backup in part.backups if backup.id).items() if times > 1), None)
         if twice is not None:
-            raise WorldError(f"backup {twice} is there twice")
+            raise WorldError(f"backup {twice} is listed twice")
         generated = part.generate
         if generated is not None:
             self._check_replicas("generate", generated.replicated_to)
@@ -149,7 +149,7 @@ class Populator:
     def _check_backups(self, parts: list[BackupPart], more: int = 0) -> None:
         for part in parts:
             if part.id in self._store.backups:
-                raise WorldError(f"backup {part.id} is there already")
+                raise WorldError(f"backup {part.id} exists already")
             self._check_replicas(f"backup {part.id or part.name}", part.replicated_to)
         coming = more + sum(1 + len(part.replicated_to) for part in parts)
         if coming > self._store.room:
@@ -161,7 +161,7 @@ class Populator:
         for vault_id in vault_ids:
             vault = self._store.vaults.get(vault_id)
             if vault is None or vault.protect_type != "replication":
-                raise WorldError(f"{what} is replicated_to {vault_id}, which is no replication vault of this world")
+                raise WorldError(f"{what} is replicated_to {vault_id}, which is not a replication vault of this world")
 
     def _put_backup(self, vault: Vault, part: BackupPart, now: float, number: int, bound: Sequence[Resource]) -> Backup:
         backup_id = part.id or self._ids.uuid()

@@ -194,7 +194,7 @@ class World(_Part):
         ):
             twice = next((one for one, times in Counter(ids).items() if times > 1), None)
             if twice is not None:
-                raise ValueError(f"{what} {twice} is there twice")
+                raise ValueError(f"{what} {twice} is listed twice")
         return self
 
 

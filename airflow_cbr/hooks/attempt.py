@@ -1,4 +1,4 @@
-"""What Airflow tells of the attempt that is running, in the words of the replication ring."""
+"""What Airflow says about the attempt that is running, as the inner rings need it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def attempt_of(context: Context) -> Attempt:
 
 
 def identity_of(context: Context) -> tuple[str, str, str, int]:
-    """Return what tells this task in its Dag run from all others, and is the same in every attempt: Dag, run, task, map index.
+    """Return what identifies this task in its Dag run, the same in every attempt: Dag, run, task, map index.
 
     :param context: the task's context.
     """

@@ -99,9 +99,9 @@ class CbrHook(BaseHook):
         return self.client.project_id
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask for one vault, and say what is wrong if that fails. Read-only, answers within 15 seconds.
+        """List one vault, and return what is wrong if that fails. Read-only, returns within 15 seconds.
 
-        :return: whether it worked, and a sentence without any secret.
+        :return: whether it worked, and a message without any secret.
         """
         try:
             fields = ConnectionFields.of(self.get_connection(self.cbr_conn_id))

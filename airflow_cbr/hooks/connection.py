@@ -76,11 +76,12 @@ class ConnectionFields:
         def text(name: str) -> str | None:
             value = fields.get(name)
             if value is not None and not isinstance(value, str):
-                raise CbrConfigurationError(f"Connection {conn_id}: extra {name} must be text, not {type(value).__name__}.")
+                raise CbrConfigurationError(f"Connection {conn_id}: extra {name} must be a string, not {type(value).__name__}.")
             value = value.strip() if value is not None else ""
             if value in ("None", "null"):
                 raise CbrConfigurationError(
-                    f"Connection {conn_id}: extra {name} is the text {value!r}: what filled it in had no value.", advice="Leave it out."
+                    f"Connection {conn_id}: extra {name} is the string {value!r}: whatever filled it in had no value.",
+                    advice="Leave it out.",
                 )
             return value or None
 
@@ -91,12 +92,12 @@ class ConnectionFields:
             raise CbrConfigurationError(f"Connection {conn_id}: extra auth_type must be aksk or password, not {auth_type!r}.")
         if not login or not password:
             names = "login (access key) and password (secret key)" if auth_type == "aksk" else "login (IAM user name) and password"
-            raise CbrConfigurationError(f"Connection {conn_id}: {names} are both required.", advice="Fill them in in the connection form.")
+            raise CbrConfigurationError(f"Connection {conn_id}: {names} are both required.", advice="Set both in the connection.")
         domain_name = text("domain_name")
         _check_characters(conn_id, "login", _secret(conn_id, "login", login))
         _check_characters(conn_id, "password", password)
         if domain_name and not (domain_name.isprintable() and _is_text(domain_name)):
-            raise CbrConfigurationError(f"Connection {conn_id}: extra domain_name has a character that cannot be sent.")
+            raise CbrConfigurationError(f"Connection {conn_id}: extra domain_name contains a character that cannot be sent.")
         if auth_type == "password" and not domain_name:
             raise CbrConfigurationError(f"Connection {conn_id}: extra domain_name (account name) is required for auth_type password.")
         region, project_id, cloud = text("region"), text("project_id"), text("cloud") or "myhuaweicloud.com"
@@ -135,7 +136,7 @@ class ConnectionFields:
 
         :param region: region id. Default: the connection's own.
         :param project_id: project in that region. Default: the connection's own in its own region, else looked up in IAM.
-        :param on_secret: told each secret that is derived, so that it can be masked.
+        :param on_secret: called with each secret that is derived, so that it can be masked.
         :param options: ``connect_timeout``, ``read_timeout`` and ``retry_budget`` of the client, in seconds.
         :raises CbrConfigurationError: when neither the caller nor the connection names a region, or a field cannot be right.
         :raises CbrParameterError: when the caller's region or project cannot be right.
@@ -190,11 +191,11 @@ def check_connection(connection: Connection) -> None:
     del connection
     if not conn_type:
         raise CbrConfigurationError(
-            f"Connection {conn_id} has no type that can be read.", advice=f"{_IN_A_URI} Elsewhere it is {CONN_TYPES[0]}."
+            f"Connection {conn_id} has no readable connection type.", advice=f"{_IN_A_URI} Elsewhere it is {CONN_TYPES[0]}."
         )
     if conn_type not in CONN_TYPES:
         raise CbrConfigurationError(
-            f"Connection {conn_id} is of type {str(conn_type)[:40]!r}, and its login is not sent to Huawei Cloud.",
+            f"Connection {conn_id} is of type {str(conn_type)[:40]!r}, so its login is not sent to Huawei Cloud.",
             advice=f"Name a connection of type {' or '.join(CONN_TYPES)}. {_IN_A_URI}",
         )
     if wrong is not None:
@@ -216,11 +217,11 @@ def _wrong_with_text(conn_id: str, extra: Any) -> CbrConfigurationError | None:
 
 
 def _no_object(conn_id: str, extra: Any) -> CbrConfigurationError:
-    kind = {str: "text", list: "a list", type(None): "null", bool: "a boolean"}.get(type(extra), f"a {type(extra).__name__}")
+    kind = {str: "a string", list: "a list", type(None): "null", bool: "a boolean"}.get(type(extra), f"a {type(extra).__name__}")
     encoded = isinstance(extra, str) and extra.lstrip().startswith("{")
     return CbrConfigurationError(
-        f"Connection {conn_id}: extra must be a JSON object, and is {kind}{', which is JSON once more' if encoded else ''}.",
-        advice="Encode it once only: the extra is the object itself, not text that holds it."
+        f"Connection {conn_id}: extra must be a JSON object, but is {kind}{' that contains JSON' if encoded else ''}.",
+        advice="Encode it only once: the extra is the object itself, not a string that contains it."
         if encoded
         else "Write it as an object with one key for each field.",
     )
@@ -250,7 +251,7 @@ def _secret(conn_id: str, name: str, value: Any) -> Secret:
     kind = type(value).__name__
     del value
     raise CbrConfigurationError(
-        f"Connection {conn_id}: {name} must be text, not {kind}.", advice="Put it in quotes where the connection is defined."
+        f"Connection {conn_id}: {name} must be a string, not {kind}.", advice="Put it in quotes where the connection is defined."
     )
 
 
@@ -260,8 +261,8 @@ def _check_characters(conn_id: str, name: str, value: Secret) -> None:
         has_line_end = "\n" in value.reveal() or "\r" in value.reveal()
         reason = "a line end" if has_line_end else "a control character" if value.reveal().isascii() else "a character outside ASCII"
         raise CbrConfigurationError(
-            f"Connection {conn_id}: {name} has {reason}, which no key and no password has.",
-            advice="Enter it again; what was read from a file often ends with a line end.",
+            f"Connection {conn_id}: {name} contains {reason}, which is not allowed in a key or a password.",
+            advice="Enter it again; a value read from a file often ends with a line end.",
         )
 
 
@@ -296,5 +297,5 @@ def _verify(conn_id: str, value: Any) -> bool | str:
         except ValueError:
             pass
         word = ascii(word if len(word) <= 80 else f"{word[:77]}...")
-        raise CbrConfigurationError(f"Connection {conn_id}: extra verify must be {_VERIFY}; there is nothing at {word}.")
+        raise CbrConfigurationError(f"Connection {conn_id}: extra verify must be {_VERIFY}; {word} does not exist.")
     raise CbrConfigurationError(f"Connection {conn_id}: extra verify must be {_VERIFY}, not {type(value).__name__}.")

@@ -1,4 +1,4 @@
-"""What a backup's own row says of it: its name, its kind, and whether it can be replicated."""
+"""What a backup's own row says: its name, its kind, and whether it can be replicated."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def name_of(backup: Backup) -> str:
 def reason_not_eligible(backup: Backup) -> str | None:
     """Return why a finished backup cannot be replicated, or None when it can.
 
-    :param backup: a backup that is not being made any more.
+    :param backup: a backup that is no longer being made.
     """
     if reason := reason_of_kind(backup):
         return reason
@@ -41,7 +41,7 @@ def reason_not_eligible(backup: Backup) -> str | None:
 
 
 def reason_of_kind(backup: Backup) -> str | None:
-    """Return why no backup of this kind is ever replicated, or None when its kind is no obstacle.
+    """Return why no backup of this kind is ever replicated, or None when backups of its kind are replicated.
 
     :param backup: a backup.
     """
@@ -52,7 +52,7 @@ def reason_of_kind(backup: Backup) -> str | None:
 
 
 def lacks_system_disk(backup: Backup) -> bool:
-    """Return whether a server's backup lacks the system disk, so that the service declines it (code 1004).
+    """Return whether a server's backup lacks the system disk, so that the service refuses to copy it (code 1004).
 
     :param backup: the backup.
     """

@@ -1,10 +1,9 @@
-"""What counts: where each backup of a source vault stands with regard to one destination.
+"""The coverage of a source vault: the status of each of its backups with regard to one destination.
 
-Everything that decides between green and red reads its facts here, from one listing of the source vault's backups with their
-replication records. No order of rows, and no time that a record says or leaves out, decides: a successful record to exactly this
-destination covers its backup, whatever failed before or after; without one, a copy that runs counts; without that, the failures. Records
-that ended in ``skip`` say "there was nothing to do for this one" and are passed over: what counts is why there was nothing to do, which
-another record tells.
+Whatever decides between success and failure takes its facts from here, from one listing of the source vault's backups with their
+replication records. The order of rows decides nothing, and neither do the times of records: a successful record to exactly this
+destination covers its backup, whatever failed before or after; without one, a running copy counts; without that, the failures. A record
+that ended in ``skip`` means that there was nothing to do, and does not count: the reason is in another record.
 """
 
 from __future__ import annotations
@@ -39,10 +38,10 @@ __all__ = [
 
 
 _OR: Final = " or "
-"""Stands between the values of a field that was listed with more than one."""
+"""Separates the values of a field that was listed with more than one."""
 
 _RANKS: Final = {CopyState.FAILED: 1, CopyState.SUCCEEDED: 3}
-"""What decides where there are several records; those that have not ended stand at 2, and at 4 where they are our own."""
+"""What decides where there are several records; those that have not ended rank 2, and 4 if a call of this task started them."""
 
 _BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
 _END: Final = datetime.max.replace(tzinfo=UTC)
@@ -64,7 +63,7 @@ class Destination:
     def holds(self, record: ReplicationRecord) -> bool:
         """Return whether the record is a replication to exactly this region, project and vault.
 
-        The vault stands in the record itself and once more in ``extra_info``; either will do.
+        The vault is named in the record itself and again in ``extra_info``; either counts.
         """
         return (
             _vault_of(record) == self.vault_id
@@ -79,40 +78,40 @@ class Destination:
         return all(not value or wanted in value.split(_OR) for value, wanted in zip(said, here, strict=True))
 
     def __str__(self) -> str:
-        """Return the destination as a person would name it."""
+        """Return the destination in words."""
         return f"vault {self.vault_id} in {self.region} (project {self.project_id})"
 
 
 class CoverageStatus(StrEnum):
-    """Where a backup stands with regard to the destination."""
+    """The status of a backup with regard to the destination."""
 
     SUCCEEDED = "succeeded"
     """A record to the destination is ``success``."""
     IN_FLIGHT = "in flight"
-    """No record is, and one has not ended; a status word that nobody documented is taken for this."""
+    """No record is ``success``, and one has not ended; an undocumented status counts as not ended."""
     FAILED = "failed"
     """All records to the destination are ``fail``."""
     UNRECORDED = "not replicated"
-    """Eligible, and no record to the destination says anything."""
+    """Eligible, and no record to the destination counts."""
     ELSEWHERE = "in another vault"
     """Copied, or being copied, to another vault of the destination region, where the service allows one replica (code 1009)."""
     UNCLEAR = "not known"
-    """A record has not failed and does not say where it goes: it may be a copy to the destination, so no other one is asked for."""
+    """A record has not failed and does not say where it goes: it may be a copy to the destination, so no other copy is requested."""
     BEING_MADE = "being made"
     """The backup itself has not ended yet."""
     SKIPPED = "skipped"
     """Not eligible; the reason says why."""
     LOST = "lost"
-    """The service accepted a copy, and neither a record nor the operation log knows of it any more."""
+    """The service accepted a copy, but neither a record nor the operation log shows it any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackupCoverage:
-    """One backup's standing.
+    """One backup with its status.
 
     :param backup: the backup as the service listed it.
-    :param status: where it stands.
-    :param reason: why, for the standings that need a reason; may be empty.
+    :param status: its status.
+    :param reason: why it has this status; may be empty.
     :param record: the record that decided it, if any.
     :param failed: all records to the destination that failed, where that decided it.
     """
@@ -124,20 +123,20 @@ class BackupCoverage:
     failed: tuple[ReplicationRecord, ...] = ()
 
     def __str__(self) -> str:
-        """Return the backup's name and id with its standing and reason."""
+        """Return the backup's name and id with its status and reason."""
         text = f"{name_of(self.backup)}: {self.status}"
         return f"{text} ({self.reason})" if self.reason else text
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """The standing of every backup that counts.
+    """The status of every backup that counts.
 
     :param destination: the destination in question.
     :param as_of: only backups created until then count, in the service's clock.
-    :param by_backup: standing by backup id.
+    :param by_backup: status by backup id.
     :param records: every record to the destination, by record id, with the id of its backup.
-    :param lists_records: whether any row had a list of records, be it empty. There are clouds whose rows never have one.
+    :param lists_records: whether any row had a list of records, even an empty one. The rows of some clouds never have one.
     """
 
     destination: Destination
@@ -147,7 +146,7 @@ class Coverage:
     lists_records: bool = True
 
     def of(self, *by_backup: CoverageStatus) -> list[BackupCoverage]:
-        """Return the backups that stand at one of these, oldest first."""
+        """Return the backups with one of these statuses, oldest first."""
         return sorted((one for one in self.by_backup.values() if one.status in by_backup), key=_age)
 
     @property
@@ -171,15 +170,15 @@ def assess(
     own: Collection[str] = (),
     declined: Mapping[str, str] | None = None,
 ) -> Coverage:
-    """Judge every backup of a source vault.
+    """Assess every backup of a source vault.
 
     :param backups: the vault's backups, listed with their replication records; any order, repeated rows allowed.
     :param destination: where the copies go.
-    :param as_of: count only backups created until then. Default: all rows count, and the newest one says when this was.
+    :param as_of: count only backups created until then. Default: all rows count, and the newest one sets this time.
     :param counted: backups that count whenever they were made.
-    :param own: record ids that the service itself named in answer to a call of ours; they count for the destination even if
+    :param own: record ids that the service returned to a call of this task; they count for the destination even if
         the record leaves its destination empty, and whenever their backup was made.
-    :param declined: backups that the service refused to copy for a reason that lies in the backup, with the reason.
+    :param declined: backups that the service refused to copy because of what they are, with the reason.
     :return: the coverage.
     """
     by_backup: dict[str, BackupCoverage] = {}
@@ -205,7 +204,7 @@ def assess(
 
 
 def coverage_of(backup: Backup, destination: Destination) -> BackupCoverage:
-    """Judge one backup, as :func:`assess` does for a task that has sent nothing.
+    """Assess one backup, as :func:`assess` does for a task that has sent nothing.
 
     :param backup: the backup, listed with its replication records.
     :param destination: where its copy goes.
@@ -215,7 +214,7 @@ def coverage_of(backup: Backup, destination: Destination) -> BackupCoverage:
 
 
 def _distinct(backup: Backup) -> Backup:
-    """Return a row in which no record stands twice."""
+    """Return a row in which no record is listed twice."""
     records = backup.replication_records or ()
     return backup if len(records) < 2 or len({record.id for record in records}) == len(records) else _merge(backup, backup)
 
@@ -232,7 +231,7 @@ def _merge(one: Backup, other: Backup) -> Backup:
 
 
 def _merge_records(one: ReplicationRecord, other: ReplicationRecord) -> ReplicationRecord:
-    """Return one record for two readings of it: an end counts more than what came before, and what contradicts itself is not known."""
+    """Return one record for two readings of it: a final status counts more than an earlier one, and contradictory values are unknown."""
     words = _words(one.status, other.status)
     ends = {word for word in words if state_of_record(word) in ENDS}
     later = max(one, other, key=lambda record: (record.is_final, repr(record)))
@@ -299,13 +298,13 @@ def _assess_by(record: ReplicationRecord, backup: Backup, here: Collection[Repli
 
 
 def deciding_record(records: Collection[ReplicationRecord], own: Collection[str] = ()) -> ReplicationRecord | None:
-    """Return the record that says where a copy stands, or None; a ``skip`` says nothing.
+    """Return the record that decides a backup's status, or None; a ``skip`` does not count.
 
-    A copy of our own that runs is followed, though an older one is there. Then comes any success, then what runs, then the failures; the
-    newest of its kind where there are several, and a record without a time was made just now.
+    A running copy that this task started comes first, even if there is an older one. Then comes any success, then what is running, then the
+    failures; the newest of its kind where there are several, and a record without a time counts as made just now.
 
     :param records: records of one backup to one destination, in any order.
-    :param own: ids of the records that the service named in answer to a call of ours. Default: none.
+    :param own: ids of the records that the service returned to a call of this task. Default: none.
     """
     telling = [record for record in records if record.state is not CopyState.SKIPPED]
     # Most backups have one record, and reading times is what a long list spends its time with.
@@ -321,14 +320,14 @@ def deciding_record(records: Collection[ReplicationRecord], own: Collection[str]
 
 
 def failure_of(record: ReplicationRecord) -> str:
-    """Return what the service says of a failed record: its ``fail_code`` and ``fail_reason``."""
+    """Return what the service says about a failed record: its ``fail_code`` and ``fail_reason``."""
     extra = record.extra
     said = ": ".join(one_line(part, LONGEST_MESSAGE) for part in (extra.fail_code, extra.fail_reason) if part)
     return one_line(f"record {record.id}: {said or 'the service gives no reason'}")
 
 
 def success_beside(backup: Backup, skipped: ReplicationRecord) -> ReplicationRecord | None:
-    """Return the newest successful record to where a skipped record was going: the copy that made it superfluous.
+    """Return the newest successful record to the destination of a skipped record: the copy that made it superfluous.
 
     :param backup: the backup that both records belong to.
     :param skipped: a record with the status ``skip``.

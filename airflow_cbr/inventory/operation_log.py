@@ -1,8 +1,8 @@
-"""What the operation log says of copies, for where their records do not tell.
+"""What the operation log says about copies whose records are missing.
 
 A log row of a replication names the source backup and the destination's region and project, but no record and no vault (schema
 ``OpExtendInfoReplication``), and on some clouds only the checkpoint and the resource. So it can show that a copy began or ended,
-and never replaces a record that is there.
+but never replaces an existing record.
 """
 
 from __future__ import annotations
@@ -65,14 +65,14 @@ def _age(row: OperationLog) -> tuple[datetime, str]:
 
 
 def status_by_log(row: OperationLog | None, record_id: str) -> tuple[CoverageStatus, str]:
-    """Return the status of a copy whose record is gone, with the reason in words.
+    """Return the status of a copy whose record is no longer listed, with the reason in words.
 
     :param row: the copy's newest operation log, if there is one.
-    :param record_id: the record that is not listed any more.
+    :param record_id: the record that is no longer listed.
     """
     if row is None:
-        return CoverageStatus.LOST, f"record {record_id} is gone, and the operation log does not know the copy"
-    said = one_line(f"record {record_id} is gone; operation log {row.id} says {row.status}")
+        return CoverageStatus.LOST, f"record {record_id} is no longer listed, and the operation log does not show the copy"
+    said = one_line(f"record {record_id} is no longer listed; operation log {row.id} says {row.status}")
     match row.state:
         case CopyState.SUCCEEDED:
             return CoverageStatus.SUCCEEDED, said

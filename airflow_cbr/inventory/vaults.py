@@ -1,7 +1,7 @@
-"""What a vault's own row says of its part in a replication: its kind, its status, its room.
+"""What a vault's own row says about its part in a replication: its kind, its status, its capacity.
 
-Pure functions, for whoever looks at a vault before or after a replication. What a row leaves out is not held against it: the service
-sees the rest, and says so in answer to the call.
+Pure functions, to check a vault before or after a replication. What a row leaves out is no objection: the service
+knows the rest, and refuses the call if it is wrong.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Objection:
     """Why the service would refuse to use a vault.
 
     :param code: the code that it would answer, for example ``BackupService.6119``; its advice is in :mod:`airflow_cbr.api.errors`.
-    :param text: what is wrong, to be read behind the vault's name: ``its status is frozen, not available``.
+    :param text: what is wrong, to follow the vault's name: ``its status is frozen, not available``.
     """
 
     code: str
@@ -61,14 +61,14 @@ class Capacity:
         return self.free_gb <= 0
 
     def holds(self, gb: float) -> bool:
-        """Return whether so much more fits, or is made to fit.
+        """Return whether this much more fits, or the vault is expanded to hold it.
 
-        :param gb: GB to come.
+        :param gb: GB to add.
         """
         return self.auto_expand or gb <= self.free_gb
 
     def __str__(self) -> str:
-        """Return the room as a person would read it."""
+        """Return the free capacity in words."""
         return f"{max(self.free_gb, 0):g} of {self.size_gb:g} GB free"
 
 
@@ -82,7 +82,7 @@ def objections_to_source(vault: Vault) -> list[Objection]:
         return []
     found = []
     if billing.protect_type == "replication":
-        found.append(Objection("BackupService.6128", "it is a replication vault, and replicas are not replicated again"))
+        found.append(Objection("BackupService.6128", "it is a replication vault, and CBR does not replicate replicas"))
     elif billing.object_type in _NOT_REPLICABLE:
         found.append(Objection("BackupService.6122", f"CBR does not replicate vaults of the kind {billing.object_type}"))
     return [*found, *_objections_to_status(billing.status)]
@@ -101,7 +101,11 @@ def objections_to_destination(vault: Vault, *, object_type: str | None = None) -
     if billing.protect_type not in (None, "replication"):
         found.append(Objection("BackupService.6119", f"it is a {billing.protect_type} vault, not a replication vault"))
     if object_type is not None and billing.object_type not in (None, object_type):
-        found.append(Objection("BackupService.6119", f"it is for the kind {billing.object_type}, the source vault for {object_type}"))
+        found.append(
+            Objection(
+                "BackupService.6119", f"it is for resources of the kind {billing.object_type}, but the source vault is for {object_type}"
+            )
+        )
     return [*found, *_objections_to_status(billing.status)]
 
 

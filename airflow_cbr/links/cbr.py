@@ -28,12 +28,12 @@ def console_url(region: str, cloud: str) -> str:
 
 
 class CbrVaultLink(BaseOperatorLink):
-    """Link to CBR in the console, in the source vault's region. It appears once the task has looked at the vault."""
+    """Link to CBR in the console, in the source vault's region. It appears once the task has read the vault."""
 
     name = "CBR console"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Return the address that the task noted, or an empty string before it did.
+        """Return the address that the task pushed, or an empty string before that.
 
         :param operator: the task's operator.
         :param ti_key: the task instance.

@@ -12,7 +12,7 @@ class Attempt:
     """Which attempt this is.
 
     :param number: 1 for the first attempt after the last clear.
-    :param generation: how often the task was cleared, as far as Airflow tells; attempts of one generation share the deadline.
+    :param generation: how often the task was cleared, as far as Airflow says; attempts of one generation share the deadline.
     :param run_after: Unix time before which this Dag run cannot have begun, or None where it is not known.
     """
 

@@ -1,4 +1,4 @@
-"""How long to wait after something failed for now."""
+"""How long to wait after a passing failure."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The ceiling: how often anything may be asked for in a Dag run, whatever the logic above it believes.
+"""The ceiling: how often a task may request anything in a Dag run, whatever the logic above it decides.
 
-It counts calls and knows nothing of why they are made, so that no mistake in reading an answer, and no answer, can make a task pay
-without end. What the service refuses in so many words (too many requests, a resource is busy), or what certainly was not sent, has started
-nothing; it has a limit of its own.
+It counts calls and knows nothing of their purpose, so that no misread answer, and no missing one, can make a task pay
+without end. A call that the service refuses explicitly (too many requests, a resource is busy), or that certainly was not sent, has started
+nothing; it has its own limit.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from airflow_cbr.api.texts import counted
 from airflow_cbr.exceptions import CbrBusyError, CbrCallLimitError, CbrError, CbrThrottledError, CbrTransportError
 
 __all__ = ["CALLS_PER_ITEM", "REFUSALS", "CallCeiling", "CallCounts", "calls_per_task"]
@@ -20,7 +21,7 @@ CALLS_PER_ITEM: Final = 8
 """Calls in a Dag run that may have started something for one backup, or one checkpoint: attempts whose copy fails again need as many."""
 
 REFUSALS: Final = 500
-"""Calls in a Dag run that the service may refuse, beyond :func:`calls_per_task`: a vault that is busy for a day is asked that often."""
+"""Calls in a Dag run that the service may refuse, beyond :func:`calls_per_task`: enough for a vault that is busy for a day."""
 
 Answer = TypeVar("Answer")
 
@@ -41,7 +42,7 @@ class CallCounts(msgspec.Struct, kw_only=True):
 def calls_per_task(items: int) -> int:
     """Return how many calls that may have started something a task may make in a Dag run.
 
-    :param items: how many things it may have to ask for.
+    :param items: how many things it may have to request.
     """
     return 3 * items + CALLS_PER_ITEM
 
@@ -50,7 +51,7 @@ class CallCeiling:
     """Lets calls through until one of its limits is reached.
 
     :param counts: the calls made so far; changed in place.
-    :param what: what is asked for, in the singular, for the message.
+    :param what: what is requested, in the singular, for the message.
     """
 
     def __init__(self, counts: CallCounts, what: str) -> None:
@@ -60,27 +61,27 @@ class CallCeiling:
     def count(self, items: Sequence[str], *, of: int) -> None:
         """Count a call that is about to be sent, or refuse it.
 
-        :param items: what it asks for.
-        :param of: how many things the task may have to ask for in all.
+        :param items: what it requests.
+        :param of: how many things the task may have to request in all.
         :raises CbrCallLimitError: a limit is reached; nothing must be sent.
         """
         counts = self._counts
         limit = calls_per_task(of)
         if counts.made >= limit:
-            raise self._reached(f"{counts.made} calls for {of} {self._what}s", f"{limit} calls")
+            raise self._reached(f"{counted(counts.made, 'call')} for {counted(of, self._what)}", f"{limit} calls")
         if counts.refused >= limit + REFUSALS:
-            raise self._reached(f"{counts.refused} calls that the service refused", f"{limit + REFUSALS} refused calls")
+            raise self._reached(f"{counted(counts.refused, 'call')} that the service refused", f"{limit + REFUSALS} refused calls")
         for item in items:
             if counts.by_item.get(item, 0) >= CALLS_PER_ITEM:
-                raise self._reached(f"{counts.by_item[item]} calls for {self._what} {item}", f"{CALLS_PER_ITEM} calls for each")
+                raise self._reached(f"{counted(counts.by_item[item], 'call')} for {self._what} {item}", f"{CALLS_PER_ITEM} calls for each")
         counts.made += 1
         for item in items:
             counts.by_item[item] = counts.by_item.get(item, 0) + 1
 
     def send(self, items: Sequence[str], call: Callable[[], Answer]) -> Answer:
-        """Send a call that was counted, and take it off again where it has started nothing.
+        """Send a call that was counted, and subtract it again if it has started nothing.
 
-        :param items: what it asks for, as it was counted.
+        :param items: what it requests, as it was counted.
         :param call: sends it.
         """
         try:
@@ -96,7 +97,7 @@ class CallCeiling:
 
     def _reached(self, done: str, limit: str) -> CbrCallLimitError:
         return CbrCallLimitError(
-            f"This task has made {done} in this Dag run, and its limit is {limit}. Nothing more was sent.",
-            advice="Look at the vault's tasks in the CBR console: the service takes calls and does not show what came of them. Report it "
-            "with this log, and trigger a new Dag run when the vault is in order.",
+            f"This task has sent {done} in this Dag run; the limit is {limit}. Nothing more was sent.",
+            advice="Check the vault's tasks in the CBR console: the service accepts calls and does not show their outcome. Report it "
+            "with this log, and trigger a new Dag run when the vault works again.",
         )

@@ -1,6 +1,6 @@
 """What a task writes down for its next attempt: its deadline when it begins, its calls, and what it is about to send.
 
-Correctness does not rest on it: where nothing was written down, or what was is lost, the next attempt waits out ``settle_time`` and looks.
+Correctness does not depend on it: where nothing was written down, or it was lost, the next attempt waits for ``settle_time`` and looks.
 Airflow's task state store outlives retries, but not every clear.
 """
 
@@ -40,7 +40,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     :param generation: the task's generation (clears) that the deadline belongs to.
     :param deadline: Unix time, by this machine's clock, at which the task gives up.
     :param calls: the calls of this task in this Dag run, for their ceiling.
-    :param has_gap: whether nothing was there to read although earlier attempts may have sent something, and nothing was sent since.
+    :param has_gap: whether there was no intent to read although earlier attempts may have sent something, and nothing was sent since.
     """
 
     generation: int = 0
@@ -50,7 +50,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def read(cls, stored: Any) -> Self | None:
-        """Return the intent that a store gave back, or None when there is none or it is not one of ours."""
+        """Return the intent that a store gave back, or None when there is none or it cannot be read."""
         try:
             return msgspec.convert(stored, cls)
         except msgspec.ValidationError:
@@ -97,15 +97,14 @@ class IntentLog(Generic[Kept]):
 
     @property
     def has_gap(self) -> bool:
-        """Return whether earlier attempts may have sent something that no intent tells of: a clear has emptied the store, or there is none.
+        """Return whether earlier attempts may have sent something that no intent mentions: a clear has emptied the store, or there is none.
 
-        An attempt that begins so writes it down with its deadline: should it die, the next one must not take that for the word that
-        nothing was sent.
+        Such an attempt writes that down with its deadline: if it dies, the next one must not conclude that nothing was sent.
         """
         return self._attempt.may_have_predecessor and (self._found is None or self._found.has_gap)
 
     def resume(self, state: AttemptState) -> None:
-        """Let an attempt that begins go on with the calls and the deadline of the ones before it.
+        """Let an attempt that begins continue with the calls and the deadline of the ones before it.
 
         :param state: the state of an attempt that knows nothing yet, with its own deadline.
         """

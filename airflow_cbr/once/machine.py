@@ -1,7 +1,7 @@
 """The machine: look, decide, send once, adopt, and pause, so that a process may die between any two steps.
 
-It knows nothing of what is sent. A consumer says what it looks at and what follows from it; what a failing look leads to, how two clocks
-and a deadline are read, and when a call of unknown outcome is given up, is settled here.
+It knows nothing of what is sent. A consumer defines what it looks at and what follows from it. What a failing look leads to, how two clocks
+and a deadline are read, and when a call of unknown outcome is given up, is decided here.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ UNKNOWN_OUTCOMES_LIMIT: Final = 3
 """Calls for the same thing whose outcome is not known before an attempt gives up."""
 
 TROUBLES_LIMIT: Final = 3
-"""Looks in a row that meet a permanent error before an attempt takes its word."""
+"""Looks in a row that meet a permanent error before the attempt fails with it."""
 
 Outcome = TypeVar("Outcome")
 Found = TypeVar("Found")
 
 
 class Limits(Protocol):
-    """What a machine reads of its order. Times are seconds."""
+    """What a machine reads of its specification. Times are seconds."""
 
     @property
     def vault_id(self) -> str:
@@ -54,10 +54,10 @@ class Limits(Protocol):
 class Machine(Generic[Outcome]):
     """One attempt.
 
-    A consumer sets :attr:`state` in its constructor, and says in :meth:`_step` what follows from what it sees.
+    A consumer sets :attr:`state` in its constructor, and decides in :meth:`_step` what follows from what it sees.
 
     :param client: a client of the vault's region and project.
-    :param limits: the order, as far as the machine reads it.
+    :param limits: the specification, as far as the machine reads it.
     :param observe: called with each step and ``before`` or ``after``; tests kill the process there.
     :param now: this machine's clock, Unix time.
     :param log: takes the lines.
@@ -92,7 +92,7 @@ class Machine(Generic[Outcome]):
             if step is not None:
                 return step
 
-    # --- what a consumer says -------------------------------------------------------------------------------------------
+    # --- what a consumer defines -------------------------------------------------------------------------------------------
 
     def _step(self) -> Pause | Outcome | None:
         """Take the next step; None asks for another one at once."""
@@ -107,7 +107,7 @@ class Machine(Generic[Outcome]):
         raise NotImplementedError
 
     def _ends_attempt(self, error: CbrError) -> bool:
-        """Return whether a failing look ends the attempt; a wait that has begun outlives the service's bad hours.
+        """Return whether a failing look ends the attempt; a wait that has begun outlasts an outage of the service.
 
         :param error: why it failed; it is counted already.
         """
@@ -148,13 +148,15 @@ class Machine(Generic[Outcome]):
     # --- sending --------------------------------------------------------------------------------------------------------
 
     def _note_unknown(self, times: int, error: CbrOutcomeUnknownError, *, may_look: bool = True) -> None:
-        """Go on after a call whose outcome is not known, or end the attempt.
+        """Continue after a call whose outcome is not known, or end the attempt.
 
         :param times: such calls for the same thing, this one included.
         :param error: what is known of it.
-        :param may_look: whether a look may tell what became of it. Default: True.
+        :param may_look: whether a look can show its outcome. Default: True.
         """
-        self._log.warning("Whether the service accepted the call is not known; looking before anything is sent again: %s", error)
+        self._log.warning(
+            "Whether the service accepted the call is not known; the task checks that before it sends anything again: %s", error
+        )
         if times >= UNKNOWN_OUTCOMES_LIMIT or not may_look:
             error.permanent = False
             raise error
@@ -168,7 +170,7 @@ class Machine(Generic[Outcome]):
     def _report(self, key: Any, line: str) -> None:
         """Log a line, unless the last one said the same.
 
-        :param key: what must differ for the line to be news.
+        :param key: what must differ for the line to be logged.
         :param line: the line.
         """
         if self._reported != key:

@@ -1,4 +1,4 @@
-"""Telling the outside what a task answers for, as soon as it is known and again only when something changed."""
+"""Publishing what a task is responsible for: as soon as it is known, and again when it changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Publisher"]
 class Publisher:
     """Publishes what changed.
 
-    :param publish: called with what is told.
+    :param publish: called with what is published.
     :param step: how the step is marked.
     :param at: marks the step, so that a test can stop there.
     """
@@ -27,9 +27,9 @@ class Publisher:
         self._told: tuple[Any, ...] | None = None
 
     def tell(self, *said: Any) -> None:
-        """Publish, unless the very same was published before.
+        """Publish, unless the same was published before.
 
-        :param said: what is told.
+        :param said: what is published.
         """
         if self._told != said:
             with self._at(self._step):

@@ -19,7 +19,7 @@ from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
 from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, CbrVaultLink, console_url
 from airflow_cbr.once.steps import Pause
-from airflow_cbr.operators.parameters import check_access, check_destination, check_intervals, check_seconds
+from airflow_cbr.operators.parameters import check_access, check_destination, check_intervals, check_seconds, check_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,7 +66,6 @@ class BaseCbrOperator(BaseOperator):
 class BetweenRegions(BaseCbrOperator):
     """A task that works from a source vault to a vault in another region."""
 
-    vault_id: str
     destination_region: str
     destination_project_id: str
     destination_vault_id: str
@@ -88,19 +87,25 @@ class BetweenRegions(BaseCbrOperator):
         return CbrHook(self.destination_conn_id or self.cbr_conn_id, region=self.destination_region, project_id=self.destination_project_id)
 
     def destination(self) -> Destination:
-        """Return the destination, after checking everything that names who asks, from where, and to where.
+        """Return the destination, after checking the connections, the region, the project and the destination.
 
-        :raises CbrParameterError: when an id, a region or a connection's id cannot be right, or source and destination are the same vault.
+        :raises CbrParameterError: when an id, a region or a connection's id cannot be right.
         """
         check_access(
             cbr_conn_id=self.cbr_conn_id, region=self.region, project_id=self.project_id, destination_conn_id=self.destination_conn_id
         )
-        return check_destination(
-            vault_id=self.vault_id,
-            region=self.destination_region,
-            project_id=self.destination_project_id,
-            destination_vault_id=self.destination_vault_id,
-        )
+        return check_destination(region=self.destination_region, project_id=self.destination_project_id, vault_id=self.destination_vault_id)
+
+    def destination_of(self, vault_id: str) -> Destination:
+        """Return the same, after checking that it is another vault than the source.
+
+        :param vault_id: the source vault.
+        :raises CbrParameterError: as of :meth:`destination`; when source and destination are the same vault, or the source's id cannot
+            be right.
+        """
+        destination = self.destination()
+        check_way(vault_id, destination)
+        return destination
 
 
 class WaitingOperator(BaseCbrOperator, Generic[Returned]):
@@ -109,29 +114,29 @@ class WaitingOperator(BaseCbrOperator, Generic[Returned]):
     deferrable: bool
 
     _running: Sequence[str] = ()
-    """Ids of what goes on at the service when the task is stopped now."""
+    """Ids of what continues in CBR when the task is stopped now."""
 
     def execute(self, context: Context) -> Returned:
         """Do the work, and wait for it.
 
         :param context: the task's context.
-        :return: what the operator says of ``return_value``.
+        :return: the operator's ``return_value``.
         """
         return self._run_leg(context, lambda: None)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Returned:
-        """Go on after a deferral, with what the trigger's event carries.
+        """Continue after a deferral, with what the trigger's event carries.
 
         :param context: the task's context.
         :param event: the trigger's event.
-        :return: as of :meth:`execute`.
+        :return: the same as :meth:`execute`.
         """
         return self._run_leg(context, lambda: self._recall(event))
 
-    # --- what an operator says ------------------------------------------------------------------------------------------
+    # --- what an operator defines ------------------------------------------------------------------------------------------
 
     def _perform(self, context: Context, state: Any) -> Returned:
-        """Do the work from its beginning (``state`` is None) or from where the last leg has left it."""
+        """Do the work from its beginning (``state`` is None) or from where the last leg stopped."""
         raise NotImplementedError
 
     def _recall(self, event: Any) -> Any:
@@ -142,7 +147,7 @@ class WaitingOperator(BaseCbrOperator, Generic[Returned]):
         raise NotImplementedError
 
     def _backstop(self, state: Any, seconds: float) -> float:
-        """Return the seconds after which Airflow gives a deferral up whose trigger was to take so long."""
+        """Return the seconds after which Airflow gives up a deferral whose trigger should take ``seconds``."""
         raise NotImplementedError
 
     def _seconds_left(self, state: Any) -> float:
@@ -150,7 +155,7 @@ class WaitingOperator(BaseCbrOperator, Generic[Returned]):
         return math.inf
 
     def _going_on(self, state: Any, pause: Pause) -> Sequence[str]:
-        """Return the ids of what goes on at the service during a pause."""
+        """Return the ids of what continues in CBR during a pause."""
         return pause.records
 
     def _trigger(self, state: Any, pause: Pause, seconds: float) -> BaseTrigger:
@@ -203,7 +208,7 @@ class OnceOperator(WaitingOperator[Returned]):
     ui_color = "#f7d4d4"
 
     def at_step(self, step: Any, moment: str) -> None:
-        """Do nothing; called before and after each step of the work, for those who want to watch or to break it.
+        """Do nothing; called before and after each step of the work, so that a subclass can observe or interrupt it.
 
         :param step: the step.
         :param moment: ``before`` or ``after``.
@@ -218,7 +223,7 @@ class OnceOperator(WaitingOperator[Returned]):
         return self._seconds_left(state) + 2 * longest
 
     def _place(self, context: Context, vault_id: str) -> dict[str, str]:
-        """Push the link to the vault's console, and return where the vault is, for an XCom."""
+        """Push the link to CBR in the console, and return where the vault is, for an XCom."""
         client = self.hook.client
         context["ti"].xcom_push(key=CONSOLE_XCOM_KEY, value=console_url(client.region, self.hook.fields.endpoints.cloud))
         return {"region": client.region, "project_id": client.project_id, "vault_id": vault_id}

@@ -5,6 +5,13 @@ from __future__ import annotations
 from airflow_cbr.operators.checkpoint import CbrCreateCheckpointOperator
 from airflow_cbr.operators.preflight import CbrPreflightOperator
 from airflow_cbr.operators.replicate import CbrReplicateCheckpointOperator
+from airflow_cbr.operators.replicate_backup import CbrReplicateBackupOperator
 from airflow_cbr.operators.verify import CbrVerifyReplicationOperator
 
-__all__ = ["CbrCreateCheckpointOperator", "CbrPreflightOperator", "CbrReplicateCheckpointOperator", "CbrVerifyReplicationOperator"]
+__all__ = [
+    "CbrCreateCheckpointOperator",
+    "CbrPreflightOperator",
+    "CbrReplicateBackupOperator",
+    "CbrReplicateCheckpointOperator",
+    "CbrVerifyReplicationOperator",
+]

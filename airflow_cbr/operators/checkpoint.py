@@ -41,12 +41,11 @@ CHECKPOINT_XCOM_KEY = "checkpoint"
 class CbrCreateCheckpointOperator(OnceOperator[str]):
     """Back up a vault, or some of its resources, and wait until every backup is available.
 
-    The task states a postcondition: this task has, in this Dag run, one checkpoint of the vault, and it is whole. It sends one
-    ``POST /v3/{project_id}/checkpoints`` (CreateCheckpoint) with a name that is the same in every attempt, so that the next attempt knows
-    the checkpoint again, whatever is lost or killed on the way. Clearing a finished task checks the postcondition and sends nothing.
+    The task's postcondition: in this Dag run the task has exactly one checkpoint of the vault, and that checkpoint is complete. It sends
+    one ``POST /v3/{project_id}/checkpoints`` (CreateCheckpoint) with a name that is the same in every attempt, so that the next attempt
+    recognises the checkpoint, whatever was lost or killed. Clearing a finished task checks the postcondition and sends nothing.
 
-    A resource that the service skipped, or a backup that failed, is never green by default: a checkpoint that says ``available`` can
-    hide both.
+    By default the task fails when the service skipped a resource or a backup failed, even if the checkpoint itself is ``available``.
 
     XCom: ``return_value`` is the checkpoint's id, pushed as soon as it is known; ``checkpoint`` is a dict with the vault, the checkpoint's
     ``name``, ``status``, number of ``backups`` and of those ``available``, the number of ``skipped`` resources, the first 20 of them in
@@ -59,18 +58,19 @@ class CbrCreateCheckpointOperator(OnceOperator[str]):
     :param checkpoint_name: first part of the checkpoint's name, at most 47 characters; the second part is a digest of Dag, run, task and
         map index. Default: ``airflow``. (templated)
     :param description: the checkpoint's description, at most 255 characters. Default: none. (templated)
-    :param incremental: True or False to ask for an incremental or a full backup. Default: the service's, incremental.
+    :param incremental: True or False to ask for an incremental or a full backup. Default: the service decides (incremental).
     :param auto_trigger: mark the checkpoint as made by a schedule, not by hand. Default: False.
-    :param on_skipped: ``fail`` or ``warn``: what becomes of the task when the service skipped resources. Default: ``fail``.
+    :param on_skipped: ``fail`` or ``warn``: what happens to the task when the service skipped resources. Default: ``fail``.
     :param cbr_conn_id: id of the connection. Default: ``huaweicloud_cbr_default``. (templated)
     :param region: region id. Default: the connection's. (templated)
     :param project_id: project id. Default: the connection's, or looked up. (templated)
-    :param wait_for_completion: wait until the checkpoint is available; otherwise one that was accepted is good enough. Default: True.
+    :param wait_for_completion: wait until the checkpoint is available. False: succeed as soon as the service has accepted it.
+        Default: True.
     :param deferrable: wait in the triggerer and not on a worker. Default: ``[operators] default_deferrable``.
     :param poll_interval: shortest time between two looks, in seconds. Default: 30.
     :param max_poll_interval: longest time between two looks, in seconds. Default: 600.
-    :param timeout: seconds for the whole task, counted from the first attempt after the last clear; when it passes the task fails without
-        a retry, and a checkpoint that is being made goes on. Default: 86400.
+    :param timeout: seconds for the whole task, counted from the first attempt after the last clear; when it passes, the task fails without
+        a retry, and a checkpoint that is being made continues in CBR. Default: 86400.
     :param settle_time: seconds within which the service shows a checkpoint that it accepted; before a call of unknown outcome is
         repeated, the task waits that long. Default: 120.
     :raises CbrError: see :mod:`airflow_cbr.exceptions`; permanent ones as ``AirflowFailException``.
@@ -118,9 +118,9 @@ class CbrCreateCheckpointOperator(OnceOperator[str]):
         self.settle_time = settle_time
 
     def on_kill(self) -> None:
-        """Say which checkpoint goes on: the API has no way to cancel one."""
+        """Log which checkpoint continues: the API cannot cancel one."""
         for checkpoint_id in self._running:
-            self.log.warning("The task is stopped; CBR has no cancel, checkpoint %s is made all the same", checkpoint_id)
+            self.log.warning("The task was stopped. CBR cannot cancel a checkpoint; checkpoint %s continues", checkpoint_id)
 
     def _perform(self, context: Context, state: CheckpointState | None) -> str:
         result = self._follow(self._creation(context, state))
@@ -178,7 +178,9 @@ class CbrCreateCheckpointOperator(OnceOperator[str]):
             return None
         resource_ids = tuple(check_record_ids(self.resource_ids, "resource_ids", source="the output of the task that lists them"))
         if not resource_ids:
-            raise CbrParameterError("resource_ids", "is an empty list. None means all that is bound to the vault.")
+            raise CbrParameterError(
+                "resource_ids", "is an empty list.", advice="To back up every resource of the vault, leave resource_ids out."
+            )
         return resource_ids
 
     def _recall(self, event: Any) -> CheckpointState:
@@ -192,5 +194,5 @@ class CbrCreateCheckpointOperator(OnceOperator[str]):
 
     def _trigger(self, state: CheckpointState, pause: Pause, seconds: float) -> BaseTrigger:
         if state.checkpoint_id is not None:
-            self.log.info("Deferring; checkpoint %s is made in CBR whatever becomes of this task", state.checkpoint_id)
+            self.log.info("Deferring the task. Checkpoint %s continues in CBR even if the task is stopped", state.checkpoint_id)
         return super()._trigger(state, pause, seconds)

@@ -27,6 +27,7 @@ __all__ = [
     "check_seconds",
     "check_text",
     "check_truth",
+    "check_way",
     "check_word",
 ]
 
@@ -43,13 +44,13 @@ _JOINED: Final = re.compile(r"[0-9A-Fa-f-]{32,36}['\"]?[,;\s]")
 
 
 def check_access(*, cbr_conn_id: Any, region: Any, project_id: Any, destination_conn_id: Any = None) -> None:
-    """Check who asks and where, before a connection is read.
+    """Check connections, region and project, before a connection is read.
 
     :param cbr_conn_id: id of the connection.
     :param region: region id, or None for the connection's.
     :param project_id: project id, or None for the connection's.
     :param destination_conn_id: id of the destination's connection, or None where it has none of its own. Default: None.
-    :raises CbrParameterError: when one cannot be right. Empty text and the text ``None`` are no None: a template went wrong.
+    :raises CbrParameterError: when one cannot be right. An empty string and the string ``None`` are not None: a template went wrong.
     """
     check_text(cbr_conn_id, "cbr_conn_id", "the id of a connection")
     if destination_conn_id is not None:
@@ -60,20 +61,30 @@ def check_access(*, cbr_conn_id: Any, region: Any, project_id: Any, destination_
         check_id(project_id, "project_id")
 
 
-def check_destination(*, vault_id: Any, region: Any, project_id: Any, destination_vault_id: Any) -> Destination:
-    """Return the destination, after checking it and the source vault's id.
+def check_destination(*, region: Any, project_id: Any, vault_id: Any) -> Destination:
+    """Return the destination, after checking it.
 
-    :raises CbrParameterError: when an id or the region cannot be right, or source and destination are the same vault.
+    :param region: ``destination_region``.
+    :param project_id: ``destination_project_id``.
+    :param vault_id: ``destination_vault_id``.
+    :raises CbrParameterError: when an id or the region cannot be right.
     """
-    source_vault_id = check_id(vault_id, "vault_id")
-    destination = Destination(
+    return Destination(
         region=check_region(region, "destination_region"),
         project_id=check_id(project_id, "destination_project_id"),
-        vault_id=check_id(destination_vault_id, "destination_vault_id"),
+        vault_id=check_id(vault_id, "destination_vault_id"),
     )
-    if destination.vault_id == source_vault_id:
+
+
+def check_way(vault_id: Any, destination: Destination) -> None:
+    """Check that a source vault is not its own destination.
+
+    :param vault_id: the source vault.
+    :param destination: the destination.
+    :raises CbrParameterError: when it is, or the id cannot be right.
+    """
+    if destination.vault_id == check_id(vault_id, "vault_id"):
         raise CbrParameterError("destination_vault_id", "is the source vault itself.")
-    return destination
 
 
 def check_record_ids(value: Any, parameter: str = "replication_record_ids", *, source: str = "replicate.output") -> list[str]:
@@ -81,31 +92,31 @@ def check_record_ids(value: Any, parameter: str = "replication_record_ids", *, s
 
     :param value: a list of ids, or one id.
     :param parameter: its name as the Dag author wrote it.
-    :param source: what could be passed as it is, for the advice.
-    :raises CbrParameterError: when it is neither; text that only looks like a list is refused, because it is the sign of a template that
-        was rendered to text.
+    :param source: what could be passed instead, for the advice.
+    :raises CbrParameterError: when it is neither; a string that looks like a list is refused, because it is the sign of a template that
+        was rendered to a string.
     """
     if value is None:
         raise CbrParameterError(
             parameter,
-            "is None, not a list of ids or one id: the upstream task pushed nothing, because it was skipped or failed early.",
-            advice="See the upstream task and this task's trigger_rule. A list with nothing in it is [].",
+            "is None, but must be a list of ids or one id: the upstream task pushed nothing, because it was skipped or failed early.",
+            advice="Check the upstream task and this task's trigger_rule. To pass no ids, pass [].",
         )
     advice = f"Pass {source}, or set render_template_as_native_obj=True on the Dag."
     if isinstance(value, str):
         if value.lstrip().startswith(("[", "(")):
-            raise CbrParameterError(parameter, "is text that looks like a list.", advice=advice)
+            raise CbrParameterError(parameter, "is a string that looks like a list.", advice=advice)
         if _JOINED.search(value):
             raise CbrParameterError(
                 parameter,
-                "is one text in which several ids are joined; it must be a list of ids or one id.",
-                advice=f"Pass {source}, or split the text in a task between.",
+                "is a string that joins several ids; it must be a list of ids or one id.",
+                advice=f"Pass {source}, or split the string in a task in between.",
             )
         value = [value]
     if isinstance(value, Iterator):
         raise CbrParameterError(
             parameter,
-            f"must be a list of ids or one id, not a {type(value).__name__}, which can be read once only.",
+            f"must be a list of ids or one id, not a {type(value).__name__}, which can be read only once.",
             advice="Pass list(...).",
         )
     if not isinstance(value, Sequence) or isinstance(value, bytes | bytearray | memoryview):
@@ -117,21 +128,21 @@ def _check_element(value: Any, parameter: str) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview):
         raise CbrParameterError(
             parameter,
-            "is a list of lists, which is what the output of a mapped task is.",
-            advice=f"Map over it, .expand({parameter}=...), for one task for each inner list; or join the lists to one in a task between, "
+            "is a list of lists, like the output of a mapped task.",
+            advice=f"Map over it with .expand({parameter}=...) to get one task for each inner list, or flatten it in a task in between: "
             "[one for inner in outputs for one in inner].",
         )
     if value is None:
         raise CbrParameterError(
             parameter,
-            "has a None in it: an upstream task pushed nothing, because it was skipped or failed.",
-            advice="See the upstream tasks, or filter None out in a task between.",
+            "contains None: an upstream task pushed nothing, because it was skipped or failed.",
+            advice="Check the upstream tasks, or filter None out in a task in between.",
         )
     return check_id(value, parameter)
 
 
 def check_truth(value: Any, parameter: str) -> bool:
-    """Return a truth value; text such as ``"false"``, which Python takes for true, is refused.
+    """Return a boolean; a string such as ``"false"``, which Python takes for true, is refused.
 
     :raises CbrParameterError: when it is neither True nor False.
     """
@@ -141,12 +152,12 @@ def check_truth(value: Any, parameter: str) -> bool:
 
 
 def check_text(value: Any, parameter: str, what: str) -> str:
-    """Return text that says something.
+    """Return a string that is not empty.
 
-    :param value: the text.
+    :param value: the string.
     :param parameter: its name as the Dag author wrote it.
     :param what: what it must be, with its article.
-    :raises CbrParameterError: when it is no text, is empty, or is what a template makes of None.
+    :raises CbrParameterError: when it is not a string, is empty, or is what a template makes of None.
     """
     check_given(value, parameter, what)
     if not isinstance(value, str):
@@ -200,7 +211,7 @@ def _seconds(value: Any, parameter: str, shortest: float, longest: float) -> flo
 
 
 def check_word(value: Any, words: Sequence[str], parameter: str) -> str:
-    """Return one of a few words.
+    """Return one of a few allowed words.
 
     :raises CbrParameterError: when it is none of them.
     """
@@ -210,9 +221,9 @@ def check_word(value: Any, words: Sequence[str], parameter: str) -> str:
 
 
 def check_levels(value: Any, parameter: str) -> dict[Level, Action]:
-    """Return what a violation does, by level of the verification.
+    """Return the action on a violation, by level of the verification.
 
-    :raises CbrParameterError: when it is no mapping, is empty, or has a level or an action that does not exist.
+    :raises CbrParameterError: when it is not a mapping, is empty, or has a level or an action that does not exist.
     """
     if not isinstance(value, Mapping) or not value:
         raise CbrParameterError(
@@ -238,7 +249,7 @@ def check_intervals(poll_interval: Any, max_poll_interval: Any) -> tuple[float, 
 def check_at_least(value: Any, minimum: int, parameter: str) -> int:
     """Return a whole number that is not below a minimum.
 
-    :raises CbrParameterError: when it is no such number.
+    :raises CbrParameterError: when it is not such a number.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
         raise CbrParameterError(parameter, f"must be a whole number of at least {minimum}, not {_shown(value)}.")

@@ -1,4 +1,4 @@
-"""The operator that looks, before anything is sent, at what stands in the way of a replication."""
+"""The operator that checks, before anything is sent, whether a replication can succeed."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ __all__ = ["CbrPreflightOperator"]
 
 
 class CbrPreflightOperator(BetweenRegions):
-    """Look at everything that can be known to stand in the way of a replication, before any money is spent.
+    """Check everything that is known to make a replication fail, before anything is sent or paid for.
 
-    All findings come at once, each with its weight, the code that the service would give, and what to do. Nothing but reads is sent.
+    Reports all findings at once, each with its severity, the error code that the service would return, and what to do. Sends reads only.
 
-    XCom, pushed before the task fails too: ``return_value`` is a dict with ``verdict`` (``ready`` or ``not ready``), the counts
+    XCom, pushed even when the task fails: ``return_value`` is a dict with ``verdict`` (``ready`` or ``not ready``), the counts
     ``errors``, ``warnings``, ``unchecked`` and ``notes``, and ``backups``, ``gb`` and ``gb_estimated`` of what would be copied;
-    ``preflight`` is the same with the first 20 findings, heaviest first; ``plan`` says which backups would be copied, and why.
+    ``preflight`` is the same with the first 20 findings, the most severe first; ``plan`` says which backups would be copied, and why.
 
     :param vault_id: id of the source vault. (templated)
     :param destination_region: region id of the destination, for example ``cn-shenzhen-1``. (templated)
@@ -39,7 +39,7 @@ class CbrPreflightOperator(BetweenRegions):
     :param region: source region id. Default: the connection's. (templated)
     :param project_id: source project id. Default: the connection's, or looked up. (templated)
     :param warnings: ``warn`` to log warnings, ``fail`` to fail on them as well. Default: ``warn``.
-    :raises CbrPreflightError: when something stands in the way; as ``AirflowFailException`` unless all of it ends by itself.
+    :raises CbrPreflightError: when the replication would fail; as ``AirflowFailException`` unless all that is wrong passes by itself.
     """
 
     template_fields: Sequence[str] = ("vault_id", *BetweenRegions.template_fields)
@@ -71,13 +71,13 @@ class CbrPreflightOperator(BetweenRegions):
         self.warnings = warnings
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Look.
+        """Run all checks.
 
         :param context: the task's context.
         :return: the verdict and the counts.
         """
         try:
-            destination = self.destination()
+            destination = self.destination_of(self.vault_id)
             warnings_fail = check_word(self.warnings, ("warn", "fail"), "warnings") == "fail"
             report = run_preflight(self, check_id(self.vault_id, "vault_id"), destination, context["ti"])
             context["ti"].xcom_push(key="return_value", value=report.summary)

@@ -1,4 +1,4 @@
-"""A preflight inside a task: what it logs and pushes, for the preflight operator and for the replicate operator before it sends."""
+"""A preflight inside a task: what it logs and pushes, for the preflight operator and for the replicate operator."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ def _access(hook: CbrHook) -> RegionAccess:
         try:
             return hook.client
         except AirflowNotFoundException as error:
-            raise CbrConfigurationError(f"Connection {hook.cbr_conn_id} is not defined.", advice="Define it, or name another.") from error
+            raise CbrConfigurationError(
+                f"Connection {hook.cbr_conn_id} is not defined.", advice="Create the connection, or name another one."
+            ) from error
 
     try:
         region = connect().region

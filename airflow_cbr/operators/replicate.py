@@ -8,38 +8,29 @@ from airflow_cbr.airflow_names import conf
 from airflow_cbr.api.endpoints import check_id
 from airflow_cbr.hooks.attempt import attempt_of, intents_of
 from airflow_cbr.hooks.cbr import CbrHook
-from airflow_cbr.operators.base import BetweenRegions, OnceOperator
-from airflow_cbr.operators.parameters import (
-    check_at_least,
-    check_intervals,
-    check_seconds,
-    check_truth,
-)
+from airflow_cbr.operators.base import BetweenRegions
+from airflow_cbr.operators.parameters import check_at_least, check_truth
 from airflow_cbr.operators.preflight_report import publish_plan, run_preflight
-from airflow_cbr.replication.spec import ReplicationSpec
+from airflow_cbr.operators.replicating import ReplicatingOperator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
     from airflow.sdk import Context
-    from airflow.triggers.base import BaseTrigger
 
-    from airflow_cbr.once.steps import Pause
+    from airflow_cbr.replication.spec import ReplicationSpec
     from airflow_cbr.replication.state import ReplicationState
-    from airflow_cbr.replication.submission import Submission
 
 __all__ = ["CbrReplicateCheckpointOperator"]
 
-REPLICATION_XCOM_KEY = "replication"
 
-
-class CbrReplicateCheckpointOperator(BetweenRegions, OnceOperator[list[str]]):
+class CbrReplicateCheckpointOperator(ReplicatingOperator):
     """Replicate the backups of a vault to a vault in another region, and wait until the copies have ended.
 
-    The task states a postcondition: every eligible backup of the source vault has a replica, or one on its way, at the destination. It
-    looks first, sends one ``POST /v3/{project_id}/checkpoints/replicate`` (CopyCheckpoint) if anything is missing, asks one by one for what
-    that leaves out, and follows every copy to its end. Whatever is lost or killed on the way, the next attempt looks before it sends.
+    The task's postcondition: every eligible backup of the source vault has a replica, or a running copy, at the destination. It reads the
+    vault first, sends one ``POST /v3/{project_id}/checkpoints/replicate`` (CopyCheckpoint) if anything is missing, requests individually
+    what that call leaves out, and follows every copy to its end. Whatever was lost or killed, the next attempt reads before it sends.
 
     XCom: ``return_value`` is the list of replication record ids that were accepted or adopted in this Dag run, pushed as soon as the
     service has answered; ``replication`` is a dict with source, destination and the counts ``accepted``, ``adopted``, ``already``,
@@ -54,33 +45,29 @@ class CbrReplicateCheckpointOperator(BetweenRegions, OnceOperator[list[str]]):
     :param auto_trigger: mark the copies as made by a schedule, not by hand. Default: False.
     :param enable_acceleration: pay for a faster transfer. Default: False.
     :param cbr_conn_id: id of the connection. Default: ``huaweicloud_cbr_default``. (templated)
-    :param destination_conn_id: connection for the destination region, where it needs other credentials. Only the preflight looks there,
+    :param destination_conn_id: connection for the destination region, where it needs other credentials. Only the preflight reads there,
         and the task itself on a cloud that lists no replication records: the replicate call goes to the source region. Default:
         ``cbr_conn_id``. (templated)
     :param region: source region id. Default: the connection's. (templated)
     :param project_id: source project id. Default: the connection's, or looked up. (templated)
-    :param wait_for_completion: wait until the copies have ended; otherwise a copy that runs counts as covered. Default: True.
+    :param wait_for_completion: wait until the copies have ended. False: a running copy counts as covered. Default: True.
     :param deferrable: wait in the triggerer and not on a worker. Default: ``[operators] default_deferrable``.
     :param poll_interval: shortest time between two looks, in seconds. Default: 30.
     :param max_poll_interval: longest time between two looks, in seconds. Default: 600.
-    :param timeout: seconds for the whole task, counted from the first attempt after the last clear; when it passes the task fails without
-        a retry, and the copies go on. Default: 86400.
-    :param allow_empty: succeed when the vault holds no eligible backup at all. Default: False, that fails.
+    :param timeout: seconds for the whole task, counted from the first attempt after the last clear; when it passes, the task fails without
+        a retry, and the copies continue in CBR. Default: 86400.
+    :param allow_empty: succeed when the vault holds no eligible backup at all. Default: False, the task fails.
     :param max_backups: refuse to start more copies than this. Default: no limit.
     :param durable: take earlier attempts into account. False is the one way to copy twice. Default: True.
     :param settle_time: seconds within which the service shows a replication that it accepted; before a call of unknown outcome is
         repeated, the task waits that long. Default: 120.
-    :param preflight: look first at everything that stands in the way, and fail before anything is sent, as
-        :class:`~airflow_cbr.operators.cbr.CbrPreflightOperator` does. An attempt goes without when an earlier one has sent something in
-        this Dag run. Default: False.
+    :param preflight: run the checks of :class:`~airflow_cbr.operators.cbr.CbrPreflightOperator` first, and fail before anything is sent.
+        Left out when an earlier attempt of this Dag run has sent a replicate call. Default: False.
     :param plan_only: log what would be copied, push it as XCom ``plan``, send nothing, and return ``[]``. Default: False.
     :raises CbrError: see :mod:`airflow_cbr.exceptions`; permanent ones as ``AirflowFailException``.
     """
 
     template_fields: Sequence[str] = ("vault_id", *BetweenRegions.template_fields)
-
-    _unlisted_for = 120.0
-    """Seconds after which a record that no backup lists wakes the task."""
 
     def __init__(
         self,
@@ -131,11 +118,6 @@ class CbrReplicateCheckpointOperator(BetweenRegions, OnceOperator[list[str]]):
         self.preflight = preflight
         self.plan_only = plan_only
 
-    def on_kill(self) -> None:
-        """Say which copies go on: the API has no way to cancel one."""
-        if self._running:
-            self.log.warning("The task is stopped; CBR has no cancel, these replication records keep running: %s", ", ".join(self._running))
-
     def _perform(self, context: Context, state: ReplicationState | None) -> list[str]:
         spec = self._spec()
         if check_truth(self.plan_only, "plan_only"):
@@ -143,12 +125,14 @@ class CbrReplicateCheckpointOperator(BetweenRegions, OnceOperator[list[str]]):
             return []
         if check_truth(self.preflight, "preflight") and state is None:
             self._check_the_way(context, spec)
-        result = self._follow(self._submission(context, spec, state))
+        from airflow_cbr.replication.submission import Submission
+
+        result = self._follow(Submission(self.hook.client, spec, **self._submission_options(context, spec, state)))
         self.log.info("All eligible backups are covered: %s", result.counts)
         return result.record_ids
 
     def _plan(self, context: Context, spec: ReplicationSpec) -> None:
-        """Say what would be copied, without a way to send it."""
+        """Log what would be copied, and send nothing."""
         from airflow_cbr.inventory.coverage import assess
         from airflow_cbr.preflight.plan import plan_of
 
@@ -163,9 +147,9 @@ class CbrReplicateCheckpointOperator(BetweenRegions, OnceOperator[list[str]]):
         self.log.info("plan_only=True: nothing was sent")
 
     def _check_the_way(self, context: Context, spec: ReplicationSpec) -> None:
-        """Run the preflight, unless this task has sent something in this Dag run already: then what was sent comes first.
+        """Run the preflight, unless this task has sent something in this Dag run already, which then must be followed.
 
-        :raises CbrPreflightError: something stands in the way.
+        :raises CbrPreflightError: the replication would fail.
         """
         from airflow_cbr.once.clock import CLOCK_MARGIN
         from airflow_cbr.replication.decisions import has_begun
@@ -173,7 +157,7 @@ class CbrReplicateCheckpointOperator(BetweenRegions, OnceOperator[list[str]]):
 
         attempt = attempt_of(context)
         if spec.durable and has_sent(intents_of(context), spec.destination):
-            self.log.info("An earlier attempt has sent a replicate call: going on without a preflight")
+            self.log.info("An earlier attempt has sent a replicate call; the preflight is left out")
             return
         report = run_preflight(self, spec.vault_id, spec.destination, context["ti"])
         error = report.failure()
@@ -181,91 +165,18 @@ class CbrReplicateCheckpointOperator(BetweenRegions, OnceOperator[list[str]]):
             return
         began = attempt.run_after if spec.durable and attempt.may_have_predecessor else None
         if began is not None and report.plan is not None and has_begun(report.plan.coverage, since=began - CLOCK_MARGIN.total_seconds()):
-            self.log.warning("Copies of this Dag run have begun, and are followed whatever the preflight says: %s", error)
+            self.log.warning("Copies of this Dag run have begun, so the task follows them although its preflight failed: %s", error)
             return
         raise error
 
-    def _submission(self, context: Context, spec: ReplicationSpec, state: ReplicationState | None) -> Submission:
-        from airflow_cbr.replication.submission import Submission
-
-        attempt, ti = attempt_of(context), context["ti"]
-        if not self.durable and attempt.may_have_predecessor:
-            self.log.warning("durable=False: what an earlier attempt sent is not taken into account, and may be sent, and billed, again")
-        where = self._place(context, spec.vault_id)
-        there = {
-            "region": spec.destination.region,
-            "project_id": spec.destination.project_id,
-            "vault_id": spec.destination.vault_id,
-        }
-
-        def publish(record_ids: list[str], counts: dict[str, int]) -> None:
-            ti.xcom_push(key="return_value", value=record_ids)
-            ti.xcom_push(key=REPLICATION_XCOM_KEY, value={"source": where, "destination": there, **counts})
-
-        return Submission(
-            self.hook.client,
-            spec,
-            attempt=attempt,
-            intents=intents_of(context),
-            publish=publish,
-            destination=lambda: self.destination_hook.client,
-            state=state,
-            observe=self.at_step,
-            log=self.log,
-        )
-
     def _spec(self) -> ReplicationSpec:
-        poll_interval, max_poll_interval = check_intervals(self.poll_interval, self.max_poll_interval)
-        check_truth(self.deferrable, "deferrable")
-        is_mapped_over = self.has_dag() and next(iter(self.iter_mapped_dependants()), None) is not None  # type: ignore[no-untyped-call]
-        return ReplicationSpec(
-            vault_id=check_id(self.vault_id, "vault_id"),
-            destination=self.destination(),
+        return self._spec_for(
+            self._source_vault(),
+            self.destination_of(self.vault_id),
             auto_trigger=check_truth(self.auto_trigger, "auto_trigger"),
-            enable_acceleration=check_truth(self.enable_acceleration, "enable_acceleration"),
-            wait_for_completion=check_truth(self.wait_for_completion, "wait_for_completion"),
             allow_empty=check_truth(self.allow_empty, "allow_empty"),
             max_backups=None if self.max_backups is None else check_at_least(self.max_backups, 1, "max_backups"),
-            max_records=conf.getint("core", "max_map_length", fallback=1024) if is_mapped_over else None,
-            timeout=check_seconds(self.timeout, "timeout"),
-            poll_interval=poll_interval,
-            max_poll_interval=max_poll_interval,
-            settle_time=check_seconds(self.settle_time, "settle_time"),
-            durable=check_truth(self.durable, "durable"),
         )
 
-    def _recall(self, event: Any) -> ReplicationState:
-        from airflow_cbr.once.machine import TROUBLES_LIMIT
-        from airflow_cbr.replication.state import ReplicationState
-        from airflow_cbr.triggers.events import Wake, memory_of, refusal_of, wake_of
-
-        state = memory_of(event, ReplicationState.load)
-        if refusal := refusal_of(event):
-            raise refusal
-        if wake_of(event) is Wake.LOST:
-            # The operation log follows a vanished record; there is no need to ask it every two minutes.
-            self._unlisted_for = 600.0
-        if wake_of(event) is Wake.REFUSED:
-            # The trigger has seen it persist; one more look says so in this task's own words.
-            state.troubles = TROUBLES_LIMIT
-        return state
-
-    def _trigger(self, state: ReplicationState, pause: Pause, seconds: float) -> BaseTrigger:
-        from airflow_cbr.triggers.cbr import CbrReplicationTrigger
-
-        if not pause.records:
-            return super()._trigger(state, pause, seconds)
-        self.log.info("Deferring; these replication records run in CBR whatever becomes of this task: %s", ", ".join(pause.records))
-        poll_interval, max_poll_interval = check_intervals(self.poll_interval, self.max_poll_interval)
-        return CbrReplicationTrigger(
-            cbr_conn_id=self.cbr_conn_id,
-            region=self.hook.region,
-            project_id=self.hook.project_id,
-            vault_id=check_id(self.vault_id, "vault_id"),
-            replication_record_ids=list(pause.records),
-            deadline=state.deadline,
-            poll_interval=poll_interval,
-            max_poll_interval=max_poll_interval,
-            unlisted_for=self._unlisted_for,
-            memory=state.dump(),
-        )
+    def _source_vault(self) -> str:
+        return check_id(self.vault_id, "vault_id")

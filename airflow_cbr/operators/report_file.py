@@ -18,7 +18,7 @@ __all__ = ["default_path", "write_report"]
 
 
 def default_path(context: Context) -> str:
-    """Return where a report goes that is too large for XCom and has no ``report_path``.
+    """Return the path for a report that is too large for XCom when ``report_path`` is not set.
 
     Beside the task's log: Airflow may write there on every worker, and whatever rotates or ships the logs takes care of it too.
 

@@ -43,8 +43,8 @@ class CbrVerifyReplicationOperator(BetweenRegions, WaitingOperator[dict[str, str
 
     Judges by levels: ``record`` (each copy ended in success at the source), ``replica`` (the destination region holds it, and it is what it
     must be), ``coverage`` (every bound resource has a verified replica, of its newest backup too), ``rpo`` (the newest verified replica
-    is young enough) and ``vault`` (the destination vault is in order). The log has one line for each backup; the task fails with a table
-    of what is wrong.
+    is young enough) and ``vault`` (the destination vault is fit to take replicas). The log has one line for each backup; the error lists
+    everything that is wrong.
 
     XCom, pushed before the task fails or is skipped: ``return_value`` is a dict with ``verdict`` (``verified`` or ``failed``) and the
     counts ``verified``, ``failed``, ``missing`` and ``skipped``; ``verification`` is the report, a JSON document whose schema is
@@ -64,24 +64,24 @@ class CbrVerifyReplicationOperator(BetweenRegions, WaitingOperator[dict[str, str
         (templated)
     :param region: source region id. Default: the connection's. (templated)
     :param project_id: source project id. Default: the connection's, or looked up. (templated)
-    :param allow_empty: go on when there is nothing to check: no record ids and no eligible backup. Resources that are bound to the vault
-        all the same are findings of ``coverage`` and ``rpo``, where these are judged. Default: False, that fails.
-    :param levels: what a violation of a level does: ``fail``, ``warn`` or ``skip``, by level. A level that is not named is not judged.
+    :param allow_empty: do not fail when there is nothing to check: no record ids and no eligible backup. Resources that are bound to such a
+        vault are still findings of ``coverage`` and ``rpo``, where these are judged. Default: False, the task fails.
+    :param levels: what a violation does to the task: ``fail``, ``warn`` or ``skip``, by level. A level that is not named is not judged.
         Default: ``record`` and ``replica`` fail, and ``coverage`` fails where the Dag leaves ``replication_record_ids`` out.
     :param max_age: greatest age of the newest verified replica of each resource in seconds, from the creation of its source backup to the
         service's clock. Given, the level ``rpo`` is judged. Default: none.
     :param retention: seconds for which a replica must be kept, from the creation of its source backup; one that never expires is. Part of
         the level ``replica``. Default: none.
     :param require_locked: whether the destination vault must be locked. True, the level ``vault`` is judged. Default: False.
-    :param scope: which backups get a verdict when no records are given: ``newest``, the newest eligible one of each resource, or ``all``.
-        Default: ``newest``.
+    :param scope: which backups get a verdict when no record ids are given: ``newest``, the newest eligible one of each resource, or
+        ``all``. Default: ``newest``.
     :param report_path: file for the report: a path on the worker, or a URL that ``ObjectStoragePath`` takes. Default: none up to 1,000
         backups, else beside the task's log. (templated)
-    :param settle_timeout: seconds within which a replica that does not show or is not ``available`` yet may settle, counted from the
+    :param settle_timeout: seconds to wait for a replica that is not listed, or not ``available``, yet; counted from the
         attempt's first look. Default: 600 when ``deferrable``, else 0, since a retry does not hold a worker slot.
-    :param poll_interval: seconds between two looks meanwhile. Default: 30.
+    :param poll_interval: seconds between two looks while it waits. Default: 30.
     :param deferrable: wait in the triggerer and not on a worker. Default: ``[operators] default_deferrable``.
-    :raises CbrVerificationError: when a level that must not be violated is; Airflow retries it as any other failure.
+    :raises CbrVerificationError: when a level is violated whose action is ``fail``; Airflow retries it like any other failure.
     """
 
     template_fields: Sequence[str] = ("vault_id", "replication_record_ids", *BetweenRegions.template_fields, "report_path")
@@ -164,7 +164,7 @@ class CbrVerifyReplicationOperator(BetweenRegions, WaitingOperator[dict[str, str
         path = self.report_path or (default_path(context) if report.is_large else None)
         if path is not None:
             write_report(report, path)
-            self.log.info("The report is at %s", path)
+            self.log.info("The report was written to %s", path)
         ti.xcom_push(key=VERIFICATION_XCOM_KEY, value=beginning(report, path) if report.is_large else whole(report, path))
         if error := report.failure():
             raise error
@@ -174,13 +174,13 @@ class CbrVerifyReplicationOperator(BetweenRegions, WaitingOperator[dict[str, str
         return report.summary
 
     def _spec(self) -> VerificationSpec:
-        destination = self.destination()
-        # A replicate task that failed before it knew any record leaves nothing in XCom.
+        destination = self.destination_of(self.vault_id)
+        # A replicate task that failed before it knew any record pushes no XCom.
         record_ids = [] if self.replication_record_ids is None else check_record_ids(self.replication_record_ids)
         scope = Scope(check_word(self.scope, (Scope.NEWEST, Scope.ALL), "scope"))
         if not record_ids:
             which = "the newest eligible backup of each resource" if scope is Scope.NEWEST else "every backup of the vault"
-            self.log.info("No replication records are given: %s is checked", which)
+            self.log.info("No replication record ids were given; checking %s", which)
         if self.report_path is not None:
             check_text(self.report_path, "report_path", "a path or a URL")
         return VerificationSpec(

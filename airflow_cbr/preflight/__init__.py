@@ -1,1 +1,1 @@
-"""What would make a replication fail, found by reads alone, and what it would copy."""
+"""What would make a replication fail, and what it would copy; found by reads only."""

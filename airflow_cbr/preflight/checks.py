@@ -1,7 +1,7 @@
-"""The preflight: everything that can be known to stand in the way of a replication, found by reads alone, before any money is spent.
+"""The preflight: everything that is known to make a replication fail, found by reads only, before anything is paid for.
 
-No check stops another: each finding is collected, and what cannot be checked because something else failed says so. A region that
-does not accept the credentials, or cannot be reached, is not asked again: each wrong signature brings the key nearer to its lock.
+No check stops another: all findings are collected, and a check that another failure prevents is a finding too. A region that refuses the
+credentials, or cannot be reached, is not asked again: a few wrong signatures lock an access key.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from airflow_cbr.api.errors import find, normalise_code
+from airflow_cbr.api.error_lookup import find, normalise_code
+from airflow_cbr.api.texts import counted
 from airflow_cbr.exceptions import (
     CbrApiError,
     CbrAuthenticationError,
@@ -40,14 +41,14 @@ SIGNATURE_WINDOW: Final = 15 * 60.0
 """Seconds by which the time in a signature may be off, as the API's documentation says."""
 CLOCK_TOLERANCE: Final = 60.0
 
-# What the call that looks from the source region may say of the destination, as the replicate call would.
+# The codes about the destination that the call to the source region may return, as the replicate call would.
 _SAID_OF_DESTINATION: Final = frozenset({"BackupService.1005", "BackupService.1011"})
 _NAMED: Final = 5
 
 
 @dataclass(slots=True)
 class RegionAccess:
-    """How one region is reached, and how that went.
+    """How one region is reached, and whether that worked.
 
     :param conn_id: the connection, for messages.
     :param region: the region, for messages.
@@ -58,13 +59,13 @@ class RegionAccess:
     region: str
     connect: Callable[[], CbrClient]
     closed: str | None = field(default=None, init=False)
-    """Why this region is not asked any more."""
+    """Why this region is not asked again."""
     signature_refused: bool = field(default=False, init=False)
     ahead: float | None = field(default=None, init=False)
     """Seconds by which the service's clock is ahead of this machine's."""
 
     def __str__(self) -> str:
-        """Return both as a message names them."""
+        """Return connection and region as a message names them."""
         return f"connection {self.conn_id} in region {self.region}"
 
 
@@ -89,7 +90,7 @@ class Preflight:
         self._findings: list[PreflightFinding] = []
 
     def check(self) -> PreflightReport:
-        """Look at everything.
+        """Run all checks.
 
         :return: the findings, and the plan.
         """
@@ -116,7 +117,11 @@ class Preflight:
         for objection in objections_to_source(vault):
             self._find(Check.SOURCE_VAULT, Severity.ERROR, f"Vault {self._vault_id}: {objection.text}.", objection.code)
         if vault.billing is None:
-            self._find(Check.SOURCE_VAULT, Severity.UNCHECKED, f"Kind and status of vault {self._vault_id}: its row does not say.")
+            self._find(
+                Check.SOURCE_VAULT,
+                Severity.UNCHECKED,
+                f"Kind and status of vault {self._vault_id} are not known: the service does not return them.",
+            )
         return vault
 
     def _look(self) -> Coverage | None:
@@ -136,27 +141,30 @@ class Preflight:
             self._find(
                 Check.BUSY,
                 Severity.NOTE,
-                f"{_number(plan.awaited)} still being made: {_names(plan.awaited)}. The replicate task waits, and copies them too.",
+                f"{counted(len(plan.awaited), 'backup is', 'backups are')} still being made: {_names(plan.awaited)}. The replicate "
+                "task waits for them and copies them too.",
                 passes=True,
             )
         if plan.elsewhere:
             self._find(
                 Check.BACKUPS,
                 Severity.WARNING,
-                f"{_number(plan.elsewhere)} in another vault of {self._destination.region}: {_names(plan.elsewhere)}. "
-                "The replicate task copies the others, and is red.",
+                f"{counted(len(plan.elsewhere), 'backup has its', 'backups have their')} replica in another vault of "
+                f"{self._destination.region}: {_names(plan.elsewhere)}. The replicate task copies the other backups, and then fails.",
                 "BackupService.1009",
                 advice="Name that vault as the destination, or delete the replicas there.",
             )
         if plan.declined:
             names = _names(plan.declined)
-            self._find(Check.BACKUPS, Severity.NOTE, f"{_number(plan.declined)} without a system disk: {names}.", "BackupService.1004")
+            lacking = counted(len(plan.declined), "server backup lacks", "server backups lack")
+            text = f"{lacking} the system disk, and CBR does not replicate such backups: {names}."
+            self._find(Check.BACKUPS, Severity.NOTE, text, "BackupService.1004")
         if not plan.coverage.eligible and not plan.awaited:
             self._find(
                 Check.BACKUPS,
                 Severity.NOTE,
                 f"Vault {self._vault_id} holds no eligible backup.",
-                advice="Back it up first; a replicate task fails on it unless allow_empty=True.",
+                advice="Back the vault up first. A replicate task fails on an empty vault unless allow_empty=True.",
             )
 
     def _find_running(self, running: Sequence[ReplicationRecord]) -> None:
@@ -164,9 +172,10 @@ class Preflight:
         self._find(
             Check.BUSY,
             Severity.WARNING,
-            f"{len(running)} copies of vault {self._vault_id} run: {here} to this destination, {len(running) - here} to others.",
+            f"{counted(len(running), 'copy is', 'copies are')} running in vault {self._vault_id}: {here} to this destination, "
+            f"{len(running) - here} to others.",
             "BackupService.6130",
-            advice="Nothing: the replicate task waits for them, and follows those to this destination.",
+            advice="Nothing. The replicate task waits for them, and follows those to this destination.",
             passes=True,
         )
 
@@ -177,7 +186,7 @@ class Preflight:
         region, to = self._source.region, self._destination.region
         offered = sorted({one for row in rows if row.name == region for one in row.replication_destinations or ()})
         if to not in offered:
-            text = f"{region} does not replicate to {to}; it does to: {', '.join(offered) or 'no region'}."
+            text = f"CBR in {region} cannot replicate to {to}. It can replicate to: {', '.join(offered) or 'no region'}."
             self._find(Check.CAPABILITIES, Severity.ERROR, text, "BackupService.1005")
 
     # --- the destination ----------------------------------------------------------------------------------------------
@@ -189,16 +198,24 @@ class Preflight:
         vault = vault or seen
         if vault is None:
             if not any(one.code == "BackupService.6120" for one in self._findings):
-                self._find(Check.DESTINATION_VAULT, Severity.UNCHECKED, f"Kind and status of vault {vault_id}: nothing shows it.")
+                self._find(
+                    Check.DESTINATION_VAULT,
+                    Severity.UNCHECKED,
+                    f"Kind and status of vault {vault_id} are not known: neither region lists the vault.",
+                )
             return None
         billing = source.billing if source is not None else None
         object_type = billing.object_type if billing is not None else None
         for objection in objections_to_destination(vault, object_type=object_type):
             self._find(Check.DESTINATION_VAULT, Severity.ERROR, f"Vault {vault_id}: {objection.text}.", objection.code)
         if vault.billing is None:
-            self._find(Check.DESTINATION_VAULT, Severity.UNCHECKED, f"Kind and status of vault {vault_id}: its row does not say.")
+            self._find(
+                Check.DESTINATION_VAULT,
+                Severity.UNCHECKED,
+                f"Kind and status of vault {vault_id} are not known: the service does not return them.",
+            )
         elif object_type is None:
-            text = "Whether both vaults hold the same kind: the source vault's is not known."
+            text = "Whether both vaults are for the same kind of resource is not known: the source vault's kind is not known."
             self._find(Check.DESTINATION_VAULT, Severity.UNCHECKED, text)
         return vault
 
@@ -215,14 +232,14 @@ class Preflight:
         except CbrError as error:
             code = normalise_code(error.error_code or "")
             if code in _SAID_OF_DESTINATION:
-                text = f"Project {destination.project_id} in {destination.region}, asked for from {source.region}: {_meaning(error)}"
+                text = f"Project {destination.project_id} in {destination.region}, as seen from {source.region}: {_meaning(error)}"
                 self._find(Check.DESTINATION_PROJECT, Severity.ERROR, text, code, request_id=error.request_id)
             return None
         if seen is None and shown is not None:
             self._find(
                 Check.DESTINATION_VAULT,
                 Severity.WARNING,
-                f"{destination.region} shows vault {destination.vault_id}, and {source.region} does not list it there.",
+                f"{destination.region} has vault {destination.vault_id}, but {source.region} does not list it as a destination.",
                 "BackupService.6120",
                 advice="Check that destination_conn_id and cbr_conn_id belong to the same account.",
             )
@@ -232,7 +249,9 @@ class Preflight:
         vault_id = self._destination.vault_id
         capacity = capacity_of(vault) if vault is not None else None
         if capacity is None:
-            self._find(Check.ROOM, Severity.UNCHECKED, f"Whether vault {vault_id} has room: how full it is is not known.")
+            self._find(
+                Check.ROOM, Severity.UNCHECKED, f"Whether vault {vault_id} has room is not known: its size and usage could not be read."
+            )
             return
         if capacity.is_full and not capacity.auto_expand:
             comes = plan is None or bool(plan.copies or plan.awaited)
@@ -240,10 +259,14 @@ class Preflight:
                 Check.ROOM, Severity.ERROR if comes else Severity.WARNING, f"Vault {vault_id} is full: {capacity}.", "BackupService.6129"
             )
         elif plan is None:
-            self._find(Check.ROOM, Severity.UNCHECKED, f"Whether vault {vault_id} has room: what would be copied is not known; {capacity}.")
+            self._find(
+                Check.ROOM,
+                Severity.UNCHECKED,
+                f"Whether vault {vault_id} has room is not known: the backups to copy could not be read; {capacity}.",
+            )
         elif not capacity.holds(plan.gb + plan.gb_running):
             fits = capacity.holds(plan.gb_estimated + plan.gb_running * plan.filling)
-            running = f", beside at most {plan.gb_running:g} GB that are on their way" if plan.gb_running else ""
+            running = f" in addition to at most {plan.gb_running:g} GB of running copies" if plan.gb_running else ""
             self._find(
                 Check.ROOM,
                 Severity.WARNING if fits else Severity.ERROR,
@@ -255,7 +278,7 @@ class Preflight:
 
     def _check_clock(self, access: RegionAccess) -> None:
         if access.ahead is None:
-            self._find(Check.CLOCK, Severity.UNCHECKED, f"Whether the clocks agree: {access} gave no time.")
+            self._find(Check.CLOCK, Severity.UNCHECKED, f"Whether the clocks agree is not known: {access} returned no time.")
             return
         off = abs(access.ahead)
         if off <= CLOCK_TOLERANCE:
@@ -264,9 +287,9 @@ class Preflight:
         self._find(
             Check.CLOCK,
             Severity.ERROR if refused else Severity.WARNING,
-            f"This machine's clock is {off:.0f} s {'behind' if access.ahead > 0 else 'ahead of'} the service's in {access.region}.",
+            f"This machine's clock is {off:.0f} s {'behind' if access.ahead > 0 else 'ahead of'} the service's clock in {access.region}.",
             "APIG.0301" if off > SIGNATURE_WINDOW else None,
-            advice="Set this machine's clock (NTP): a request that is signed with a key must be no more than 15 minutes off.",
+            advice="Set this machine's clock (NTP): a request signed with an access key is refused when it is more than 15 minutes off.",
         )
 
     # --- asking -------------------------------------------------------------------------------------------------------
@@ -280,9 +303,9 @@ class Preflight:
         missing: str | None = None,
         is_needed: bool = True,
     ) -> Found | None:
-        """Return what a read brings, or None when it brings nothing; the findings then say why.
+        """Return what a read returns, or None when it fails; the findings then say why.
 
-        :param missing: the code that the replicate call would give where this read says "not found". Default: the read's own.
+        :param missing: the code that the replicate call would return where this read says "not found". Default: the read's own.
         :param is_needed: whether the replication cannot be judged without it.
         """
         if access.closed is not None:
@@ -298,7 +321,7 @@ class Preflight:
             return call(client)
         except CbrError as error:
             if isinstance(error, CbrAuthenticationError):
-                access.closed = f"{access} is not accepted"
+                access.closed = f"{access} was refused"
                 access.signature_refused = True
             elif isinstance(error, CbrTransportError | CbrConfigurationError):
                 access.closed = f"{access} does not answer"
@@ -339,10 +362,6 @@ class Preflight:
 def _meaning(error: CbrError) -> str:
     row = find(error.error_code, error.http_status) if isinstance(error, CbrApiError) else None
     return row.meaning if row is not None else error.message
-
-
-def _number(backups: Sequence[BackupCoverage]) -> str:
-    return f"{len(backups)} backup{' is' if len(backups) == 1 else 's are'}"
 
 
 def _names(backups: Sequence[BackupCoverage]) -> str:

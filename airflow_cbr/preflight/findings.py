@@ -1,4 +1,4 @@
-"""What a preflight says: findings with their weight, and the report that they make together with the plan."""
+"""The findings of a preflight with their severity, and its report, which also holds the plan."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from airflow_cbr.api.errors import find
+from airflow_cbr.api.error_lookup import find
+from airflow_cbr.api.texts import counted
 from airflow_cbr.exceptions import CbrPreflightError
 from airflow_cbr.preflight.plan import LISTED, Plan
 
@@ -17,12 +18,12 @@ __all__ = ["Check", "PreflightFinding", "PreflightReport", "Severity"]
 
 
 class Severity(StrEnum):
-    """How much a finding weighs, heaviest first."""
+    """How severe a finding is, the most severe first."""
 
     ERROR = "error"
-    """The replication would be refused, or cannot be judged: a look that it needs is refused or fails."""
+    """The replication would be refused, or cannot be judged because a read that it needs fails."""
     WARNING = "warning"
-    """The replication can begin, and something will be waited for, be left out, or may go wrong."""
+    """The replication can begin, but must wait for something, leaves something out, or may fail."""
     UNCHECKED = "unchecked"
     """It could not be checked, because something else failed."""
     NOTE = "note"
@@ -30,7 +31,7 @@ class Severity(StrEnum):
 
 
 class Check(StrEnum):
-    """What was looked at."""
+    """What was checked."""
 
     SOURCE_VAULT = "source vault"
     BACKUPS = "backups"
@@ -46,12 +47,12 @@ class Check(StrEnum):
 class PreflightFinding:
     """One thing that a preflight found.
 
-    :param check: what was looked at.
-    :param severity: how much it weighs.
+    :param check: what was checked.
+    :param severity: how severe it is.
     :param text: what was found, without any secret.
-    :param code: the code that the service gave, or would give in answer to the replicate call. Default: none.
+    :param code: the code that the service returned, or would return to the replicate call. Default: none.
     :param advice: what to do. Default: the error catalogue's advice on the code.
-    :param request_id: of the answer that says so. Default: none.
+    :param request_id: request id of the answer that says so. Default: none.
     :param passes: whether it ends by itself, so that running the task again later can help. Default: False.
     """
 
@@ -94,7 +95,7 @@ class PreflightReport:
 
     :param vault_id: the source vault.
     :param destination: the destination.
-    :param findings: what was found, heaviest first.
+    :param findings: what was found, the most severe first.
     :param plan: what would be copied, or None where the backups could not be listed.
     """
 
@@ -104,17 +105,17 @@ class PreflightReport:
     plan: Plan | None = None
 
     def of(self, *severities: Severity) -> list[PreflightFinding]:
-        """Return the findings of these weights."""
+        """Return the findings of these severities."""
         return [one for one in self.findings if one.severity in severities]
 
     @property
     def is_ready(self) -> bool:
-        """Return whether nothing was found that the replication would fail on."""
+        """Return whether nothing was found that would make the replication fail."""
         return not self.of(Severity.ERROR)
 
     @property
     def summary(self) -> dict[str, Any]:
-        """Return the small dict for XCom: verdict, counts by weight, and what would be copied (None where that is not known)."""
+        """Return the small dict for XCom: verdict, counts by severity, and what would be copied (None where that is not known)."""
         plan = self.plan
         return {
             "verdict": "ready" if self.is_ready else "not ready",
@@ -129,19 +130,20 @@ class PreflightReport:
 
     @property
     def document(self) -> dict[str, Any]:
-        """Return the summary with the heaviest findings."""
+        """Return the summary with the most severe findings."""
         return {**self.summary, "findings": [one.row for one in self.findings[:LISTED]]}
 
     def failure(self, *, warnings_fail: bool = False) -> CbrPreflightError | None:
-        """Return the error that names everything that stands in the way, or None.
+        """Return the error that names everything that would make the replication fail, or None.
 
-        :param warnings_fail: whether warnings stand in the way too. Default: False.
+        :param warnings_fail: whether warnings fail the preflight too. Default: False.
         """
         wrong = self.of(Severity.ERROR, Severity.WARNING) if warnings_fail else self.of(Severity.ERROR)
         if not wrong:
             return None
         return CbrPreflightError(
-            f"{len(wrong)} findings stand in the way of replicating vault {self.vault_id} to {self.destination}. Nothing was sent.",
+            f"The preflight for replicating vault {self.vault_id} to {self.destination} failed with {counted(len(wrong), 'finding')}. "
+            "Nothing was sent.",
             problems=[str(one) for one in wrong],
             permanent=not all(one.passes for one in wrong),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_cbr.api.texts import counted
 from airflow_cbr.inventory.backups import lacks_system_disk, name_of
 from airflow_cbr.inventory.coverage import BackupCoverage, Coverage, CoverageStatus
 from airflow_cbr.inventory.vaults import capacity_of
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["LISTED", "Plan", "plan_of"]
 
 LISTED: Final = 20
-"""How many backups or findings an XCom lists; the counts tell of the others."""
+"""How many backups or findings an XCom lists; the counts include the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,9 @@ class Plan:
 
     :param coverage: the look that it rests on.
     :param copies: the backups that would be copied, oldest first.
-    :param declined: the backups that would be asked for individually, and that the service declines: servers without system disk (1004).
-    :param by_vault: whether one call for the vault would ask for the copies; individually otherwise, one call for each.
-    :param filling: the part of its backups' nominal sizes that the source vault really uses, 0 to 1; 1 where that is not known.
+    :param declined: the backups that would be requested individually and that the service refuses: servers without system disk (1004).
+    :param by_vault: whether one call for the vault would request the copies; otherwise one call for each backup.
+    :param filling: the share of its backups' nominal sizes that the source vault really uses, 0 to 1; 1 where that is not known.
     """
 
     coverage: Coverage
@@ -41,12 +42,12 @@ class Plan:
 
     @property
     def awaited(self) -> list[BackupCoverage]:
-        """Return the backups that are still being made: they are waited for, and copied then."""
+        """Return the backups that are still being made: the task waits for them, and then copies them."""
         return self.coverage.of(CoverageStatus.BEING_MADE)
 
     @property
     def running(self) -> list[BackupCoverage]:
-        """Return the backups whose copies run: they are followed and not asked for again."""
+        """Return the backups whose copies are running: they are followed and not requested again."""
         return self.coverage.of(CoverageStatus.IN_FLIGHT)
 
     @property
@@ -56,7 +57,7 @@ class Plan:
 
     @property
     def elsewhere(self) -> list[BackupCoverage]:
-        """Return the backups that another vault of the destination region holds: the service would refuse them."""
+        """Return the backups whose replica is in another vault of the destination region: the service would refuse to copy them."""
         return self.coverage.of(CoverageStatus.ELSEWHERE)
 
     @property
@@ -71,12 +72,12 @@ class Plan:
 
     @property
     def gb_estimated(self) -> float:
-        """Return how many GB would be copied if these backups are as full as the source vault's are on the whole."""
+        """Return how many GB would be copied if these backups are as full as the source vault's backups are on average."""
         return round(self.gb * self.filling, 1)
 
     @property
     def gb_running(self) -> float:
-        """Return how many GB, at most, the copies that run already bring to the destination."""
+        """Return how many GB, at most, the running copies bring to the destination."""
         return _gb(self.running)
 
     @property
@@ -94,7 +95,7 @@ class Plan:
 
     @property
     def calls(self) -> int:
-        """Return how many replicate calls would be sent: one for the vault at most, and one for each backup that is asked for by itself."""
+        """Return how many replicate calls would be sent: at most one for the vault, and one for each backup requested individually."""
         return (1 if self.by_vault else len(self.copies)) + len(self.declined)
 
     @property
@@ -113,14 +114,14 @@ class Plan:
     def headline(self) -> str:
         """Return the plan as one line."""
         counts = ", ".join(f"{number} {name}" for name, number in self.counts.items() if number and name != "backups")
-        calls = "1 call" if self.calls == 1 else f"{self.calls} calls"
-        what = f"{len(self.copies)} backups would be copied to {self.coverage.destination} with {calls}, {self.size}"
+        copies, calls = counted(len(self.copies), "backup"), counted(self.calls, "call")
+        what = f"{copies} would be copied to {self.coverage.destination} with {calls}, {self.size}"
         return f"{what}; {counts}" if counts else what
 
     @property
     def size(self) -> str:
-        """Return the GB as a person would read them."""
-        estimate = f" (about {self.gb_estimated:g} GB by how full the source vault is)" if self.filling < 1 else ""
+        """Return the GB in words."""
+        estimate = f" (about {self.gb_estimated:g} GB, judging by how full the source vault is)" if self.filling < 1 else ""
         return f"at most {self.gb:g} GB{estimate}"
 
     @property
@@ -131,7 +132,7 @@ class Plan:
 
     def _not_copied(self) -> list[tuple[BackupCoverage, str, str]]:
         others = [*self.elsewhere, *self.awaited, *self.running, *self.skipped]
-        declined = [(one, "declined", "the service declines a server's backup without its system disk") for one in self.declined]
+        declined = [(one, "declined", "CBR does not replicate a server's backup without its system disk") for one in self.declined]
         return declined + [(one, str(one.status), one.reason) for one in others]
 
 

@@ -1,1 +1,1 @@
-"""What this package exists for: what counts as replicated, sending a copy once, watching it, verifying it. Knows nothing of Airflow."""
+"""Replicating a vault's backups: deciding what is missing, starting each copy once, following it. Knows nothing of Airflow."""

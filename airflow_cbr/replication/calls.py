@@ -1,4 +1,4 @@
-"""The two calls that cost money. Nothing else sends them, and neither is sent before it was counted and its intent written down."""
+"""The two calls that cost money. Nothing else sends them, and neither is sent before it is counted and its intent is written down."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ReplicateCalls:
         self._ceiling = CallCeiling(state.calls, "backup")
 
     def vault(self, coverage: Coverage, wanted: list[BackupCoverage]) -> Replication:
-        """Ask for all that is needed with one call for the vault (CopyCheckpoint).
+        """Request all that is needed with one call for the vault (CopyCheckpoint).
 
         :param coverage: the look that the call rests on.
         :param wanted: the backups that it is meant for.
@@ -73,7 +73,7 @@ class ReplicateCalls:
             )
 
     def backup(self, backup_id: str, coverage: Coverage, wanted: list[BackupCoverage]) -> Replication:
-        """Ask for one backup (CopyBackup).
+        """Request the copy of one backup (CopyBackup).
 
         :param backup_id: the backup.
         :param coverage: the look that the call rests on.

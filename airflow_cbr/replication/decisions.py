@@ -1,4 +1,4 @@
-"""Reading a coverage with an attempt's state: what is needed, what runs, what is told, and what is wrong.
+"""Reading a coverage with an attempt's state: what is needed, what is running, what is published, and what is wrong.
 
 Pure functions: the same look and the same state always give the same answer, whichever process asks.
 """
@@ -9,6 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from airflow_cbr.api.copy_state import CopyState
+from airflow_cbr.api.texts import counted
 from airflow_cbr.exceptions import CbrLimitError, CbrNothingToReplicateError, CbrReplicationFailedError
 from airflow_cbr.inventory.backups import lacks_system_disk, name_of, reason_of_kind
 from airflow_cbr.inventory.coverage import BackupCoverage, Coverage, CoverageStatus
@@ -47,14 +48,14 @@ __all__ = [
 Counts = dict[str, int]
 
 SKIPS_LIMIT = 2
-"""A copy that the vault call skipped is asked for once more, individually; a second skip is the service's last word."""
+"""A copy that the vault call skipped is requested once more, individually; a second skip is final."""
 
 MISSING = (CoverageStatus.UNRECORDED, CoverageStatus.ELSEWHERE, CoverageStatus.UNCLEAR, CoverageStatus.LOST)
 PROBLEMS = (CoverageStatus.FAILED, *MISSING)
 
 
 def needed(coverage: Coverage, state: ReplicationState) -> list[BackupCoverage]:
-    """Return the backups that must be asked for, oldest first."""
+    """Return the backups whose copies must be requested, oldest first."""
     skips = skips_of(coverage, state)
     wanted = None if state.wanted is None else frozenset(state.wanted)
     return [
@@ -70,7 +71,7 @@ def needed(coverage: Coverage, state: ReplicationState) -> list[BackupCoverage]:
 def uncovered(coverage: Coverage) -> list[str]:
     """Return the ids of the backups that an attempt's first look found without a copy, or that may still become eligible.
 
-    What is asked for later is among them: a record that is hidden from a later look must not make its backup look new.
+    What is requested later is among them: a record that a later look does not show must not make its backup look new.
     """
     return [
         one.backup.id
@@ -89,11 +90,11 @@ def _is_to_be_asked_for(one: BackupCoverage, state: ReplicationState) -> bool:
 
 
 def asks_for_vault(coverage: Coverage, state: ReplicationState, wanted: list[BackupCoverage]) -> bool:
-    """Return whether what is needed is asked for with one call for the vault, and not individually.
+    """Return whether what is needed is requested with one call for the vault, and not individually.
 
-    A server backup without a system disk is declined by the service each night (code 1004). It alone is no reason for the vault's call.
-    Nor is that call sent to a service that has been seen to copy again what it had copied, as none is documented to do, or to one that
-    lists no records, whose call is documented to take all backups of the vault, where any has a replica.
+    The service refuses a server backup without a system disk each night (code 1004), so such a backup alone does not cause the call for the
+    vault. Nor is that call sent to a service that was seen to copy a backup twice, which none is documented to do, or, where any backup has
+    a replica, to a service that lists no records: its call is documented to copy all backups of the vault.
     """
     if (
         state.one_by_one
@@ -112,9 +113,9 @@ def _copies_again(coverage: Coverage) -> bool:
 
 
 def _is_worth_a_retry(record: ReplicationRecord, state: ReplicationState) -> bool:
-    """Return whether a copy that had failed before this attempt is asked for again.
+    """Return whether a copy that had failed before this attempt is requested again.
 
-    What failed for good in this Dag run would fail again; what did so on an earlier night may have been mended since.
+    A copy that failed permanently in this Dag run would fail again; the cause of an earlier failure may have been fixed since.
     """
     of_this_run = state.began is not None and _made_since(record, state.began)
     return record.id in state.stale and not (of_this_run and fails_for_good(record))
@@ -148,7 +149,7 @@ def running(coverage: Coverage, state: ReplicationState) -> list[str]:
 
 
 def progress_of(coverage: Coverage, state: ReplicationState, *, now: datetime) -> Progress:
-    """Return how far the followed copies have come.
+    """Return the progress of the followed copies.
 
     :param now: the service's clock.
     """
@@ -165,13 +166,13 @@ def has_begun(coverage: Coverage, *, since: float | None) -> bool:
 
 
 def newest_record_time(coverage: Coverage) -> float:
-    """Return the Unix time (service) of the newest record to the destination; 0 when no record says one."""
+    """Return the Unix time (service) of the newest record to the destination; 0 when no record has a time."""
     times = [record.created.timestamp() for _, record in coverage.records.values() if record.created is not None]
     return max(times, default=0.0)
 
 
 def adoptable(coverage: Coverage, state: ReplicationState, *, since: float | None) -> dict[str, ReplicationRecord]:
-    """Return the records, not followed yet, that this task takes for its own: all that run, all that were made since it began.
+    """Return the records, not followed yet, that this task adopts: all that are running, and all that were made since it began.
 
     :param since: Unix time (service) after which every record of this Dag run's task was made, or None when it has sent nothing.
     """
@@ -222,19 +223,20 @@ def counts_before_looking(state: ReplicationState) -> Counts:
 
 
 def check_limits(coverage: Coverage, state: ReplicationState, spec: ReplicationSpec, wanted: list[BackupCoverage]) -> None:
-    """Refuse, before anything is sent, to start or to name more copies than the order allows.
+    """Refuse, before anything is sent, to start or to name more copies than the limits allow.
 
-    :raises CbrLimitError: when a limit would be passed.
+    :raises CbrLimitError: when a limit would be exceeded.
     """
     if spec.max_backups is not None and len(wanted) > spec.max_backups:
         raise CbrLimitError(
-            f"{len(wanted)} backups would be replicated, more than max_backups={spec.max_backups}. Nothing was sent.",
-            advice="Raise max_backups if that many copies are meant.",
+            f"{counted(len(wanted), 'backup')} would be replicated, more than max_backups={spec.max_backups}. Nothing was sent.",
+            advice="If that many copies are intended, raise max_backups.",
         )
     named = len(record_ids_of(coverage, state)) + len(wanted)
     if spec.max_records is not None and named > spec.max_records:
         raise CbrLimitError(
-            f"{named} record ids would be handed to a mapped task, more than [core] max_map_length={spec.max_records}. Nothing was sent.",
+            f"{counted(named, 'record id')} would be passed to a mapped task, more than [core] max_map_length={spec.max_records}. "
+            "Nothing was sent.",
             advice="Map over batches of record ids, as the example Dag does, or raise max_map_length.",
         )
 
@@ -242,17 +244,18 @@ def check_limits(coverage: Coverage, state: ReplicationState, spec: ReplicationS
 def failure(
     coverage: Coverage, state: ReplicationState, spec: ReplicationSpec
 ) -> CbrReplicationFailedError | CbrNothingToReplicateError | None:
-    """Return why the task is not green once nothing runs and nothing more can be asked for; None when it is green."""
+    """Return why the task fails once nothing is running and nothing more can be requested; None when it succeeds."""
     problems = coverage.of(*PROBLEMS)
     skips = skips_of(coverage, state)
     if problems:
         lasting = all(one.status is CoverageStatus.ELSEWHERE or (one.record is not None and fails_for_good(one.record)) for one in problems)
         return CbrReplicationFailedError(
-            f"{len(problems)} of {len(coverage.eligible)} backups of vault {spec.vault_id} are not covered in {spec.destination}.",
+            f"Vault {spec.vault_id} is not fully replicated to {spec.destination}: "
+            f"{len(problems)} of {counted(len(coverage.eligible), 'eligible backup')} not covered.",
             problems=[_line(one, state, skips[one.backup.id]) for one in problems],
-            advice="Mend what each line says; asking again would be refused again."
+            advice="Fix what each line says; a retry would be refused again."
             if lasting
-            else "Copies that succeeded stay; run the task again to ask for these backups alone.",
+            else "Copies that succeeded are kept. Run the task again: it requests only these backups.",
             permanent=lasting,
         )
     if not coverage.eligible and not spec.allow_empty:
@@ -272,10 +275,10 @@ def timed_out(spec: ReplicationSpec, still_running: list[str]) -> CbrReplication
 def line_of(being_made: list[BackupCoverage]) -> str:
     """Return which backups are still being made, the first five by name."""
     names = ", ".join(name_of(one.backup) for one in being_made[:5])
-    return f"{len(being_made)} backups are still being made: {names}" if len(being_made) != 1 else f"1 backup is still being made: {names}"
+    return f"{counted(len(being_made), 'backup is', 'backups are')} still being made: {names}"
 
 
 def _line(one: BackupCoverage, state: ReplicationState, skips: int) -> str:
     if note := state.given_up.get(one.backup.id):
         return f"{one}: {describe(note)}"
-    return f"{one}: the service accepted the copy and skipped it, {skips} times" if skips else str(one)
+    return f"{one}: the service accepted the copy and skipped it, {counted(skips, 'time')}" if skips else str(one)

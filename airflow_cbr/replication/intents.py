@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+from airflow_cbr.api.texts import counted
 from airflow_cbr.once.clock import CLOCK_MARGIN
 from airflow_cbr.once.intents import Intent, IntentLog
 from airflow_cbr.replication.decisions import newest_record_time
@@ -88,7 +89,7 @@ class ReplicationIntents(IntentLog[ReplicationIntent]):
         return state
 
     def unsettled_until(self, coverage: Coverage) -> float:
-        """Return the Unix time (local) until which a call of an earlier attempt may still show up, at most ``settle_time`` from now.
+        """Return the Unix time (local) until which a call of an earlier attempt may still take effect, at most ``settle_time`` from now.
 
         :param coverage: the attempt's first look.
         """
@@ -102,16 +103,16 @@ class ReplicationIntents(IntentLog[ReplicationIntent]):
             return youngest
         appeared = _digest_of(coverage.records) != self._found.digest
         self._log.info(
-            "An earlier attempt meant to replicate %d backups; %s",
-            self._found.needed,
-            "records have appeared since" if appeared else "no record has appeared since",
+            "An earlier attempt was about to replicate %s; %s",
+            counted(self._found.needed, "backup"),
+            "new replication records have appeared since" if appeared else "no new replication record has appeared since",
         )
         return max(youngest, min(self._found.posted_at, now) + settle)
 
     def correct_deadline(self, state: ReplicationState, coverage: Coverage) -> None:
         """Let the deadline count from the first copy of this Dag run, where no store has kept it (Airflow before 3.3).
 
-        After a clear there is no telling which copies belong to which generation; then it counts from the attempt.
+        After a clear it is not known which copies belong to which generation; then it counts from the attempt.
 
         :param state: the attempt's state.
         :param coverage: the attempt's first look.
@@ -138,7 +139,7 @@ class ReplicationIntents(IntentLog[ReplicationIntent]):
 
         :param state: the attempt's state.
         :param coverage: the look that the call rests on.
-        :param wanted: the backups that it asks for.
+        :param wanted: the backups that it requests.
         """
         now = self._clock.local
         state.began = state.began if state.began is not None else newest_record_time(coverage)
@@ -175,5 +176,5 @@ def _names(destination: Destination) -> list[str]:
 
 
 def _digest_of(record_ids: Iterable[str]) -> str:
-    """Return a short digest of a set of record ids: it tells whether anything appeared since."""
+    """Return a short digest of a set of record ids: it shows whether any appeared since."""
     return hashlib.sha256("\n".join(sorted(record_ids)).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Asking the operation log where the backups' records cannot tell what became of a copy."""
+"""Reading the operation log where the backups' records do not show what became of a copy."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _BEGUN: Final = frozenset({CopyState.WAITING, CopyState.RUNNING, CopyState.SUCCE
 
 
 class OperationLogLookup:
-    """Asks the operation log about the copies that one attempt answers for.
+    """Looks up the copies that one attempt is responsible for in the operation log.
 
     :param client: a client of the source region and project.
     :param spec: what was asked for.
@@ -60,10 +60,10 @@ class OperationLogLookup:
         self._log = log
 
     def follow_unlisted(self, coverage: Coverage) -> Coverage:
-        """Say where the copies stand that the service accepted and does not list: not yet, or not any more.
+        """Set the status of copies that the service accepted and does not list: not yet, or no longer.
 
         :param coverage: a look's coverage.
-        :return: the coverage with these copies' standings put right.
+        :return: the coverage with the statuses of these copies corrected.
         """
         state = self._state
         unlisted = decisions.unlisted(coverage, state)
@@ -89,16 +89,16 @@ class OperationLogLookup:
             status, reason = CoverageStatus.IN_FLIGHT, f"record {record_id} was accepted and is not listed yet"
             if settled:
                 status, reason = status_by_log(logs.get(backup_id), record_id)
-            backup = listed.backup if listed is not None else Backup(id=backup_id, name="a backup that is not listed any more")
+            backup = listed.backup if listed is not None else Backup(id=backup_id, name="a backup that is no longer listed")
             by_backup[backup_id] = BackupCoverage(backup, status, reason)
         return replace(coverage, by_backup=by_backup)
 
     def begun_unseen(self, wanted: list[BackupCoverage]) -> dict[str, OperationLog]:
-        """Return the logs of copies that a call of unknown outcome did begin, though no record shows them.
+        """Return the logs of copies that a call of unknown outcome started, although no record shows them.
 
-        A copy that has ended by the log, and whose record does not show within ``settle_time``, is given up.
+        A copy that has ended according to the log, and whose record is not listed within ``settle_time``, is given up.
 
-        :param wanted: the backups that would be asked for next.
+        :param wanted: the backups that would be requested next.
         :return: log by backup id.
         """
         state = self._state
@@ -117,10 +117,10 @@ class OperationLogLookup:
         return shown
 
     def look_for_missing(self, coverage: Coverage) -> None:
-        """Make sure that what the first look found without a copy, and a later one does not list, is really gone.
+        """Make sure that a backup that the first look found without a copy, and that a later look does not list, was deleted.
 
         :param coverage: a look's coverage.
-        :raises CbrProtocolError: it is there, so the listing is not whole.
+        :raises CbrProtocolError: the backup exists, so the list is incomplete.
         """
         state = self._state
         followed = set(state.followed.values())
@@ -128,13 +128,15 @@ class OperationLogLookup:
             try:
                 self._client.show_backup(backup_id)
             except CbrNotFoundError:
-                self._log.warning("Backup %s was deleted before it was copied; it does not count any more", backup_id)
+                self._log.warning("Backup %s was deleted before it was copied; it no longer counts", backup_id)
                 state.wanted = [one for one in state.wanted or () if one != backup_id]
             else:
-                raise CbrProtocolError(f"The list of vault {self._spec.vault_id}'s backups lacks backup {backup_id}, which is there.")
+                raise CbrProtocolError(
+                    f"The list of the backups of vault {self._spec.vault_id} is incomplete: it lacks backup {backup_id}, which exists."
+                )
 
     def _was_asked_for(self, one: BackupCoverage) -> bool:
-        """Return whether a call of this Dag run asked for a backup that has no record: the record may be hidden."""
+        """Return whether a call of this Dag run requested a backup that has no record: the record may not be listed yet."""
         return one.status is CoverageStatus.UNRECORDED and self._state.calls.by_item.get(one.backup.id, 0) > 0
 
     @property
@@ -142,7 +144,12 @@ class OperationLogLookup:
         """Return a time before which no copy of this Dag run's task was begun."""
         state, now = self._state, self._clock.local
         first = state.first_sent_at if state.first_sent_at is not None else (state.unsettled_until or now) - self._spec.settle_time
-        return moment(self._clock.not_before(first)) - CLOCK_MARGIN
+        since = moment(self._clock.not_before(first)) - CLOCK_MARGIN
+        if state.lost_at is None:
+            return since
+        # The log names no record. A call of this task comes at least settle_time later, so half of that tells the two apart.
+        after = min(CLOCK_MARGIN.total_seconds(), self._spec.settle_time / 2)
+        return max(since, moment(state.lost_at + after))
 
     def _newest_logs(self, backup_ids: set[str], *, since: datetime | None) -> dict[str, OperationLog]:
         """Return the newest replication log of each backup to the destination, by backup id."""

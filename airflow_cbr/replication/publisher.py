@@ -1,4 +1,4 @@
-"""Telling the outside which records a task answers for, by ids that are ids."""
+"""Publishing which records a task is responsible for, by valid ids only."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class RecordPublisher:
         self._publisher = Publisher(publish, Step.PUBLISH, at=at)
 
     def tell(self, record_ids: list[str], counts: Counts) -> tuple[list[str], Counts]:
-        """Publish, unless the very same was published before.
+        """Publish, unless the same was published before.
 
         :param record_ids: the records that were accepted or adopted.
         :param counts: the counts.
-        :return: both. A record whose id is none is followed all the same, and is left out of what is handed on.
+        :return: both. A record with an invalid id is followed, but left out of what is published.
         """
         record_ids = [one for one in record_ids if is_id(one)]
         self._publisher.tell(record_ids, counts)

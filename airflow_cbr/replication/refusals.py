@@ -1,11 +1,11 @@
-"""What the service's refusal of a replicate call says about the backups that it was asked for."""
+"""What the service's refusal of a replicate call means for the requested backups."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from airflow_cbr.api.copy_state import CopyState
-from airflow_cbr.api.errors import find, normalise_code
+from airflow_cbr.api.error_lookup import find, normalise_code
 
 if TYPE_CHECKING:
     from airflow_cbr.api.models import ReplicationRecord
@@ -21,7 +21,7 @@ _NOTHING_LEFT: Final = frozenset({"BackupService.0001", "BackupService.1009"})
 
 
 def declines_backup(error: CbrApiError) -> bool:
-    """Return whether the service declines a backup for what it is: not available, of a wrong kind, without its system disk.
+    """Return whether the service refuses a backup because of what it is: not available, of a wrong kind, without its system disk.
 
     :param error: the service's answer to a replicate call.
     """
@@ -55,7 +55,7 @@ def note_of(error: CbrApiError) -> str:
 
 
 def note_of_log(log_id: str) -> str:
-    """Return, as an id alone, that the operation log calls a copy successful of which no record shows.
+    """Return, as an id alone, that the operation log shows a successful copy that has no record.
 
     :param log_id: the row of the operation log.
     """
@@ -63,16 +63,16 @@ def note_of_log(log_id: str) -> str:
 
 
 def describe(note: str) -> str:
-    """Return in words why a backup is not asked for again.
+    """Return in words why a backup is not requested again.
 
     :param note: what :func:`note_of` or :func:`note_of_log` made of it.
     """
     if note.startswith(f"{_BY_LOG} "):
         return (
-            f"the operation log says that its copy succeeded (row {note.removeprefix(_BY_LOG).strip()}), and no replication record shows "
-            "it; no other copy is asked for. Look for the replica in the destination vault"
+            f"the operation log says that its copy succeeded (row {note.removeprefix(_BY_LOG).strip()}), but no replication record shows "
+            "it, so no other copy is requested; look for the replica in the destination vault"
         )
     code, _, request_id = note.partition(" ")
     row = find(code, None)
-    meaning = row.meaning if row is not None else "the service refuses it"
+    meaning = row.meaning if row is not None else "the service refused it"
     return f"{meaning} [{code}, request id {request_id}]" if request_id else f"{meaning} [{code}]"

@@ -1,4 +1,4 @@
-"""What a replicate task is asked for."""
+"""The specification of a replicate task."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ReplicationSpec:
     :param wait_for_completion: whether a copy that is still running counts as covered.
     :param allow_empty: whether a vault without any eligible backup is fine.
     :param max_backups: refuse to start more copies than this. Default: no limit.
-    :param max_records: refuse to name more records than this to the tasks behind, because they are mapped over. Default: no limit.
+    :param max_records: refuse to return more record ids than this, because a downstream task is mapped over them. Default: no limit.
     :param timeout: seconds for the whole task, over all attempts since the last clear.
     :param poll_interval: shortest gap between two looks.
     :param max_poll_interval: longest gap between two looks.

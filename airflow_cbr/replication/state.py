@@ -12,21 +12,23 @@ class ReplicationState(AttemptState, kw_only=True):
 
     :param as_of: Unix time of the newest backup of the first look, in the service's clock; only backups created until then count.
     :param looked_at: Unix time of the first look.
-    :param wanted: ids of the backups that the first look found without a copy: no other is asked for. None: not written down.
+    :param wanted: ids of the backups that the first look found without a copy: no other is requested. None: not written down.
     :param began: Unix time (service) after which all records of this Dag run's task were made; None when it has sent nothing.
     :param first_sent_at: Unix time of the first call of this Dag run's task, as far as it is known of.
-    :param unsettled_until: Unix time until which an earlier attempt's call may still show up.
+    :param unsettled_until: Unix time until which an earlier attempt's call may still take effect.
     :param accepted: backup id by record id, for the copies that the service accepted from this attempt.
     :param accepted_at: Unix time of the newest acceptance.
     :param adopted: backup id by record id, for the copies of earlier attempts or of others that this task follows.
     :param sent: Unix time, by backup id, of the newest call whose effect on that backup is not known.
     :param unseen: Unix time, by backup id, since when the operation log shows a copy that no record shows.
     :param unknown: how many calls ended without a known outcome, by backup id; the vault's own id for the vault call.
-    :param stale: ids of the records that had failed before this attempt: their backups are asked for again.
-    :param declined: code and request id by backup id, where the service refused a backup for what it is.
+    :param stale: ids of the records that had failed before this attempt: their backups are requested again.
+    :param declined: code and request id by backup id, where the service refused a backup because of what it is.
     :param given_up: code and request id by backup id, where the service refused for any other reason.
-    :param one_by_one: whether what is still needed is asked for individually.
-    :param disowned: ids of running records that count for nothing because the order is not durable.
+    :param one_by_one: whether what is still needed is requested individually.
+    :param disowned: ids of running records that do not count because ``durable`` is False.
+    :param lost_replicas: ids of the records whose replica is gone: they cover nothing. Only where a single backup is replicated.
+    :param lost_at: Unix time (service) of the newest of them; what the operation log says of copies until then is of theirs.
     :param log_troubles: how many looks at the operation log in a row have failed.
     """
 
@@ -47,9 +49,11 @@ class ReplicationState(AttemptState, kw_only=True):
     given_up: dict[str, str] = {}
     one_by_one: bool = False
     disowned: list[str] = []
+    lost_replicas: list[str] = []
+    lost_at: float | None = None
     log_troubles: int = 0
 
     @property
     def followed(self) -> dict[str, str]:
-        """Return backup id by record id for every copy that this task answers for."""
+        """Return backup id by record id for every copy that this task is responsible for."""
         return {**self.adopted, **self.accepted}

@@ -11,7 +11,7 @@ __all__ = ["Pause", "Result", "Step"]
 
 
 class Step(StrEnum):
-    """The steps of the machine; a kill before or after any of them loses nothing."""
+    """The steps of the machine; being killed before or after any of them loses nothing."""
 
     LOOK = "look"
     LOOK_AT_LOG = "look at the operation log"

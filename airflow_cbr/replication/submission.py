@@ -6,22 +6,22 @@ goes on from there.
 
 The rules, in the order in which they are tried:
 
-1. Backups that are still being made are waited for, up to ``BEING_MADE_LIMIT`` before the others are asked for.
-2. Nothing is sent while the vault replicates, or while a call of unknown outcome may still show up (``settle_time``).
-3. Backups without a record are asked for with one call for the vault, once in a Dag run; what that leaves out, or had failed, individually.
+1. Backups that are still being made are waited for, up to ``BEING_MADE_LIMIT`` before the other backups are requested.
+2. Nothing is sent while the vault replicates, or while a call of unknown outcome may still take effect (``settle_time``).
+3. Backups without a record are requested with one call for the vault, once in a Dag run; what that leaves out, or had failed, individually.
 4. The intent to send is written down before each call, and no call is repeated before a look has shown that it had no effect.
-5. Whatever the rules say, no backup and no task passes its ceiling of calls (:mod:`airflow_cbr.once.ceiling`).
-6. Green only when all eligible backups are covered.
+5. Whatever the rules say, no backup and no task exceeds its ceiling of calls (:mod:`airflow_cbr.once.ceiling`).
+6. The task succeeds only when all eligible backups are covered.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from itertools import chain
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_cbr.api.texts import counted
 from airflow_cbr.exceptions import (
     CbrAlreadyReplicatedError,
     CbrApiError,
@@ -62,22 +62,21 @@ __all__ = ["Submission"]
 logger = logging.getLogger(__name__)
 
 BEING_MADE_LIMIT: Final = 7200.0
-"""Seconds for which a backup that is still being made holds up the others. Then they are asked for without it; it is waited for still."""
+"""Seconds for which a backup that is still being made delays the other backups. Then they are requested without it; it is waited for."""
 
 
 Observer = Callable[[Step, str], None]
 
 
 class Submission(Machine[Result]):
-    """One attempt at an order.
+    """One attempt at a replication.
 
     :param client: a client of the source region and project.
     :param spec: what is asked.
     :param attempt: which attempt this is.
     :param intents: where the intent outlives this process, or None where there is no such place.
     :param publish: called with record ids and counts as soon as they are known, and again when they change.
-    :param destination: returns a client of the destination, for a cloud that lists no records. Default: there is none, and such a cloud
-        is refused.
+    :param destination: returns a client of the destination, for a cloud that lists no records. Default: none, and such a cloud is refused.
     :param state: what an earlier leg of the same attempt knew. Default: nothing.
     :param observe: called with each step and ``before`` or ``after``; tests kill the process there.
     :param now: the local clock, Unix time.
@@ -149,7 +148,7 @@ class Submission(Machine[Result]):
         ready = [one for one in wanted if self._clock.local >= self._unsettled_until(one)]
         if not ready or (by_vault and len(ready) < len(wanted)):
             wait = min(self._unsettled_until(one) for one in wanted if one not in ready) - self._clock.local
-            return self._pause("an earlier replicate call may still show up", max(wait, 1.0))
+            return self._pause("an earlier replicate call may still take effect", max(wait, 1.0))
         try:
             shown = self._lookup.begun_unseen(ready) if coverage.lists_records else {}
         except CbrError as error:
@@ -164,12 +163,15 @@ class Submission(Machine[Result]):
             by_vault = False
             ready = [one for one in ready if one.backup.id not in shown]
             if not ready:
-                return self._pause(f"the operation log shows {len(shown)} copies that have no record yet", self._spec.poll_interval)
+                return self._pause(
+                    f"the operation log shows {counted(len(shown), 'copy', 'copies')} without a replication record",
+                    self._spec.poll_interval,
+                )
         decisions.check_limits(coverage, self.state, self._spec, wanted)
         self._log.info(
-            "About to replicate %d of %d backups, at most %s GB, to %s",
+            "About to replicate %d of %s, at most %s GB, to %s",
             len(ready),
-            len(coverage.eligible),
+            counted(len(coverage.eligible), "eligible backup"),
             sum(one.backup.resource_size or 0 for one in ready),
             coverage.destination,
         )
@@ -186,7 +188,7 @@ class Submission(Machine[Result]):
             return None
         except CbrApiError as error:
             if says_nothing_left(error) or declines_backup(error):
-                self._log.info("The service has nothing to replicate by vault; what is still needed is asked for individually: %s", error)
+                self._log.info("The call for the whole vault started nothing; the missing backups are requested individually: %s", error)
                 references: list[ReplicationReference] = []
             elif error.permanent:
                 raise
@@ -211,7 +213,7 @@ class Submission(Machine[Result]):
             try:
                 replication = self._calls.backup(backup_id, coverage, wanted)
                 if not replication.references:
-                    raise CbrOutcomeUnknownError(f"The service answered the replication of backup {backup_id} without a record id.")
+                    raise CbrOutcomeUnknownError(f"The service accepted the replication of backup {backup_id}, but returned no record id.")
             except CbrOutcomeUnknownError as error:
                 state.sent.update(doubtful)
                 self._lose(backup_id, error)
@@ -248,23 +250,27 @@ class Submission(Machine[Result]):
 
     def _read(self) -> Coverage:
         state, vault_id = self.state, self._spec.vault_id
-        # A row that comes again may say something else than before.
-        again: list[Backup] = []
-        backups = self._client.list_backups(vault_id=vault_id, show_replication=True, on_repeat=again.append)
         coverage = assess(
-            (backup for backup in chain(backups, again) if backup.vault_id in (None, vault_id)),
+            (backup for backup in self._rows() if backup.vault_id in (None, vault_id)),
             self._spec.destination,
             as_of=None if state.as_of is None else moment(state.as_of),
             counted=frozenset(state.wanted or ()),
             own=state.accepted,
-            declined={backup_id: f"the service declines it: {describe(note)}" for backup_id, note in state.declined.items()},
+            declined={backup_id: f"the service refuses to copy it: {describe(note)}" for backup_id, note in state.declined.items()},
         )
         self._lookup.look_for_missing(coverage)
         return coverage if coverage.lists_records else self._judge_unlisted(coverage)
 
+    def _rows(self) -> Iterator[Backup]:
+        """Yield the backups that are looked at, with their records."""
+        # A row that comes again may say something else than before.
+        again: list[Backup] = []
+        yield from self._client.list_backups(vault_id=self._spec.vault_id, show_replication=True, on_repeat=again.append)
+        yield from again
+
     def _judge_unlisted(self, coverage: Coverage) -> Coverage:
         if self._unlisted is None:
-            raise CbrConfigurationError("The service lists no replication records, and there is no way to the destination's list.")
+            raise CbrConfigurationError("The service lists no replication records, and the destination vault cannot be read.")
         if not self._has_begun():
             self._log.warning("%s", NOTICE)
         return self._unlisted.judge(coverage)
@@ -279,7 +285,7 @@ class Submission(Machine[Result]):
         return tuple(self.state.followed)
 
     def _begin(self, coverage: Coverage) -> None:
-        """Settle, at an attempt's first look, what is old and what is on its way."""
+        """Note, at an attempt's first look, what existed before and what is running."""
         state = self.state
         # By the rows' own times; one that lies in the future makes no later backup count.
         state.as_of = min(coverage.as_of.timestamp(), self._clock.not_after(self._clock.local))
@@ -302,7 +308,7 @@ class Submission(Machine[Result]):
         for pair in references:
             state.accepted[pair.replication_record_id] = pair.backup_id
             state.sent.pop(pair.backup_id, None)
-            self._log.info("Replication record %s: the copy of backup %s was accepted", pair.replication_record_id, pair.backup_id)
+            self._log.info("Replication record %s: CBR accepted the copy of backup %s", pair.replication_record_id, pair.backup_id)
         self._publisher.tell(list(state.followed), decisions.counts_before_looking(state))
 
     def _adopt(self, coverage: Coverage) -> None:
@@ -324,7 +330,7 @@ class Submission(Machine[Result]):
                 backup_id,
                 record.status,
                 record.created_at,
-                "; somebody else started it, by its auto_trigger flag" if foreign else "",
+                "; by its auto_trigger flag, something else started it" if foreign else "",
             )
         if found:
             self._tell(coverage)
@@ -334,11 +340,15 @@ class Submission(Machine[Result]):
             for one in coverage.of(CoverageStatus.SKIPPED):
                 self._log.info("Not replicated: %s", one)
             record_ids, counts = self._tell(coverage)
-            if error := decisions.failure(coverage, self.state, self._spec):
+            if error := self._failure(coverage):
                 raise error
             if not record_ids:
-                self._log.info("Nothing to do: all %d eligible backups are covered already", len(coverage.eligible))
+                self._log.info("Nothing to replicate: every eligible backup is covered already (%d)", len(coverage.eligible))
             return Result(record_ids, counts)
+
+    def _failure(self, coverage: Coverage) -> CbrError | None:
+        """Return why the task fails once nothing runs and nothing more can be asked for; None when it succeeds."""
+        return decisions.failure(coverage, self.state, self._spec)
 
     def _tell(self, coverage: Coverage) -> tuple[list[str], decisions.Counts]:
         return self._publisher.tell(decisions.record_ids_of(coverage, self.state), decisions.counts_of(coverage, self.state))
@@ -346,11 +356,15 @@ class Submission(Machine[Result]):
     # --- pausing
 
     def _pause_for_being_made(self, being_made: list[BackupCoverage], others: bool) -> Pause | None:
-        """Return the wait for backups that are still being made; None when the others have waited for them long enough."""
+        """Return the wait for backups that are still being made; None when the other backups have waited long enough."""
         until = self.state.looked_at + BEING_MADE_LIMIT
         if self._clock.local >= until and others:
             return None
-        limit = f"; after {BEING_MADE_LIMIT / 3600:g} h the others are replicated without them" if self._clock.local < until else ""
+        limit = (
+            f"; after {BEING_MADE_LIMIT / 3600:g} h the other backups are replicated without waiting for them"
+            if self._clock.local < until
+            else ""
+        )
         return self._pause(f"{decisions.line_of(being_made)}{limit}", self._spec.poll_interval)
 
     def _pause_for_service(self, error: CbrApiError, doubtful: dict[str, float]) -> Pause:
@@ -365,14 +379,16 @@ class Submission(Machine[Result]):
     def _pause_for_unlisted(self, in_flight: list[BackupCoverage]) -> Pause:
         records = [one.record for one in in_flight if one.record is not None]
         gap = self._schedule.gap(records, moment(self._clock.service), is_complete=len(records) == len(in_flight), at=self._clock.local)
-        return self._pause(f"{len(in_flight)} copies run, by the operation log and the destination's list", gap)
+        return self._pause(
+            f"{counted(len(in_flight), 'copy is', 'copies are')} running, according to the operation log and the destination vault", gap
+        )
 
     def _pause_for_accepted(self) -> Pause | None:
-        """Return the pause after an acceptance: there is nothing to see yet. Without a wait, look once more and end."""
+        """Return the pause after an acceptance: nothing is listed yet. Without ``wait_for_completion``, look once more and end."""
         if not self._spec.wait_for_completion:
             return None
         running = tuple(self.state.accepted)
-        return Pause(f"{len(running)} copies were accepted", self._spec.poll_interval, running)
+        return Pause(f"{counted(len(running), 'copy was', 'copies were')} accepted", self._spec.poll_interval, running)
 
     def _pause_for_copies(self, coverage: Coverage, running: list[str]) -> Pause:
         now = moment(self._clock.service)

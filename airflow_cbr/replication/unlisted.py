@@ -1,9 +1,9 @@
-"""A cloud that lists no replication records, as Open Telekom Cloud publishes the API: what tells there where a copy stands.
+"""The status of copies on a cloud that lists no replication records, as Open Telekom Cloud publishes the API.
 
-Two things are left: the destination vault's list, whose rows are the replicas, and the operation log, whose rows name the checkpoint and
-the resource of the source backup, and not the destination. A replica has no documented link to its source, so it is told by its resource
-together with its checkpoint, its times or its name. Where that leaves open which backup a replica is of, no copy is asked for, and none is
-called covered.
+Two sources are left: the destination vault's list, whose rows are the replicas, and the operation log, whose rows name the checkpoint and
+the resource of the source backup, but not the destination. A replica has no documented link to its source, so it is recognised by its
+resource together with its checkpoint, its times or its name. Where that leaves open which backup a replica belongs to, no copy is
+requested, and no backup counts as covered.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 __all__ = ["NOTICE", "UnlistedCopies", "find_replicas"]
 
 NOTICE: Final = (
-    "The service lists no replication records: copies are followed by the operation log and by the list of the destination vault, and "
-    "the ids of records that an earlier attempt was told are not known."
+    "The service lists no replication records: the task follows copies in the operation log and in the list of the destination vault; "
+    "record ids that an earlier attempt received are not known."
 )
 
 
 class UnlistedCopies:
-    """Says where the backups of a vault stand that have no records because none are listed.
+    """Finds the status of a vault's backups where no records are listed.
 
     :param client: a client of the source region and project.
     :param destination: returns a client of the destination region and project; called only where it is needed.
@@ -56,7 +56,7 @@ class UnlistedCopies:
         self._clock = clock
 
     def judge(self, coverage: Coverage) -> Coverage:
-        """Return a coverage with the standings that the destination's list and the operation log give.
+        """Return a coverage with the statuses that the destination's list and the operation log give.
 
         :param coverage: a look's coverage, of rows without records.
         :raises CbrError: one of the two cannot be read.
@@ -102,24 +102,24 @@ class UnlistedCopies:
                 return _by_replica(backup, candidates[0])
             if self._clock.local < state.unseen[backup.id] + self._spec.settle_time:
                 return BackupCoverage(
-                    backup, CoverageStatus.IN_FLIGHT, f"operation log {row.id}: {row.status}, and its replica is not listed yet"
+                    backup, CoverageStatus.IN_FLIGHT, f"operation log {row.id}: {row.status}, but its replica is not listed yet"
                 )
             if was_accepted:
-                reason = f"operation log {row.id} says that its copy succeeded, and the destination vault lists no replica of it"
+                reason = f"operation log {row.id} says that its copy succeeded, but the destination vault lists no replica of it"
                 return BackupCoverage(backup, CoverageStatus.UNCLEAR, reason)
         if was_accepted and is_young:
-            return BackupCoverage(backup, CoverageStatus.IN_FLIGHT, "its copy was accepted and does not show yet")
+            return BackupCoverage(backup, CoverageStatus.IN_FLIGHT, "its copy was accepted and is not listed yet")
         if row is not None and log_state not in (CopyState.SUCCEEDED, None):
             record = as_record(row, "fail")
             return BackupCoverage(
                 backup, CoverageStatus.FAILED, f"operation log {row.id}: {row.status} {words_of(row)}".rstrip(), record, (record,)
             )
         if candidates:
-            reason = f"the destination vault holds {candidates[0].id}, and nothing says of which backup of its resource it is a replica"
+            reason = f"the destination vault holds {candidates[0].id}, but which backup of the resource it is a replica of is not known"
             return BackupCoverage(backup, CoverageStatus.UNCLEAR, reason)
         if was_accepted:
             return BackupCoverage(
-                backup, CoverageStatus.LOST, "its copy was accepted, and neither the operation log nor the destination knows it"
+                backup, CoverageStatus.LOST, "its copy was accepted, but neither the operation log nor the destination vault shows it"
             )
         return BackupCoverage(backup, CoverageStatus.UNRECORDED)
 
@@ -129,7 +129,7 @@ def find_replicas(sources: Sequence[Backup], replicas: Iterable[Backup]) -> tupl
 
     :param sources: the source vault's backups.
     :param replicas: the destination vault's backups.
-    :return: replica by source backup id, where both sides leave no doubt, and by resource id the replicas that match none.
+    :return: replica by source backup id, where the match is certain, and by resource id the replicas that match no backup.
     """
     by_resource: dict[str, list[Backup]] = defaultdict(list)
     for replica in replicas:
@@ -146,7 +146,7 @@ def find_replicas(sources: Sequence[Backup], replicas: Iterable[Backup]) -> tupl
 
 
 def _is_linked(replica: Backup, source: Backup, *, is_only_name: bool) -> bool:
-    """Return whether something beyond the resource says that a replica is of this backup."""
+    """Return whether something beyond the resource shows that a replica belongs to this backup."""
     if not _may_be_of(replica, source):
         return False
     times = {time for time in (replica.created, parse_time(replica.protected_at)) if time is not None}
@@ -158,7 +158,7 @@ def _is_linked(replica: Backup, source: Backup, *, is_only_name: bool) -> bool:
 
 
 def _may_be_of(replica: Backup, source: Backup) -> bool:
-    """Return whether nothing speaks against it: the same size, and not made before its source."""
+    """Return whether a replica can be of this backup: the same size, and not made before its source."""
     sizes_agree = None in (replica.resource_size, source.resource_size) or replica.resource_size == source.resource_size
     return sizes_agree and (replica.created is None or source.created is None or replica.created >= source.created)
 

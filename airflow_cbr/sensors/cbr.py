@@ -44,12 +44,12 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
     """Wait until replication records have ended, and fail if one did not end in a copy.
 
     One look asks for all records at once (``GET /v3/{project_id}/backups?vault_id=..&show_replication=true``).
-    A record that ends in ``fail`` fails the sensor after all others have ended; so does one that the service skipped, unless an earlier
-    copy is recorded. A record that was never listed is waited for, since the service shows it with a delay, for :attr:`LISTED_WITHIN`
-    seconds from the beginning of the wait; then the sensor fails, whatever the others do.
+    A record that ends in ``fail`` fails the sensor once all records have ended; so does one that the service skipped, unless an earlier
+    copy is recorded. The service lists a new record with a delay, so the sensor waits for a record that was never listed, until
+    :attr:`LISTED_WITHIN` seconds from the beginning of the wait; then it fails, even while other copies run.
 
-    ``soft_fail=True`` skips the task when the time is over and when a copy did not end well. Everything else (refused credentials, a wrong
-    parameter or connection, a missing permission, a record that was never listed) fails it all the same: nobody would look for it in a
+    ``soft_fail=True`` skips the task when the timeout has passed and when a copy failed. Everything else (refused credentials, a wrong
+    parameter or connection, a missing permission, a record that was never listed) still fails it: nobody would look for that in a
     skipped task.
 
     :param vault_id: id of the source vault. (templated)
@@ -59,16 +59,16 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
     :param project_id: source project id. Default: the connection's, or looked up. (templated)
     :param poke_interval: shortest time between two looks, in seconds from 0.01 to 31,536,000 (365 days), or a ``timedelta``. Default: 60.
     :param timeout: seconds for the whole wait, counted from the first attempt after the last clear (before Airflow 3.3 from each attempt,
-        except in the mode ``reschedule``); when it passes the task fails without a retry, and the copies go on. Default: ``[sensors]
-        default_timeout``.
+        except in the mode ``reschedule``); when it passes, the task fails without a retry, and the copies continue in CBR. Default:
+        ``[sensors] default_timeout``.
     :param max_wait: longest time between two looks of a deferred wait; bounds as for ``poke_interval``. Default: 600 seconds.
     :param deferrable: wait in the triggerer and not on a worker. Default: ``[operators] default_deferrable``.
-    :raises CbrReplicationFailedError: when a record did not end in a copy.
+    :raises CbrReplicationFailedError: when a copy failed.
     :raises CbrUnlistedRecordError: when the vault has never listed a record.
     """
 
     LISTED_WITHIN: ClassVar[float] = 900.0
-    """Seconds from the beginning of the wait after which a record that was never listed is none of the vault's."""
+    """Seconds from the beginning of the wait after which a record that was never listed fails the sensor."""
 
     template_fields: Sequence[str] = ("vault_id", "replication_record_ids", *BaseCbrOperator.template_fields)
     ui_color = "#d4e4f7"
@@ -84,7 +84,7 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
-        # Airflow makes timedeltas of these while the Dag is parsed, and does not name the one that is none.
+        # Airflow makes timedeltas of these while the Dag is parsed, and does not name the one that is not valid.
         for name, check in (("poke_interval", check_seconds), ("timeout", check_duration), ("max_wait", check_seconds)):
             if kwargs.get(name) is not None:
                 kwargs[name] = check(kwargs[name], name)
@@ -116,9 +116,9 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
                 return self._defer_until_done(context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Go on after a deferral, or after Airflow gave it up.
+        """Continue after a deferral, or after Airflow gave it up.
 
-        :param next_method: the method to go on with.
+        :param next_method: the method to continue with.
         :param next_kwargs: its arguments.
         :param context: the task's context.
         """
@@ -126,7 +126,7 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
             return super().resume_execution(next_method, next_kwargs, context)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> None:
-        """Go on after a deferral.
+        """Continue after a deferral.
 
         :param context: the task's context.
         :param event: the event of :class:`~airflow_cbr.triggers.cbr.CbrReplicationTrigger`.
@@ -147,10 +147,10 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
             return self._defer_until_done(context, unlisted_for=MAX_POLL_INTERVAL if was_lost else UNLISTED_FOR)
 
     def poke(self, context: Context) -> bool:
-        """Look once at all records. A look that fails for a passing reason says nothing; the next one may.
+        """Look once at all records. A look that fails for a passing reason is repeated with the next poke.
 
         :param context: the task's context.
-        :return: whether all have ended in a copy.
+        :return: whether all have succeeded.
         :raises AirflowSensorTimeout: when ``timeout`` has passed, the same in all modes.
         """
         try:
@@ -176,9 +176,9 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
         return is_done
 
     def _look(self, record_ids: list[str]) -> tuple[list[str], list[str]]:
-        """Return the records that have not ended, as far as is known, and those that were never listed.
+        """Return the records that have not ended, as far as known, and those that were never listed.
 
-        :raises CbrReplicationFailedError: when all have ended, and not all in a copy; or when one has not been listed for too long.
+        :raises CbrReplicationFailedError: when all have ended and one did not succeed, or when one has not been listed for too long.
         """
         from airflow_cbr.waiting.records import find_records, gone_records
 
@@ -191,7 +191,7 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
             # A secret that was refused is no passing reason, also where it is not tried again for a while.
             if error.permanent or isinstance(error, CbrAuthenticationError):
                 raise
-            self.log.warning("Looking at vault %s failed, and is tried again: %s", self.vault_id, error)
+            self.log.warning("Vault %s could not be read; trying again: %s", self.vault_id, error)
             return record_ids, []
         self._backups.update((record_id, backup.id) for record_id, (backup, _) in seen.listed.items())
         progress = seen.progress(client.server_time or datetime.now(UTC))
@@ -207,7 +207,7 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
         return still_running, unlisted
 
     def _name_unlisted(self, seen: RecordsSeen, unlisted: list[str]) -> None:
-        """Say which records the vault has not listed so far.
+        """Log which records the vault has not listed so far.
 
         :raises CbrUnlistedRecordError: when that has lasted too long.
         """
@@ -215,9 +215,12 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
 
         if unlisted != self._named:
             if seen.is_without_records:
-                self.log.warning("This cloud lists no replication records with its backups: copies cannot be followed by record ids there")
+                self.log.warning(
+                    "This cloud does not list replication records with its backups, so copies cannot be followed by record ids"
+                )
             self.log.warning(
-                "No backup of vault %s has listed these replication records so far: %s. That fails %s s after the beginning of the wait",
+                "No backup of vault %s has listed these replication records so far: %s. "
+                "The task fails if this lasts until %s s after the wait began",
                 self.vault_id,
                 ", ".join(unlisted),
                 f"{self.LISTED_WITHIN:g}",
@@ -227,11 +230,11 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
             raise unlisted_error(self.vault_id, seen, unlisted, after=self.LISTED_WITHIN)
 
     def _listed_until(self) -> float | None:
-        """Return when a record that was never listed fails; None when nobody has said when the wait began."""
+        """Return when a record that was never listed fails the sensor; None when it is not known when the wait began."""
         return None if self._deadline is None else self._deadline - self.timeout + self.LISTED_WITHIN
 
     def _defer_until_done(self, context: Context, *, unlisted_for: float = UNLISTED_FOR) -> None:
-        """End, or wait in the triggerer until there is news."""
+        """End, or wait in the triggerer until something changes."""
         try:
             if self.poke(context):
                 return
@@ -250,7 +253,9 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
         if any(record_id not in self._backups for record_id in record_ids) and (until := self._listed_until()) is not None:
             # A second later, because the triggerer's clock may be a little behind; if that is over already, the last look has failed.
             wake_at = min(deadline, until + 1.0 if time.time() < until else time.time() + longest)
-        self.log.info("Deferring; these replication records run in CBR whatever becomes of this task: %s", ", ".join(record_ids))
+        self.log.info(
+            "Deferring the task. These replication records keep running in CBR even if the task is stopped: %s", ", ".join(record_ids)
+        )
         self.defer(
             trigger=CbrReplicationTrigger(
                 cbr_conn_id=self.cbr_conn_id,
@@ -272,7 +277,7 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
 
     @contextmanager
     def _failing_softly(self) -> Iterator[None]:
-        """Skip for what ``soft_fail`` means here. Airflow's own also skips what nobody would look for, so it is off meanwhile."""
+        """Skip for what ``soft_fail`` means here. Airflow's own handling would skip other failures too, so it is off meanwhile."""
         soft_fail, self.soft_fail = self.soft_fail, False
         try:
             yield
@@ -299,7 +304,7 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
     # --- what outlives a process --------------------------------------------------------------------------------------
 
     def _begin(self, context: Context) -> None:
-        """Settle the deadline: with Airflow 3.3 it counts from the first attempt after the last clear, before that from this attempt."""
+        """Set the deadline: with Airflow 3.3 it counts from the first attempt after the last clear, before that from this attempt."""
         self._store, self._generation = context.get("task_state_store"), attempt_of(context).generation
         kept: Any = self._store.get(STATE_KEY) if self._store is not None else None
         if isinstance(kept, dict) and kept.get("generation") == self._generation:
@@ -318,7 +323,7 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
 
 
 def _is_soft(error: BaseException) -> bool:
-    """Return whether a failure is that the time is over, or that a copy did not end well."""
+    """Return whether a failure is a timeout, or a copy that failed."""
     if isinstance(error, AirflowSensorTimeout | AirflowTaskTimeout):
         return True
     reason = error.__cause__ if isinstance(error, AirflowFailException) else error
@@ -328,7 +333,7 @@ def _is_soft(error: BaseException) -> bool:
 def _deadline_of(event: Any, record_ids: list[str]) -> float:
     """Return the deadline of the whole wait; the trigger's own comes earlier while a record was never listed.
 
-    :raises CbrProtocolError: when the event cannot be read, carries no deadline, or does not speak of one of the records.
+    :raises CbrProtocolError: when the event cannot be read, has no deadline, or does not mention one of the records.
     """
     from airflow_cbr.triggers.events import deadline_of
 

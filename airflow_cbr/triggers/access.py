@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from airflow_cbr.airflow_names import Connection
     from airflow_cbr.api.client import CbrClient
-    from airflow_cbr.waiting.watch import Opened
+    from airflow_cbr.waiting.access import Opened
 
 __all__ = ["ConnectionAccess"]
 
@@ -69,10 +69,10 @@ class ConnectionAccess:
     async def open(self) -> Opened:
         """Resolve the connection.
 
-        :raises CbrConfigurationError: when there is no such connection, or it cannot be used; not a permanent one when the reason is
-            Airflow's or a secrets backend's.
+        :raises CbrConfigurationError: when there is no such connection, or it cannot be used; not permanent when Airflow or a secrets
+            backend caused it.
         """
-        from airflow_cbr.waiting.watch import Opened
+        from airflow_cbr.waiting.access import Opened
 
         try:
             connection, extra = await _resolve(self.conn_id)
@@ -80,11 +80,13 @@ class ConnectionAccess:
         except CbrError:
             raise
         except AirflowNotFoundException as error:
-            raise CbrConfigurationError(f"There is no connection {self.conn_id!r}.") from error
+            raise CbrConfigurationError(
+                f"Connection {self.conn_id!r} is not defined.", advice="Create the connection, or name another one."
+            ) from error
         except Exception as error:
             # The text may be a secrets backend's, and quote anything.
             raise CbrConfigurationError(
-                f"Connection {self.conn_id!r} cannot be resolved just now ({type(error).__name__}).", permanent=False
+                f"Connection {self.conn_id!r} could not be resolved ({type(error).__name__}).", permanent=False
             ) from error
 
         def make_client(on_secret: Callable[[str], None]) -> CbrClient:

@@ -15,16 +15,16 @@ from airflow_cbr.triggers.events import Wake, refusal_in
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from airflow_cbr.waiting.watch import PollResult, Waiter
+    from airflow_cbr.waiting.waiter import PollResult, Waiter
 
 __all__ = ["CbrPauseTrigger", "CbrReplicationTrigger"]
 
 
 class CbrReplicationTrigger(BaseTrigger):
-    """Wait until replication records have ended, sharing the looks of everybody who waits for the same vault.
+    """Wait until replication records have ended; all waits for the same vault share one poll.
 
-    The trigger decides nothing: it wakes its task, which looks for itself, unless the credentials are refused. Its arguments hold ids and
-    numbers only. It is safe to run twice.
+    The trigger decides nothing: it wakes its task, which reads the vault itself, unless the credentials were refused. Its arguments hold
+    ids and numbers only. It is safe to run twice.
 
     :param cbr_conn_id: id of the connection.
     :param region: source region id.
@@ -35,7 +35,7 @@ class CbrReplicationTrigger(BaseTrigger):
     :param poll_interval: shortest time between two looks, in seconds. Default: 30.
     :param max_poll_interval: longest time between two looks, in seconds. Default: 600.
     :param unlisted_for: seconds after which a record that no backup lists wakes the task. Default: 120.
-    :param follows_unseen: whether that holds for a record that was never listed too. Default: True.
+    :param follows_unseen: whether that also holds for a record that was never listed. Default: True.
     :param backups: backup id by record id, for records that are known to have been listed once. Default: none is.
     :param memory: what the task wants back in the event. Default: nothing.
     """
@@ -95,19 +95,20 @@ class CbrReplicationTrigger(BaseTrigger):
         yield await self._wait()
 
     async def on_kill(self) -> None:
-        """Say which copies go on when somebody marks or clears the task (Airflow 3.3 and newer); CBR has no cancel.
+        """Log which copies continue when somebody marks or clears the task (Airflow 3.3 and newer); CBR cannot cancel one.
 
         Airflow 3.3 calls it too in a triggerer whose heartbeat was lost, when another one has taken the trigger over.
         """
         records = ", ".join(self.replication_record_ids)
         self.log.warning(
-            "This wait is stopped: the task was marked or cleared, or another triggerer has taken over; "
-            "CBR has no cancel, these replication records keep running: %s",
+            "This wait was stopped: the task was marked or cleared, or another triggerer took over. "
+            "CBR cannot cancel copies; these replication records keep running: %s",
             records,
         )
 
     async def _wait(self) -> TriggerEvent:
-        from airflow_cbr.waiting.watch import FIRST_LOOK_AFTER, Waiter, join
+        from airflow_cbr.waiting.waiter import Waiter
+        from airflow_cbr.waiting.watch import FIRST_LOOK_AFTER, join
 
         waiter = Waiter(self.replication_record_ids, shortest=self.poll_interval, longest=self.max_poll_interval, backups=self.backups)
         access = ConnectionAccess(self.cbr_conn_id, self.region, self.project_id)
@@ -140,7 +141,7 @@ class CbrReplicationTrigger(BaseTrigger):
         if poll.error is not None:
             said: Any = type(poll.error)
             if said != reported:
-                self.log.warning("Looking at vault %s failed, and is tried again: %s", self.vault_id, _describe(poll.error))
+                self.log.warning("Vault %s could not be read; trying again: %s", self.vault_id, _describe(poll.error))
             return said
         if poll.progress is None or poll.progress.change_key == reported:
             return reported
@@ -148,7 +149,7 @@ class CbrReplicationTrigger(BaseTrigger):
         return poll.progress.change_key
 
     def _vanished(self, poll: PollResult, unlisted_since: dict[str, float], now: float) -> list[str]:
-        """Return the records that were not listed for too long."""
+        """Return the records that have not been listed for too long."""
         for record_id in list(unlisted_since):
             if record_id not in poll.unlisted:
                 del unlisted_since[record_id]
@@ -170,7 +171,7 @@ class CbrReplicationTrigger(BaseTrigger):
 
 
 class CbrPauseTrigger(BaseTrigger):
-    """Wait for a moment, without a worker: for a backup that is being made, a vault that is busy, a call that may still show up.
+    """Wait for a moment, without a worker: for a backup that is being made, a vault that is busy, a call that may still take effect.
 
     :param until: Unix time of the moment.
     :param memory: what the task wants back in the event.
@@ -194,5 +195,5 @@ class CbrPauseTrigger(BaseTrigger):
 
 
 def _describe(error: Exception) -> str:
-    """Return an error's text; of one that is not this package's, which may quote anything, only its kind."""
+    """Return an error's text; of an error of another package, which may quote anything, only its class."""
     return str(error) if isinstance(error, CbrError) else type(error).__name__

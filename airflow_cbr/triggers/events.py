@@ -1,4 +1,4 @@
-"""What a trigger tells the task that waits for it. Read fail closed: an event that is not understood is an error, never a success."""
+"""The event by which a trigger wakes its task. Read fail closed: an event that cannot be read is an error, never a success."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REFUSAL = ("message", "advice", "error_code", "request_id", "http_status")
 
 
 class Wake(StrEnum):
-    """Why a trigger woke its task. The task looks for itself in every case; none of these words means that a copy exists."""
+    """Why a trigger woke its task. The task reads the vault itself in every case; no reason means that a copy exists."""
 
     FINAL = "final"
     """All records have ended."""
@@ -27,7 +27,7 @@ class Wake(StrEnum):
     DEADLINE = "deadline"
     """The deadline has passed."""
     REFUSED = "refused"
-    """The service refuses to answer, for a reason that persists."""
+    """The service refuses the requests, and keeps doing so."""
     RESUME = "resume"
     """The pause is over."""
 
@@ -36,28 +36,28 @@ def wake_of(event: Any) -> Wake:
     """Return why the task was woken.
 
     :param event: a trigger event's payload.
-    :raises CbrProtocolError: when there is no event, or its word is not one of ours.
+    :raises CbrProtocolError: when there is no event, or its reason is not known.
     """
     if not isinstance(event, dict):
-        raise CbrProtocolError(f"The deferred wait ended without an event that can be read: {type(event).__name__}.")
+        raise CbrProtocolError(f"The trigger's event cannot be read: it is a {type(event).__name__}.")
     try:
         return Wake(str(event.get("wake")))
     except ValueError:
-        raise CbrProtocolError(f"The deferred wait ended with an unknown word: {event.get('wake')!r}.") from None
+        raise CbrProtocolError(f"The trigger's event has an unknown reason: {event.get('wake')!r}.") from None
 
 
 def memory_of(event: Any, load: Callable[[Any], Remembered]) -> Remembered:
-    """Return the memory that a task gave its trigger to carry.
+    """Return the state that a task gave its trigger to carry.
 
     :param event: a trigger event's payload.
-    :param load: reads the dumped memory, and raises ``ValueError`` when it is none of its kind.
-    :raises CbrProtocolError: when the event cannot be read, or carries no such memory.
+    :param load: reads the dumped state, and raises ``ValueError`` when it cannot.
+    :raises CbrProtocolError: when the event cannot be read, or carries no such state.
     """
     wake_of(event)
     try:
         return load(event.get("memory"))
     except ValueError:
-        raise CbrProtocolError("The deferred wait ended with an event that carries no memory of what was done.") from None
+        raise CbrProtocolError("The trigger's event does not carry the task's state.") from None
 
 
 def deadline_of(event: Any, record_ids: Sequence[str]) -> float:
@@ -65,20 +65,20 @@ def deadline_of(event: Any, record_ids: Sequence[str]) -> float:
 
     :param event: a trigger event's payload.
     :param record_ids: the records that the task waits for.
-    :raises CbrProtocolError: when the event cannot be read, carries no deadline, or does not speak of one of the records.
+    :raises CbrProtocolError: when the event cannot be read, has no deadline, or does not mention one of the records.
     """
     wake_of(event)
     deadline, told = event.get("deadline"), event.get("records")
     if isinstance(deadline, bool) or not isinstance(deadline, int | float):
-        raise CbrProtocolError("The deferred wait ended with an event that carries no deadline.")
+        raise CbrProtocolError("The trigger's event has no deadline.")
     missing = [record_id for record_id in record_ids if not isinstance(told, list) or record_id not in told]
     if missing:
-        raise CbrProtocolError(f"The deferred wait ended with an event that does not speak of these records: {', '.join(missing)}.")
+        raise CbrProtocolError(f"The trigger's event does not mention these records: {', '.join(missing)}.")
     return float(deadline)
 
 
 def refusal_in(error: Exception | None) -> dict[str, Any] | None:
-    """Return what an event says of refused credentials; None when that is not why the wait ends.
+    """Return what an event says about refused credentials; None when that is not why the wait ends.
 
     :param error: why the last look failed.
     """
@@ -88,7 +88,7 @@ def refusal_in(error: Exception | None) -> dict[str, Any] | None:
 def refusal_of(event: Any) -> CbrAuthenticationError | None:
     """Return the refusal of the credentials that has ended a wait, or None when something else has.
 
-    This is the one thing in which a task takes its trigger's word: a hundred tasks that each try a wrong password would lock the user.
+    Only here a task relies on its trigger: a hundred tasks that each try a wrong password would lock the user.
 
     :param event: a trigger event's payload.
     :raises CbrProtocolError: when the event cannot be read.
@@ -107,5 +107,5 @@ def backups_of(event: Any) -> dict[str, str]:
     wake_of(event)
     backups = event.get("backups")
     if not isinstance(backups, dict) or not all(isinstance(backup_id, str) for backup_id in backups.values()):
-        raise CbrProtocolError("The deferred wait ended with an event whose backups cannot be read.")
+        raise CbrProtocolError("The backups in the trigger's event cannot be read.")
     return backups

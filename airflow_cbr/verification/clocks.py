@@ -1,4 +1,4 @@
-"""What time it is: one clock that is wrong changes no verdict."""
+"""The current time, so that one wrong clock changes no verdict."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _DOUBTFUL: Final = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Clocks:
-    """The clocks that were looked at, and what follows from them.
+    """The clocks of both services and of this machine, and what follows from them.
 
-    A service says its time with each answer, and one answer may be off by days, or from 1900. So the middle one of three clocks counts: the
-    source's, the destination's, and this machine's. Where only one service says its time, the later of that and this machine's
-    counts, which can make a copy red, and never green.
+    A service sends its time with each answer, and one answer may be off by days, or from 1900. So the median of three clocks counts: the
+    source's, the destination's, and this machine's. Where only one service sends its time, the later of that and this machine's
+    counts, which can make a copy fail, but never pass.
 
-    :param source: what the source said last, or None.
-    :param destination: what the destination said last, or None.
+    :param source: the source's last time, or None.
+    :param destination: the destination's last time, or None.
     :param machine: this machine's clock.
     """
 
@@ -33,8 +33,8 @@ class Clocks:
     def read(cls, source: datetime | None, destination: datetime | None) -> Clocks:
         """Return the clocks as they are now.
 
-        :param source: what the source said last, or None.
-        :param destination: what the destination said last, or None.
+        :param source: the source's last time, or None.
+        :param destination: the destination's last time, or None.
         """
         return cls(source, destination, datetime.fromtimestamp(time.time(), tz=UTC))
 
@@ -44,24 +44,24 @@ class Clocks:
 
     @property
     def now(self) -> datetime:
-        """Return the time by which is judged; this machine's where no service says its own."""
+        """Return the time that ages and expiry times are judged by; this machine's where no service sends its own."""
         clocks = sorted([*self._said, self.machine])
         return clocks[len(clocks) // 2]
 
     @property
     def service_now(self) -> datetime | None:
-        """Return the same, or None where no service says its time."""
+        """Return the same, or None where no service sends its time."""
         return self.now if self._said else None
 
     @property
     def doubt(self) -> str | None:
-        """Return in one sentence that the clocks lie more than an hour apart, and which one counts; None when they do not."""
+        """Return in words that the clocks differ by more than an hour, and which one counts; None when they do not."""
         clocks = [*self._said, self.machine]
         if max(clocks) - min(clocks) <= _DOUBTFUL:
             return None
         named = {"the source": self.source, "the destination": self.destination, "this machine": self.machine}
         said = ", ".join(f"{name} says {_text(clock)}" for name, clock in named.items() if clock is not None)
-        return f"The clocks lie more than an hour apart: {said}. Ages and expiries are judged by {_text(self.now)}."
+        return f"The clocks differ by more than an hour: {said}. Ages and expiry times are judged by {_text(self.now)}."
 
 
 def _text(moment: datetime) -> str:

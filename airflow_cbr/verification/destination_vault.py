@@ -1,14 +1,15 @@
-"""The level that looks at the destination vault: is it one for replicas, in order, roomy enough for the next night, and locked."""
+"""The level that checks the destination vault: is it for replicas, available, large enough for the next night, and locked."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
+from airflow_cbr.api.texts import counted
 from airflow_cbr.inventory.vaults import capacity_of
-from airflow_cbr.verification.comparisons import is_plausible_size
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.report import About, Finding
+from airflow_cbr.verification.rules import is_plausible_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,10 +24,10 @@ __all__ = ["destination_vault", "next_night_gb"]
 def next_night_gb(inventory: SourceInventory) -> float | None:
     """Return how many GB the next night may add: the sizes of all resources that have an eligible backup, as if each copy were a full one.
 
-    An upper bound: CBR's copies are mostly incremental, and how much changes until then nobody knows.
+    An upper bound: CBR's copies are mostly incremental, and how much will change until then is not known.
 
     :param inventory: the source vault's backups.
-    :return: GB, or None when a size is not said, or none that a resource can have.
+    :return: GB, or None when a size is missing or not possible.
     """
     perhaps = [{row.size for row in inventory.perhaps_newest(resource_id)} for resource_id in inventory.newest]
     sizes = [max(map(_plausible, sizes)) for sizes in perhaps]
@@ -42,8 +43,8 @@ def destination_vault(
 ) -> Iterator[Finding]:
     """Yield what is wrong with the destination vault.
 
-    :param vault: the destination vault, or why it cannot be looked at.
-    :param source: the source vault, or why it cannot be looked at.
+    :param vault: the destination vault, or why it cannot be read.
+    :param source: the source vault, or why it cannot be read.
     :param inventory: the source vault's backups.
     :param vault_id: id of the destination vault.
     :param require_locked: whether it must be locked.
@@ -53,27 +54,32 @@ def destination_vault(
         return Finding(About.VAULT, vault_id, "destination vault", (fault,), reason)
 
     if isinstance(vault, Exception):
-        yield found(Fault.VAULT_UNREADABLE, f"it cannot be looked at: {vault.what_happened}")
+        yield found(Fault.VAULT_UNREADABLE, f"it cannot be read: {vault.what_happened}")
         return
     billing = vault.billing
     if billing is None:
-        yield found(Fault.VAULT_UNREADABLE, "its row does not say what kind of vault it is")
+        yield found(Fault.VAULT_UNREADABLE, "the service does not return its kind")
         return
     if billing.protect_type != "replication":
         yield found(Fault.VAULT_KIND, f"its protect_type is {billing.protect_type}, not replication")
     if billing.status != "available":
         yield found(Fault.VAULT_STATUS, f"its status is {billing.status}, not available")
     if isinstance(source, Exception):
-        yield found(Fault.VAULT_OBJECT_TYPE, f"the source vault, whose kind it must share, cannot be looked at: {source.what_happened}")
+        yield found(
+            Fault.VAULT_OBJECT_TYPE, f"its kind cannot be compared, because the source vault cannot be read: {source.what_happened}"
+        )
     elif (kind := source.billing and source.billing.object_type) is None or billing.object_type != kind:
-        yield found(Fault.VAULT_OBJECT_TYPE, f"it is for the kind {billing.object_type}, the source vault for {kind}")
+        yield found(Fault.VAULT_OBJECT_TYPE, f"it is for resources of the kind {billing.object_type}, but the source vault is for {kind}")
     capacity, gb = capacity_of(vault), next_night_gb(inventory)
     if vault.auto_expand is True:
         pass
     elif capacity is None or gb is None:
-        yield found(Fault.VAULT_ROOM, "its size, its use, or the size of a backup is not said, so nobody knows whether the next night fits")
+        yield found(
+            Fault.VAULT_ROOM,
+            "whether the next night fits is not known: the service does not return its size, its usage, or a backup's size",
+        )
     elif not capacity.holds(gb):
-        reason = f"the next night may add {gb:g} GB (all {len(inventory.newest)} resources in full), and it has {capacity}"
+        reason = f"the next night may add {gb:g} GB ({counted(len(inventory.newest), 'resource')} in full), but it has {capacity}"
         yield found(Fault.VAULT_ROOM, reason)
     if require_locked and vault.locked is not True:
-        yield found(Fault.VAULT_UNLOCKED, "it is not locked: whoever may delete backups can delete the replicas")
+        yield found(Fault.VAULT_UNLOCKED, "it is not locked: anyone who may delete backups can delete the replicas")

@@ -17,7 +17,7 @@ from msgspec import UNSET, Meta, UnsetType
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.levels import Action, Level, Scope
 from airflow_cbr.verification.report import FIRST_FINDINGS, About, Entry, Outcome
-from airflow_cbr.verification.source_inventory import Verdict
+from airflow_cbr.verification.verdicts import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -55,7 +55,7 @@ class Counts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LevelResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What became of one level."""
+    """The result of one level."""
 
     action: Action
     outcome: Literal["passed", "violated"]
@@ -97,20 +97,20 @@ class ReportedFinding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, g
 class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What CbrVerifyReplicationOperator found. Times are ISO 8601 with a zone, durations are seconds."""
 
-    version: Annotated[Literal[1], Meta(description="A new version may drop or rename what is there, the same one only adds.")]
+    version: Annotated[Literal[1], Meta(description="A new version may remove or rename fields; the same version only adds some.")]
     verdict: Annotated[Literal["verified", "failed"], Meta(description="failed when a level is violated whose action is fail or skip.")]
-    outcome: Annotated[Outcome, Meta(description="What becomes of the task.")]
+    outcome: Annotated[Outcome, Meta(description="What happens to the task.")]
     counts: Counts
     levels: Annotated[
         dict[Level, LevelResult],
         Meta(description="The levels that were judged.", min_length=1, extra_json_schema={"propertyNames": {"enum": list(Level)}}),
     ]
-    findings_total: Annotated[int, Meta(ge=0, description="How many findings there are; findings may hold the first of them alone.")]
+    findings_total: Annotated[int, Meta(ge=0, description="How many findings there are; findings may hold only the first of them.")]
     asked: Question
     source: Place
     destination: Place
-    at: Annotated[str | None, Meta(description="The service's clock at the look; null when it did not say it.")]
-    path: Annotated[str | None, Meta(description="Where the whole document is as a file; null when it is none.")]
+    at: Annotated[str | None, Meta(description="The service's time at the verification; null when it did not send one.")]
+    path: Annotated[str | None, Meta(description="Where the whole document is as a file; null when there is no file.")]
     findings: Annotated[
         list[ReportedFinding],
         Meta(description="Everything that is wrong: what fails the task first, then what skips it, then warnings."),
@@ -149,13 +149,13 @@ def whole(report: Report, path: str | None) -> dict[str, Any]:
     """Return the document; for reports that are not large.
 
     :param report: the report.
-    :param path: where it is written as a file too, or None.
+    :param path: where it is also written as a file, or None.
     """
     return _plain(_document(report, path, _reported(report, report.findings), list(report.entries)))
 
 
 def beginning(report: Report, path: str | None) -> dict[str, Any]:
-    """Return the document of a large report without its backups, and with its first findings alone.
+    """Return the document of a large report without its backups, and with only its first findings.
 
     :param report: the report.
     :param path: where the whole document is.

@@ -12,7 +12,7 @@ __all__ = ["MAY_SETTLE", "Fault", "advice_on", "level_of"]
 
 
 class Fault(StrEnum):
-    """One way to be wrong; the values stand in reports and do not change."""
+    """One way to be wrong; the values are part of reports and do not change."""
 
     RECORD_UNLISTED = "record_unlisted"
     """No backup of the source vault lists the record."""
@@ -21,13 +21,13 @@ class Fault(StrEnum):
     RECORD_FAILED = "record_failed"
     """The record is ``fail``."""
     RECORD_UNFINISHED = "record_unfinished"
-    """The record has not ended, or its status is a word that nobody documented."""
+    """The record has not ended, or its status is not documented."""
     RECORD_SKIPPED = "record_skipped"
     """The record is ``skip``, and no earlier success explains it."""
     RECORD_FOREIGN = "record_foreign"
     """The record says that it belongs to another backup than the one that lists it."""
     RECORD_CHECKPOINT = "record_checkpoint"
-    """The record says that it is of another checkpoint than its backup."""
+    """The record says that it belongs to another checkpoint than its backup."""
     RECORD_VAULT = "record_vault"
     """The record says that it comes from another vault than the one that was asked about."""
     RECORD_PROJECT = "record_project"
@@ -39,7 +39,7 @@ class Fault(StrEnum):
     RECORD_TWICE = "record_twice"
     """The backup lists the record more than once, with different contents."""
     BACKUP_FOREIGN = "backup_foreign"
-    """The source vault lists a backup whose row says that it is of another vault or project, or no backup."""
+    """The source vault lists a backup whose row says that it belongs to another vault or project, or is not a backup."""
     BACKUP_TWICE = "backup_twice"
     """The source vault lists the backup more than once, with different contents."""
     ELSEWHERE = "elsewhere"
@@ -52,74 +52,74 @@ class Fault(StrEnum):
     REPLICA_SHARED = "replica_shared"
     """Two backups claim the same replica."""
     REPLICA_IS_SOURCE = "replica_is_source"
-    """What the record names as the replica is a backup of the source vault, mostly the very one that was copied."""
+    """The record names a backup of the source vault as the replica, mostly the one that was copied."""
     REPLICA_TWICE = "replica_twice"
     """The destination lists the replica more than once, with different contents."""
     REPLICA_UNSETTLED = "replica_unsettled"
-    """The replica is there, and not yet available."""
+    """The replica exists, but is not available yet."""
     REPLICA_STATUS = "replica_status"
-    """The replica's status is one that does not become available by waiting, or is not said."""
+    """The replica's status will not become available, or is missing."""
     REPLICA_KIND = "replica_kind"
     """The replica's ``image_type`` is not ``replication``, or it names itself as its parent."""
     REPLICA_VAULT = "replica_vault"
-    """The replica lies in another vault."""
+    """The replica is in another vault."""
     REPLICA_PROJECT = "replica_project"
-    """The replica is one of another project, or does not say of which."""
+    """The replica belongs to another project, or its row does not name one."""
     REPLICA_CHECKPOINT = "replica_checkpoint"
-    """The replica is of no checkpoint, or of another one than its record says."""
+    """The replica belongs to no checkpoint, or to another one than its record names."""
     REPLICA_RESOURCE = "replica_resource"
-    """The replica is of another resource, or one side does not say of which."""
+    """The replica belongs to another resource, or one side does not name one."""
     REPLICA_TYPE = "replica_type"
     """The replica's ``resource_type`` is not that of its source."""
     REPLICA_PROVIDER = "replica_provider"
     """The replica's ``provider_id`` is not that of its source."""
     REPLICA_DISKS = "replica_disks"
-    """One side contains the server's system disk, the other does not."""
+    """One side contains the server's system disk, and the other does not."""
     REPLICA_SIZE = "replica_size"
-    """The replica has another size, or one side does not say it."""
+    """The replica has another size, or one side does not name it."""
     SIZE_IMPLAUSIBLE = "size_implausible"
-    """The replica's size is one that no resource has: nothing, less than that, or no number."""
+    """The replica's size is not a possible one: zero, negative, or not a number."""
     REPLICA_TOO_EARLY = "replica_too_early"
-    """The replica was made before its source backup, or does not say when."""
+    """The replica was made before its source backup, or its time is missing."""
     REPLICA_EXPIRED = "replica_expired"
     """The replica has expired already."""
     REPLICA_EXPIRES = "replica_expires"
-    """The replica expires before the required retention is over, or when it does cannot be told."""
+    """The replica expires before the required retention is over, or its expiry time is not known."""
     CHECKPOINT_INCOMPLETE = "checkpoint_incomplete"
-    """Another backup of the same checkpoint has no good replica, or another row of the replica's checkpoint is not available."""
+    """Another backup of the same checkpoint has no good replica, or another backup in the replica's checkpoint is not available."""
     CHECKPOINT_UNSETTLED = "checkpoint_unsettled"
-    """The same, and it may pass: that other replica is not available yet."""
+    """The same, but it may pass: that other replica is not available yet."""
 
     BOUND_RESOURCES_UNKNOWN = "bound_resources_unknown"
-    """What is bound to the source vault cannot be told."""
+    """The resources that are bound to the source vault cannot be read."""
     RESOURCE_UNCOVERED = "resource_uncovered"
     """A bound resource has no verified replica at all."""
     NEWEST_UNCOVERED = "newest_uncovered"
-    """A bound resource has a verified replica, and its newest eligible backup has none."""
+    """A bound resource has a verified replica, but its newest eligible backup has none."""
 
     TOO_OLD = "too_old"
     """The newest verified replica of a resource is older than ``max_age``."""
     AGE_UNKNOWN = "age_unknown"
-    """The age of a resource's newest verified replica cannot be told, or there is none."""
+    """The age of a resource's newest verified replica is not known, or there is no such replica."""
     FROM_THE_FUTURE = "from_the_future"
     """The source backup of a resource's newest verified replica says that it was made later than now."""
 
     VAULT_UNREADABLE = "vault_unreadable"
-    """The destination vault does not exist, or cannot be looked at."""
+    """The destination vault does not exist, or cannot be read."""
     VAULT_KIND = "vault_kind"
     """The destination vault's ``protect_type`` is not ``replication``."""
     VAULT_OBJECT_TYPE = "vault_object_type"
-    """The destination vault is for another kind of resources than the source vault, or one side does not say for which."""
+    """The destination vault is for another kind of resources than the source vault, or one side does not name the kind."""
     VAULT_STATUS = "vault_status"
     """The destination vault's status is not ``available``."""
     VAULT_ROOM = "vault_room"
-    """The destination vault has no room for the next night, or how much it has cannot be told."""
+    """The destination vault has no room for the next night, or its free capacity is not known."""
     VAULT_UNLOCKED = "vault_unlocked"
-    """The destination vault is not locked, and must be."""
+    """The destination vault is not locked, but must be."""
 
 
 MAY_SETTLE: Final = frozenset({Fault.REPLICA_MISSING, Fault.REPLICA_UNSETTLED, Fault.CHECKPOINT_UNSETTLED})
-"""What may be right a little later, without anybody doing anything."""
+"""What may become right by itself a little later."""
 
 _LEVELS: Final = {
     Level.RECORD: (
@@ -152,12 +152,13 @@ _LEVELS: Final = {
 }
 _LEVEL_OF: Final = {fault: level for level, faults in _LEVELS.items() for fault in faults}
 
-_REPLICATE_AGAIN: Final = "Run the replicate task again: it asks for this backup alone."
+_REPLICATE_AGAIN: Final = "Run the replicate task again: it requests only this backup."
 _LOOK_AGAIN: Final = "Wait for the copy to end, then verify again."
-_REPLACE: Final = "Delete this replica in the destination vault, then replicate the backup alone: CopyBackup makes it again."
+_COPY_AGAIN: Final = "run CbrReplicateBackupOperator for this backup"
+_REPLACE: Final = f"Delete this replica in the destination vault, then {_COPY_AGAIN}."
 _VAULT: Final = "Name the right destination_vault_id."
-_CONTRADICTED: Final = "Ask support, quoting the record id: the record contradicts what lists it."
-_LISTED_TWICE: Final = "Verify again. If it lasts, ask support, quoting the id: which of the two rows is right nobody knows."
+_CONTRADICTED: Final = "Ask Huawei Cloud support, quoting the record id: the record contradicts the backup that lists it."
+_LISTED_TWICE: Final = "Verify again. If it lasts, ask Huawei Cloud support, quoting the id: which of the two rows is right is not known."
 
 _ADVICE: Final = {
     Fault.RECORD_UNLISTED: "Check vault_id; if it is right, the source backup was deleted, and the copy can only be looked up by hand.",
@@ -165,50 +166,50 @@ _ADVICE: Final = {
     Fault.RECORD_FAILED: _REPLICATE_AGAIN,
     Fault.RECORD_UNFINISHED: _LOOK_AGAIN,
     Fault.RECORD_SKIPPED: _REPLICATE_AGAIN,
-    Fault.RECORD_FOREIGN: "Ask support, quoting the record id: the record contradicts the backup that lists it.",
+    Fault.RECORD_FOREIGN: _CONTRADICTED,
     Fault.RECORD_CHECKPOINT: _CONTRADICTED,
-    Fault.RECORD_VAULT: "Check vault_id; if it is right, ask support, quoting the record id.",
-    Fault.RECORD_PROJECT: "Check project_id; if it is right, ask support, quoting the record id.",
-    Fault.RECORD_REGION: "Check region; if it is right, ask support, quoting the record id.",
-    Fault.RECORD_DESTINATION: "Name the destination to which it leads, or hand over the records of this destination's copies.",
+    Fault.RECORD_VAULT: "Check vault_id; if it is right, ask Huawei Cloud support, quoting the record id.",
+    Fault.RECORD_PROJECT: "Check project_id; if it is right, ask Huawei Cloud support, quoting the record id.",
+    Fault.RECORD_REGION: "Check region; if it is right, ask Huawei Cloud support, quoting the record id.",
+    Fault.RECORD_DESTINATION: "Name the destination to which it leads, or pass the record ids of the copies to this destination.",
     Fault.RECORD_TWICE: _LISTED_TWICE,
-    Fault.BACKUP_FOREIGN: "Check vault_id and project_id; if they are right, ask support, quoting the backup id.",
+    Fault.BACKUP_FOREIGN: "Check vault_id and project_id; if they are right, ask Huawei Cloud support, quoting the backup id.",
     Fault.BACKUP_TWICE: _LISTED_TWICE,
     Fault.ELSEWHERE: "Name that vault as the destination, or delete the replica there.",
-    Fault.REPLICA_UNNAMED: "Look for the replica in the destination vault; if it is not there, replicate the backup alone.",
-    Fault.REPLICA_MISSING: "Find out who or what deleted it, then replicate the backup alone: a vault's call leaves it out.",
-    Fault.REPLICA_SHARED: "Ask support, quoting both records: a replica is the copy of one backup.",
-    Fault.REPLICA_IS_SOURCE: "Ask support, quoting the record id: a copy is another backup than its source.",
+    Fault.REPLICA_UNNAMED: f"Look for the replica in the destination vault; if it is not there, {_COPY_AGAIN}.",
+    Fault.REPLICA_MISSING: f"Find out what deleted it, then {_COPY_AGAIN}: the call for a vault leaves it out.",
+    Fault.REPLICA_SHARED: "Ask Huawei Cloud support, quoting both records: a replica is the copy of one backup.",
+    Fault.REPLICA_IS_SOURCE: "Ask Huawei Cloud support, quoting the record id: a replica is never its own source.",
     Fault.REPLICA_TWICE: _LISTED_TWICE,
     Fault.REPLICA_UNSETTLED: "Verify again a little later, or raise settle_timeout.",
     Fault.REPLICA_STATUS: _REPLACE,
-    Fault.REPLICA_KIND: "Check what this is: a record should name a replica.",
+    Fault.REPLICA_KIND: "Check this backup in the CBR console: a record should name a replica.",
     Fault.REPLICA_VAULT: "Name that vault as destination_vault_id, or delete the replica there and replicate again.",
-    Fault.REPLICA_PROJECT: "Check destination_project_id; if it is right, ask support, quoting the replica id.",
+    Fault.REPLICA_PROJECT: "Check destination_project_id; if it is right, ask Huawei Cloud support, quoting the replica id.",
     Fault.REPLICA_CHECKPOINT: _REPLACE,
     Fault.REPLICA_RESOURCE: _REPLACE,
     Fault.REPLICA_TYPE: _REPLACE,
     Fault.REPLICA_PROVIDER: _REPLACE,
     Fault.REPLICA_DISKS: _REPLACE,
     Fault.REPLICA_SIZE: _REPLACE,
-    Fault.SIZE_IMPLAUSIBLE: "Look at the backup in both consoles: one without a size holds nothing that could be restored.",
+    Fault.SIZE_IMPLAUSIBLE: "Check the backup in the console of both regions: one without a size holds nothing that could be restored.",
     Fault.REPLICA_TOO_EARLY: _REPLACE,
-    Fault.REPLICA_EXPIRED: "Raise the retention of the destination's policy, and replicate the backup alone.",
+    Fault.REPLICA_EXPIRED: f"Raise the retention of the destination's policy, and {_COPY_AGAIN}.",
     Fault.REPLICA_EXPIRES: "Raise the retention of the destination's policy, or extend this replica's expiry in the console.",
-    Fault.CHECKPOINT_INCOMPLETE: "See what is wrong with that other backup: a restore of the whole checkpoint would lack it.",
+    Fault.CHECKPOINT_INCOMPLETE: "Find out what is wrong with that other backup: a restore of the whole checkpoint would lack it.",
     Fault.CHECKPOINT_UNSETTLED: "Verify again a little later, or raise settle_timeout.",
     Fault.BOUND_RESOURCES_UNKNOWN: "Grant cbr:vaults:get in the source project, and check vault_id.",
-    Fault.RESOURCE_UNCOVERED: "See whether the resource is backed up at all, then run the replicate task.",
-    Fault.NEWEST_UNCOVERED: "See what is wrong with that backup's copy, and mend it; until then only the older copy could be restored.",
-    Fault.TOO_OLD: "See when the resource was backed up last, and whether the replicate task ran since.",
-    Fault.AGE_UNKNOWN: "See whether the resource is backed up and replicated at all.",
-    Fault.FROM_THE_FUTURE: "Compare the time of that backup with the service's clock in the line; ask support about the one that is wrong.",
+    Fault.RESOURCE_UNCOVERED: "Check whether the resource is backed up at all, then run the replicate task.",
+    Fault.NEWEST_UNCOVERED: "Find out what is wrong with that backup's copy, and fix it; until then only the older copy could be restored.",
+    Fault.TOO_OLD: "Check when the resource was last backed up, and whether the replicate task ran since.",
+    Fault.AGE_UNKNOWN: "Check whether the resource is backed up and replicated at all.",
+    Fault.FROM_THE_FUTURE: "Compare that backup's time with the service's time in the line; ask Huawei Cloud support about the wrong one.",
     Fault.VAULT_UNREADABLE: "Check destination_vault_id, and grant cbr:vaults:get in the destination project.",
     Fault.VAULT_KIND: _VAULT,
     Fault.VAULT_OBJECT_TYPE: _VAULT,
-    Fault.VAULT_STATUS: "See the vault in the console: an unpaid or deleted vault loses its replicas.",
-    Fault.VAULT_ROOM: "Enlarge the vault, let it expand by itself, or delete replicas that are not needed.",
-    Fault.VAULT_UNLOCKED: "Lock the vault in the console, so that nobody can delete its replicas.",
+    Fault.VAULT_STATUS: "Check the vault in the CBR console: an unpaid or deleted vault loses its replicas.",
+    Fault.VAULT_ROOM: "Expand the vault, turn on its automatic expansion, or delete replicas that are not needed.",
+    Fault.VAULT_UNLOCKED: "Lock the vault in the CBR console, so that nobody can delete its replicas.",
 }
 
 

@@ -14,18 +14,18 @@ __all__ = ["COPY_LEVELS", "Action", "Level", "Scope", "Source", "VerificationSpe
 
 
 class Level(StrEnum):
-    """What is proved, from the cheapest claim to the whole picture."""
+    """What is verified, from single records to the destination vault."""
 
     RECORD = "record"
     """The source says that each copy ended in success."""
     REPLICA = "replica"
-    """The destination region holds what was claimed, and it is what it must be."""
+    """The destination region holds the replica that each record names, and it is what it must be."""
     COVERAGE = "coverage"
     """Every resource that is bound to the source vault has a verified replica, of its newest eligible backup too."""
     RPO = "rpo"
     """The newest verified replica of each resource is young enough."""
     VAULT = "vault"
-    """The destination vault is one for replicas, in order, has room for the next night, and is locked if it must be."""
+    """The destination vault is for replicas, is available, has room for the next night, and is locked if it must be."""
 
 
 class Action(StrEnum):
@@ -35,7 +35,7 @@ class Action(StrEnum):
     SKIP = "skip"
     """The task is skipped, unless something else makes it fail."""
     WARN = "warn"
-    """A warning in the log and a finding in the report; the verdict stays what it is."""
+    """A warning in the log and a finding in the report; the verdict does not change."""
 
 
 class Scope(StrEnum):
@@ -44,18 +44,18 @@ class Scope(StrEnum):
     RECORDS = "records"
     """The backups of the given replication records."""
     NEWEST = "newest"
-    """The newest eligible backup of each resource; what is not eligible is named as skipped."""
+    """The newest eligible backup of each resource; a backup that is not eligible is listed as skipped."""
     ALL = "all"
     """Every backup of the vault."""
 
 
 COPY_LEVELS: Final = (Level.RECORD, Level.REPLICA)
-"""The levels that judge single backups, in the order in which they are climbed."""
+"""The levels that judge single backups, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the source backups are looked for.
+    """Where the source backups are.
 
     :param region: region id, as the client of the source has it.
     :param project_id: project in that region.
@@ -69,7 +69,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class VerificationSpec:
-    """What one verification is asked.
+    """The specification of one verification.
 
     :param vault_id: the source vault.
     :param destination: where the replicas must be.
@@ -80,8 +80,8 @@ class VerificationSpec:
         Default: none.
     :param retention: seconds, counted from the creation of its source backup, for which a replica must be kept. Default: none.
     :param require_locked: whether the destination vault must be locked. Default: False.
-    :param allow_empty: whether a vault without any eligible backup is fine. Resources that are bound to it are findings of ``coverage`` and
-        ``rpo`` all the same. Default: False.
+    :param allow_empty: whether a vault without any eligible backup is fine. Resources that are bound to it are still findings of
+        ``coverage`` and ``rpo``. Default: False.
     """
 
     vault_id: str

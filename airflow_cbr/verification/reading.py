@@ -1,4 +1,4 @@
-"""Reading the source vault's backups as they stream by, each into a row that says what its copy claims."""
+"""Reading the source vault's backups one by one, each into a row that says what is known of its copy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from airflow_cbr.inventory.coverage import CoverageStatus, coverage_of, failure_
 from airflow_cbr.verification.comparisons import RecordCase, where_it_leads, wrongs_of_record
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.levels import Scope, Source
-from airflow_cbr.verification.source_inventory import BackupRow, SourceInventory, Verdict
+from airflow_cbr.verification.source_inventory import BackupRow, SourceInventory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -59,7 +59,7 @@ def read_source(client: CbrClient, spec: VerificationSpec) -> SourceInventory:
 
 
 def _compare_repeated(rows: list[BackupRow], repeated: Sequence[BackupRow]) -> None:
-    """Settle the rows that came again with other contents. The last row of each page comes again, mostly with the same."""
+    """Judge the rows that were listed again with other contents. The last row of each page is listed again, mostly unchanged."""
     again: dict[str, list[BackupRow]] = {}
     for row in repeated:
         again.setdefault(row.id, []).append(row)
@@ -74,9 +74,9 @@ def _compare_repeated(rows: list[BackupRow], repeated: Sequence[BackupRow]) -> N
         if any(one.created != row.created for one in both):
             row.created = None
         if any(Fault.RECORD_UNFINISHED in one.faults for one in both):
-            row.settle(Verdict.FAILED, "its copy had not ended at the beginning of the look", Fault.RECORD_UNFINISHED)
+            row.refuse("its copy had not ended when the verification began", Fault.RECORD_UNFINISHED)
         else:
-            row.settle(Verdict.FAILED, "the source vault lists it more than once, with different contents", Fault.BACKUP_TWICE)
+            row.refuse("the source vault lists it more than once, with different contents", Fault.BACKUP_TWICE)
 
 
 class Reader:
@@ -100,7 +100,7 @@ class Reader:
         self._checkpoint_there: str | None = None
 
     def row_by_status(self, backup: Backup) -> BackupRow:
-        """Return the row of a backup of which no record was asked about; its best record to the destination decides.
+        """Return the row of a backup whose records were not asked about; its best record to the destination decides.
 
         :param backup: the backup.
         """
@@ -109,7 +109,7 @@ class Reader:
     def row_by_records(self, backup: Backup, wanted: Sequence[ReplicationRecord]) -> BackupRow:
         """Return the row of a backup whose records were asked about; the best of these decides.
 
-        A record that leads elsewhere is wrong whatever stands beside it: it was asked about.
+        A record that leads elsewhere is wrong whatever other records there are, because it was asked about.
 
         :param backup: the backup.
         :param wanted: those of its records that were asked about.
@@ -228,19 +228,19 @@ class Reader:
         row.is_eligible = status not in _NOT_ELIGIBLE
         if not row.is_eligible:
             row.is_judged = self._names_skipped
-            row.settle(Verdict.SKIPPED, one.reason)
+            row.skip(one.reason)
         elif record is None:
             if lacks_system_disk(backup):
                 row.is_eligible, row.is_judged = False, self._names_skipped
-                row.settle(Verdict.SKIPPED, "it lacks the system disk, and CBR does not replicate such backups (BackupService.1004)")
+                row.skip("it lacks the system disk, and CBR does not replicate such backups (BackupService.1004)")
             else:
-                row.settle(Verdict.MISSING, self._no_record, Fault.NO_RECORD)
+                row.refuse(self._no_record, Fault.NO_RECORD)
         elif status is CoverageStatus.ELSEWHERE:
             row.record_id = record.id
-            row.settle(Verdict.FAILED, one.reason, Fault.ELSEWHERE)
+            row.refuse(one.reason, Fault.ELSEWHERE)
         elif status is CoverageStatus.UNCLEAR:
             row.record_id = record.id
-            row.settle(Verdict.MISSING, f"{self._no_record}; {one.reason}", Fault.NO_RECORD)
+            row.refuse(f"{self._no_record}; {one.reason}", Fault.NO_RECORD)
         else:
             self._claim_or_refuse(row, backup, record)
         return row
@@ -249,7 +249,7 @@ class Reader:
         row.record_id = record.id
         records = backup.replication_records or ()
         if any(other.id == record.id and other != record for other in records):
-            row.settle(Verdict.FAILED, f"record {record.id} is listed more than once, with different contents", Fault.RECORD_TWICE)
+            row.refuse(f"record {record.id} is listed more than once, with different contents", Fault.RECORD_TWICE)
         elif record.state is not CopyState.SUCCEEDED:
             _refuse(row, record)
         else:
@@ -264,9 +264,9 @@ class Reader:
         if wrong := wrongs_of_record(RecordCase(backup, record, self._source, self._destination)):
             _settle_wrongs(row, wrong)
         elif row.replica_id is None:
-            row.settle(Verdict.MISSING, f"record {record.id} is success and names no replica", Fault.REPLICA_UNNAMED)
+            row.refuse(f"record {record.id} is success, but names no replica", Fault.REPLICA_UNNAMED)
         elif row.replica_id == row.id:
-            row.settle(Verdict.FAILED, f"record {record.id} names its source backup as the replica", Fault.REPLICA_IS_SOURCE)
+            row.refuse(f"record {record.id} names its source backup as the replica", Fault.REPLICA_IS_SOURCE)
 
 
 # What decides about a backup with a single record, apart from what differs from one backup to the next. The kind comes first.
@@ -299,12 +299,12 @@ _RANKS: Final = {CopyState.SKIPPED: 0, CopyState.FAILED: 1, CopyState.SUCCEEDED:
 
 def _settle_wrongs(row: BackupRow, wrong: Iterable[tuple[Fault, str]]) -> None:
     texts = "; ".join(text for _, text in wrong)
-    row.settle(Verdict.FAILED, texts, *dict.fromkeys(fault for fault, _ in wrong))
+    row.refuse(texts, *dict.fromkeys(fault for fault, _ in wrong))
 
 
 def _refuse(row: BackupRow, record: ReplicationRecord) -> None:
     if record.state is CopyState.FAILED:
-        row.settle(Verdict.FAILED, failure_of(record), Fault.RECORD_FAILED)
+        row.refuse(failure_of(record), Fault.RECORD_FAILED)
     else:
         fault = Fault.RECORD_SKIPPED if record.state is CopyState.SKIPPED else Fault.RECORD_UNFINISHED
-        row.settle(Verdict.FAILED, f"record {record.id} is {record.status}, not success", fault)
+        row.refuse(f"record {record.id} is {record.status}, not success", fault)

@@ -1,4 +1,4 @@
-"""Judging one replica: plain rows at a glance, all others line by line."""
+"""Judging one replica: plain rows with a single condition, all others line by line."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from airflow_cbr.api.models import parse_time
-from airflow_cbr.verification.comparisons import LARGEST_GB, ReplicaCase, wrongs_of_replica
+from airflow_cbr.verification.comparisons import ReplicaCase, wrongs_of_replica
 from airflow_cbr.verification.faults import MAY_SETTLE, Fault
-from airflow_cbr.verification.source_inventory import BackupRow, Verdict
+from airflow_cbr.verification.rules import LARGEST_GB
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_cbr.api.models import Backup
     from airflow_cbr.inventory.coverage import Destination
+    from airflow_cbr.verification.source_inventory import BackupRow
 
 __all__ = ["ReplicaCheck"]
 
@@ -23,7 +24,7 @@ _decisive: Final = attrgetter("provider_id", "resource_type", "vault_id", "proje
 
 
 class ReplicaCheck:
-    """Compares a replica with the backup that claims it.
+    """Compares a replica with the backup whose record names it.
 
     :param destination: where it must be.
     :param now: the time until which it must not have expired.
@@ -37,20 +38,21 @@ class ReplicaCheck:
         self._right: tuple[str | None, ...] = (None, None)
 
     def judge(self, row: BackupRow, replica: Backup) -> None:
-        """Give a row its verdict; one that has a verdict by this check already is judged once more, and keeps what is wrong.
+        """Give a row its verdict; a row that this check has judged already is judged again, and keeps what was wrong.
 
         :param row: the source backup.
-        :param replica: what the destination region lists under the id that the row claims.
+        :param replica: what the destination region lists under the id that the row names.
         """
         if row.verdict is not None:
             self._judge_again(row, replica)
         elif self.is_plainly_right(row, replica):
-            row.verdict = Verdict.VERIFIED
+            row.confirm()
         elif wrong := wrongs_of_replica(self._case(row, replica)):
             reason = f"replica {replica.id}: {'; '.join(text for _, text in wrong)}"
-            row.settle(Verdict.FAILED, reason, *dict.fromkeys(fault for fault, _ in wrong))
+            row.refuse(reason, *dict.fromkeys(fault for fault, _ in wrong))
         else:
-            row.verdict, row.replica_checkpoint_id = Verdict.VERIFIED, replica.checkpoint_id
+            row.confirm()
+            row.replica_checkpoint_id = replica.checkpoint_id
             if replica.parent_id is None:
                 self._right = _decisive(replica)
 
@@ -116,7 +118,7 @@ class ReplicaCheck:
         texts = [row.reason] if row.reason else []
         texts += [text for _, text in wrong if text not in row.reason]
         listed = f"replica {replica.id} is listed more than once, with different contents"
-        row.settle(Verdict.FAILED, "; ".join([*texts, listed] if listed not in row.reason else texts), *_in_order(all_faults))
+        row.refuse("; ".join([*texts, listed] if listed not in row.reason else texts), *_in_order(all_faults))
 
 
 def _in_order(faults: set[Fault]) -> list[Fault]:

@@ -1,4 +1,4 @@
-"""Asking the destination, in bulk: the vault's list is judged as it streams by, and nothing of it is kept but what is wrong."""
+"""Reading the destination in bulk: the vault's list is judged as it is read, and only what is wrong is kept."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from airflow_cbr.exceptions import CbrNotFoundError, CbrPermissionError
 from airflow_cbr.verification.clocks import Clocks
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.replica_check import ReplicaCheck
-from airflow_cbr.verification.source_inventory import BackupRow, SourceInventory, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,11 +18,12 @@ if TYPE_CHECKING:
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.api.models import Backup
     from airflow_cbr.verification.levels import VerificationSpec
+    from airflow_cbr.verification.source_inventory import BackupRow, SourceInventory
 
 __all__ = ["ask_destination"]
 
 _SINGLE_LOOKS: Final = 5
-"""So many replicas that the vault does not list are looked up one by one; more of them cost a listing."""
+"""Most replicas, missing from the vault's list, that are looked up one by one; for more of them the project is listed."""
 _SETTLES: Final = ("protecting", "waiting_protect", "restoring", "waiting_restore")
 
 _Lack = tuple[bool, str]
@@ -33,14 +33,14 @@ _Lack = tuple[bool, str]
 def ask_destination(inventory: SourceInventory, client: CbrClient, spec: VerificationSpec, *, source_time: datetime | None) -> Clocks:
     """Give every row a verdict that does not have one yet.
 
-    A row of a checkpoint is charged with what is wrong with the others only where those get no verdict of their own. So each
-    fault is told once, at the backup that it belongs to.
+    A row of a checkpoint reports what is wrong with other rows of it only where those get no verdict of their own. So each
+    fault is reported once, at the backup that it belongs to.
 
     :param inventory: what the source says.
     :param client: a client of the destination region and project.
     :param spec: what is asked.
-    :param source_time: the source's clock, or None when it does not say it.
-    :return: the clocks by which was judged.
+    :param source_time: the source's time, or None when it did not send one.
+    :return: the clocks that ages and expiry times were judged by.
     """
     vault_id = spec.destination.vault_id
     claimed = _claimed_replicas(inventory.rows)
@@ -67,8 +67,8 @@ def ask_destination(inventory: SourceInventory, client: CbrClient, spec: Verific
     _look_further([row for row in claimed.values() if row.verdict is None and row.is_judged], client, vault_id, check)
     for row in inventory.rows:
         if row.verdict is None:
-            reason = f"record {row.record_id} is success, and replica {row.replica_id} does not exist in the destination region"
-            row.settle(Verdict.MISSING, reason, Fault.REPLICA_MISSING)
+            reason = f"record {row.record_id} is success, but replica {row.replica_id} does not exist in the destination region"
+            row.refuse(reason, Fault.REPLICA_MISSING)
     _judge_checkpoints(inventory, rests, clocks.now)
     return clocks
 
@@ -85,12 +85,12 @@ def _claimed_replicas(rows: Sequence[BackupRow]) -> dict[str, BackupRow]:
             for row in sharing if len(sharing) > 1 else ():
                 rival = min((other for other in sharing if other is not row), key=lambda other: other.id)
                 if row.verdict is None:
-                    row.settle(Verdict.FAILED, f"replica {replica_id} is claimed for {rival.subject} too", Fault.REPLICA_SHARED)
+                    row.refuse(f"the record of {rival.subject} names the same replica {replica_id}", Fault.REPLICA_SHARED)
     for row in [row for row in rows if row.id in claimed]:
         claiming = claimed[row.id]
         if claiming.verdict is None:
-            reason = f"record {claiming.record_id} names {row.subject} as the replica, a backup of the source vault"
-            claiming.settle(Verdict.FAILED, reason, Fault.REPLICA_IS_SOURCE)
+            reason = f"record {claiming.record_id} names {row.subject} as the replica, but that is a backup of the source vault"
+            claiming.refuse(reason, Fault.REPLICA_IS_SOURCE)
     return {replica_id: row for replica_id, row in claimed.items() if row.verdict is None}
 
 
@@ -103,7 +103,7 @@ def _look_further(unlisted: list[BackupRow], client: CbrClient, vault_id: str, c
                     check.judge(row, replica)
             return
         except CbrPermissionError:
-            pass  # Who may not show a backup may list them all the same.
+            pass  # A user who may not show a single backup may still be allowed to list them.
     if not _has_other_vaults(client, vault_id):
         return
     wanted = {row.replica_id: row for row in unlisted if row.verdict is None}
@@ -152,14 +152,14 @@ class _Rests:
         """Yield what is wrong with other rows of a replica's checkpoint."""
         for replica_id, status, other in self._by_checkpoint.get(row.replica_checkpoint_id or "", ()):
             if other is None or not other.is_judged:
-                reason = f"checkpoint {row.replica_checkpoint_id} is not complete: the status of its backup {replica_id} is {status}"
+                reason = f"checkpoint {row.replica_checkpoint_id} is incomplete: the status of its backup {replica_id} is {status}"
                 yield status in _SETTLES, reason
 
 
 def _judge_checkpoints(inventory: SourceInventory, rests: _Rests, now: datetime) -> None:
     lacking: dict[str, list[BackupRow]] = {}
     for row in inventory.rows:
-        if not row.is_judged and row.verdict is not Verdict.VERIFIED and row.is_eligible and row.checkpoint_id is not None:
+        if not row.is_judged and not row.is_verified and row.is_eligible and row.checkpoint_id is not None:
             lacking.setdefault(row.checkpoint_id, []).append(row)
     if not lacking and rests.are_none:
         return
@@ -167,7 +167,7 @@ def _judge_checkpoints(inventory: SourceInventory, rests: _Rests, now: datetime)
         if not row.is_verified:
             continue
         lacks: list[_Lack] = [
-            (other.may_settle(now), f"checkpoint {row.checkpoint_id} is not complete: {other.subject}: {other.reason}")
+            (other.may_settle(now), f"checkpoint {row.checkpoint_id} is incomplete: {other.subject}: {other.reason}")
             for other in lacking.get(row.checkpoint_id or "", ())
         ]
         lacks += rests.beside(row)
@@ -175,4 +175,4 @@ def _judge_checkpoints(inventory: SourceInventory, rests: _Rests, now: datetime)
             # What stays wrong decides, so that nobody waits for the rest of it.
             settles, reason = min(lacks, key=itemgetter(0))
             fault = Fault.CHECKPOINT_UNSETTLED if settles else Fault.CHECKPOINT_INCOMPLETE
-            row.settle(Verdict.FAILED, f"replica {row.replica_id}: {reason}", fault)
+            row.refuse(f"replica {row.replica_id}: {reason}", fault)

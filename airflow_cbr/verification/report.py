@@ -12,24 +12,25 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from airflow_cbr.api.texts import counted
 from airflow_cbr.exceptions import CbrVerificationError
 from airflow_cbr.verification.faults import Fault, advice_on, level_of
 from airflow_cbr.verification.levels import COPY_LEVELS, Action, Level
-from airflow_cbr.verification.source_inventory import BackupRow, Verdict
+from airflow_cbr.verification.verdicts import Verdict, verdict_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airflow_cbr.verification.clocks import Clocks
     from airflow_cbr.verification.levels import VerificationSpec
-    from airflow_cbr.verification.source_inventory import SourceInventory
+    from airflow_cbr.verification.source_inventory import BackupRow, SourceInventory
 
 __all__ = ["FIRST_FINDINGS", "LARGEST_WHOLE", "About", "Entry", "Finding", "Outcome", "Report"]
 
 LARGEST_WHOLE: Final = 1000
-"""Up to so many backups a report is handed on as a whole; a larger one is a file, and what is handed on is its beginning."""
+"""Most backups of a report that goes into XCom as a whole; a larger one is written to a file, and XCom has its beginning."""
 FIRST_FINDINGS: Final = 20
-"""So many findings of a larger report are handed on, and told."""
+"""Findings of a larger report that go into XCom and into the log."""
 _VERIFIED: Final = str(Verdict.VERIFIED)
 _IN_PLACE: Final = "available in the destination vault"
 
@@ -55,8 +56,8 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """The verdict on one backup, as the report lists it.
 
     :param id: the backup; None for a record that no backup lists.
-    :param verdict: a member of :class:`~airflow_cbr.verification.source_inventory.Verdict`; its plain text is encoded in half the time.
-    :param level: the level that caught what is wrong; None where nothing is.
+    :param verdict: a member of :class:`~airflow_cbr.verification.source_inventory.Verdict`; a plain string is encoded in half the time.
+    :param level: the level that caught what is wrong; None where nothing is wrong.
     :param faults: what is wrong.
     """
 
@@ -64,7 +65,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     name: str | None
     resource_id: str | None
     verdict: Annotated[str, Meta(extra_json_schema={"enum": list(Verdict)})]
-    level: Annotated[Level | None, Meta(description="The level that caught what is wrong; null where nothing is.")]
+    level: Annotated[Level | None, Meta(description="The level that caught what is wrong; null where nothing is wrong.")]
     faults: Annotated[tuple[Fault, ...], Meta(extra_json_schema={"uniqueItems": True})]
     reason: str
     record_id: str | None
@@ -140,7 +141,7 @@ class Report:
     :param inventory: the source vault's backups with their verdicts.
     :param others: findings about resources and vaults.
     :param source: region, project and vault of the source.
-    :param clocks: the clocks by which was judged.
+    :param clocks: the clocks that ages and expiry times were judged by.
     """
 
     def __init__(
@@ -158,7 +159,7 @@ class Report:
 
     @property
     def entries(self) -> Iterator[Entry]:
-        """Return the verdict on each backup; made as they are asked for."""
+        """Return the verdict on each backup; made one by one."""
         return chain(self._unlisted, map(self._entry, self.inventory.judged))
 
     @property
@@ -166,7 +167,7 @@ class Report:
         for record_id in self.inventory.unlisted:
             reason = "no backup of the source vault lists this replication record"
             faults = (Fault.RECORD_UNLISTED,)
-            verdict, level, reason = self._as_judged(Verdict.MISSING, faults, reason)
+            verdict, level, reason = self._as_judged(verdict_on(faults), faults, reason)
             yield Entry(None, None, None, verdict, level, faults if level else (), reason, record_id, None)
 
     def _entry(self, row: BackupRow) -> Entry:
@@ -182,8 +183,8 @@ class Report:
 
     def _by_record_alone(self, row: BackupRow) -> tuple[Verdict, str]:
         if Level.RECORD in self.spec.levels:
-            return Verdict.VERIFIED, f"record {row.record_id} is success; the destination was not judged"
-        return Verdict.SKIPPED, "not judged: neither the level record nor the level replica is asked for"
+            return Verdict.VERIFIED, f"record {row.record_id} is success; the replica was not checked"
+        return Verdict.SKIPPED, "not judged: levels names neither record nor replica"
 
     def _as_judged(self, verdict: Verdict, faults: tuple[Fault, ...], reason: str) -> tuple[Verdict, Level | None, str]:
         """Return verdict, level and reason under the levels that are judged; without a successful record there is no replica either."""
@@ -191,7 +192,7 @@ class Report:
         for level in COPY_LEVELS[COPY_LEVELS.index(caught) :]:
             if level in self.spec.levels:
                 return verdict, level, reason
-        return Verdict.SKIPPED, None, f"not judged: the level {caught} is not asked for ({reason})"
+        return Verdict.SKIPPED, None, f"not judged: levels does not name {caught} ({reason})"
 
     @cached_property
     def _tally(self) -> tuple[dict[str, int], Counter[Level]]:
@@ -219,14 +220,14 @@ class Report:
 
     @property
     def is_large(self) -> bool:
-        """Return whether the report is too large to be handed on as a whole."""
+        """Return whether the report is too large to go into XCom as a whole."""
         return sum(self.counts.values()) > LARGEST_WHOLE
 
     # --- what follows -------------------------------------------------------------------------------------------------
 
     @cached_property
     def outcome(self) -> Outcome:
-        """Return what follows: the gravest action among the levels that are violated."""
+        """Return what follows: the most severe action among the violated levels."""
         actions = {self.spec.levels[level] for level, count in self.violations.items() if count}
         for action, outcome in ((Action.FAIL, Outcome.FAILED), (Action.SKIP, Outcome.SKIPPED), (Action.WARN, Outcome.WARNED)):
             if action in actions:
@@ -245,7 +246,7 @@ class Report:
 
     @property
     def findings(self) -> Iterator[Finding]:
-        """Return everything that is wrong, what fails first; made as it is asked for."""
+        """Return everything that is wrong, what fails the task first; made one by one."""
         for action in Action:
             levels = {level for level, given in self.spec.levels.items() if given is action}
             yield from (finding for finding in self.others if finding.level in levels)
@@ -254,7 +255,7 @@ class Report:
 
     @property
     def settling(self) -> list[BackupRow]:
-        """Return the backups of which all that is wrong may be right a little later."""
+        """Return the backups with nothing wrong but what may become right a little later."""
         if not self.spec.looks_at_replicas:
             return []
         rows = self.inventory.judged
@@ -263,7 +264,7 @@ class Report:
         return [row for row in rows if row.may_settle(self.now)]
 
     def lines(self) -> Iterator[tuple[int, str]]:
-        """Return the lines for a log, each with its level of logging: one for each backup, or the first findings of a large report."""
+        """Return the lines for the log, each with its logging level: one for each backup, or the first findings of a large report."""
         levels = self.spec.levels
         if self.spec.looks_at_replicas and (doubt := self.clocks.doubt) is not None:
             yield logging.WARNING, doubt
@@ -285,9 +286,9 @@ class Report:
     def headline(self) -> str:
         """Return in one sentence what is wrong."""
         wrong = self.counts[Verdict.FAILED] + self.counts[Verdict.MISSING]
-        said = [f"{wrong} of {sum(self.counts.values())} backups have no good replica."] if wrong else []
+        said = [f"{wrong} of {counted(sum(self.counts.values()), 'backup')} without a verified replica."] if wrong else []
         said += [
-            f"The level {level} is violated {count} {'time' if count == 1 else 'times'}."
+            f"The level {level} is violated {counted(count, 'time')}."
             for level, count in self.violations.items()
             if count and level not in COPY_LEVELS
         ]
@@ -300,10 +301,10 @@ class Report:
             return [str(finding) for finding in counting]
         lines = [str(finding) for finding in islice(counting, FIRST_FINDINGS)]
         rest = sum(count for level, count in self.violations.items() if self.spec.levels[level] is not Action.WARN) - len(lines)
-        return [*lines, f"and {rest} more: see the report"] if rest > 0 else lines
+        return [*lines, f"and {counted(rest, 'more finding')}: see the report"] if rest > 0 else lines
 
 
-_ADVICE: Final = "Do what each line says; the page on verification has the longer version, fault by fault."
+_ADVICE: Final = "Follow the advice in each line; the documentation's page on verification explains every fault."
 
 
 def _severity(action: Action) -> int:

@@ -1,12 +1,12 @@
-"""The levels that look at resources: whether each one is covered, and how old its newest verified replica is."""
+"""The levels that judge resources: whether each one is covered, and how old its newest verified replica is."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_cbr.verification.comparisons import CLOCK_MARGIN
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.report import About, Finding
+from airflow_cbr.verification.rules import CLOCK_MARGIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,7 @@ def coverage(vault: Vault | CbrError, inventory: SourceInventory, verified: dict
             reason = f"no backup of it has a verified replica; its newest is {uncovered.subject}: {uncovered.reason}"
             yield _of_resource(resource, Fault.RESOURCE_UNCOVERED, reason)
         elif uncovered is not None and last is not None:
-            which = "its newest eligible backup" if uncovered.created is not None else "a backup that does not say when it was made"
+            which = "its newest eligible backup" if uncovered.created is not None else "a backup without a creation time"
             reason = f"{which} has no verified replica: {uncovered.subject}: {uncovered.reason}; the newest that has one is {last.subject}"
             yield _of_resource(resource, Fault.NEWEST_UNCOVERED, reason)
 
@@ -67,7 +67,7 @@ def ages(vault: Vault | CbrError, verified: dict[str, BackupRow], *, max_age: fl
     :param vault: the source vault, or why it cannot be looked at.
     :param verified: from :func:`newest_verified`.
     :param max_age: greatest age in seconds, from the creation of the source backup.
-    :param now: the service's clock, or None when none is said.
+    :param now: the service's time, or None when it did not send one.
     """
     bound = _bound(vault)
     if isinstance(bound, str):
@@ -78,11 +78,11 @@ def ages(vault: Vault | CbrError, verified: dict[str, BackupRow], *, max_age: fl
         if last is None:
             yield _of_resource(resource, Fault.AGE_UNKNOWN, "it has no verified replica, so nothing of it could be restored")
         elif last.created is None or now is None:
-            reason = f"when {last.subject} was made, or the service's time now, is not said"
+            reason = f"the service does not return when {last.subject} was made, or its current time"
             yield _of_resource(resource, Fault.AGE_UNKNOWN, reason, last)
         elif last.created - now > CLOCK_MARGIN:
             made, today = last.created.isoformat(timespec="seconds"), now.isoformat(timespec="seconds")
-            reason = f"its newest verified replica is of {last.subject}, made {made}, and the service's time now is {today}"
+            reason = f"its newest verified replica is of {last.subject}, made {made}, but the service's time is {today}"
             yield _of_resource(resource, Fault.FROM_THE_FUTURE, reason, last)
         elif (age := (now - last.created).total_seconds()) > max_age:
             made = last.created.isoformat(timespec="seconds")
@@ -92,9 +92,9 @@ def ages(vault: Vault | CbrError, verified: dict[str, BackupRow], *, max_age: fl
 
 def _bound(vault: Vault | CbrError) -> list[VaultResource] | str:
     if isinstance(vault, Exception):
-        return f"what is bound to it cannot be told: {vault.what_happened}"
+        return f"its resources cannot be read: {vault.what_happened}"
     if vault.resources is None:
-        return "its row does not say what is bound to it"
+        return "the service does not return its resources"
     return vault.resources
 
 

@@ -1,9 +1,8 @@
-"""What the source side says of each backup, before the destination is asked: a small row each."""
+"""What the source side says about each backup, before the destination is read: one small row each."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from enum import StrEnum
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
@@ -11,27 +10,15 @@ import msgspec
 
 from airflow_cbr.api.models import parse_time
 from airflow_cbr.verification.faults import MAY_SETTLE, Fault
+from airflow_cbr.verification.verdicts import Verdict, verdict_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["BackupRow", "SourceInventory", "Verdict"]
+__all__ = ["BackupRow", "SourceInventory"]
 
 _APPEARS_WITHIN: Final = timedelta(days=1)
-"""A replica that is missing longer after its copy began does not appear any more: it was deleted."""
-
-
-class Verdict(StrEnum):
-    """What the verification says of one backup."""
-
-    VERIFIED = "verified"
-    """Every level that was asked for holds."""
-    FAILED = "failed"
-    """The copy failed, has not ended, or the replica is not what it must be."""
-    MISSING = "missing"
-    """There is no record, or no replica."""
-    SKIPPED = "skipped"
-    """Not eligible, or not judged; the reason says why."""
+"""A replica that is missing longer than this after its copy began was deleted, and will not appear."""
 
 
 class BackupRow(msgspec.Struct, gc=False):
@@ -39,8 +26,8 @@ class BackupRow(msgspec.Struct, gc=False):
 
     :param verdict: None as long as the destination must be asked.
     :param size: GB.
-    :param created: when it was made; None if the service does not say it.
-    :param has_system_disk: whether it contains the server's system disk; None if the service does not say it.
+    :param created: when it was made; None if the service does not return it.
+    :param has_system_disk: whether it contains the server's system disk; None if the service does not return it.
     :param is_judged: whether it gets a verdict of its own.
     :param is_eligible: whether the backup must be covered.
     :param replica_checkpoint_id: the checkpoint of its replica: what the record says, or else what the replica says.
@@ -73,35 +60,45 @@ class BackupRow(msgspec.Struct, gc=False):
 
     @property
     def is_verified(self) -> bool:
-        """Return whether both sides agree that a good replica exists."""
+        """Return whether a good replica exists according to both sides."""
         return self.verdict is Verdict.VERIFIED
 
     def is_older_than(self, other: BackupRow) -> bool:
-        """Return whether the other backup was made later, as far as both times are said; one that says none counts as older."""
+        """Return whether the other backup was made later, as far as both times are known; one without a time counts as older."""
         return other.created is not None and (self.created is None or self.created < other.created)
 
     def may_settle(self, now: datetime | None) -> bool:
-        """Return whether all that is wrong may be right a little later; a replica that is missing for a day is not expected any more.
+        """Return whether all that is wrong may become right a little later; a replica that has been missing for a day will not appear.
 
-        :param now: the service's clock, or None when it is not said.
+        :param now: the service's time, or None when it is not known.
         """
         if not self.faults or not MAY_SETTLE.issuperset(self.faults):
             return False
         begun = parse_time(self.begun_at)
         return Fault.REPLICA_MISSING not in self.faults or begun is None or now is None or now - begun <= _APPEARS_WITHIN
 
-    def settle(self, verdict: Verdict, reason: str, *faults: Fault) -> None:
-        """Give the row its verdict.
+    def confirm(self) -> None:
+        """Note that the replica is what it must be."""
+        self.verdict = Verdict.VERIFIED
 
-        :param verdict: the verdict.
-        :param reason: why.
-        :param faults: what is wrong. Default: nothing.
+    def refuse(self, reason: str, *faults: Fault) -> None:
+        """Note what is wrong with the copy; the verdict follows from it.
+
+        :param reason: what is wrong, in words.
+        :param faults: the same as faults, at least one.
         """
-        self.verdict, self.reason, self.faults = verdict, reason, faults
+        self.verdict, self.reason, self.faults = verdict_on(faults), reason, faults
+
+    def skip(self, reason: str) -> None:
+        """Note that the backup is not judged.
+
+        :param reason: why.
+        """
+        self.verdict, self.reason = Verdict.SKIPPED, reason
 
 
 class SourceInventory:
-    """What the source says of all backups of its vault.
+    """What the source says about all backups of its vault.
 
     :param rows: the backups, in the order of the listing.
     :param unlisted: ids of the records in question that no backup lists.
@@ -132,7 +129,7 @@ class SourceInventory:
 
 
 def _newest(rows: Sequence[BackupRow]) -> tuple[dict[str, BackupRow], dict[str, list[BackupRow]]]:
-    """Return the newest eligible backup by resource, and the others that may be: made at the same moment, or nobody says when."""
+    """Return the newest eligible backup by resource, and others that may be newest: made at the same time, or without a time."""
     newest: dict[str, BackupRow] = {}
     equals: dict[str, list[BackupRow]] = {}
     undated: dict[str, list[BackupRow]] = {}

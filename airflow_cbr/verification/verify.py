@@ -1,4 +1,4 @@
-"""The order of a verification: read the source, ask the destination, judge level by level."""
+"""A verification from beginning to end: read the source, read the destination, judge level by level."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ __all__ = ["verify"]
 
 
 def verify(source: CbrClient, destination: CbrClient, spec: VerificationSpec) -> Report:
-    """Look once at both sides, and judge.
+    """Read both sides once, and judge.
 
-    Costs one request for each 1,000 backups of the source vault, one for each 1,000 of the destination vault, one for each vault that is
-    looked at itself, and a few for replicas that the destination vault does not list. Holds one small row for each backup of the
+    Costs one request for each 1,000 backups of the source vault, one for each 1,000 of the destination vault, one for each vault whose own
+    row is needed, and a few for replicas that the destination vault does not list. Holds one small row for each backup of the
     source vault.
 
     :param source: a client of the source region and project.
-    :param destination: a client of the destination region and project, with credentials that may look there.
-    :param spec: what is asked.
+    :param destination: a client of the destination region and project, with credentials that may read there.
+    :param spec: what is verified.
     :return: the report.
     :raises CbrNothingToReplicateError: no records were given, the vault holds no eligible backup, and ``allow_empty`` is not set.
-    :raises CbrError: one of the two lists cannot be read. A vault that cannot be looked at is a finding.
+    :raises CbrError: one of the two lists cannot be read. A vault whose own row cannot be read is a finding.
     """
     levels, there = spec.levels, spec.destination
     inventory = read_source(source, spec)
@@ -67,7 +67,7 @@ def verify(source: CbrClient, destination: CbrClient, spec: VerificationSpec) ->
 
 
 def _look_at(client: CbrClient, vault_id: str) -> Vault | CbrError:
-    """Return a vault, or the error that keeps it from being looked at, which the level in question reports."""
+    """Return a vault, or the error with which it cannot be read, which the level in question reports."""
     try:
         return client.show_vault(vault_id)
     except CbrError as error:

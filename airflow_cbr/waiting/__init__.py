@@ -1,1 +1,1 @@
-"""Waiting for copies: one poll for many waiters, how often an account is asked, when to look next. Knows no Airflow."""
+"""Waiting for copies: one poll for many waiters, how often an account is polled, when to poll next. Knows nothing of Airflow."""

@@ -64,7 +64,7 @@ class Lane:
             self._staff()
             if not self._threads:
                 self._queue.pop()
-                raise RuntimeError("No thread can be started for a look.")
+                raise RuntimeError("No thread can be started to poll the service.")
         return future
 
     def close(self) -> None:
@@ -109,7 +109,7 @@ class Lane:
                 self._free += 1
 
     def _next(self) -> tuple[Future[Any], Callable[..., Any], tuple[Any, ...]] | None:
-        """Return what to do next when it is its turn, or None when the thread is not needed any more."""
+        """Return what to do next when it is its turn, or None when the thread is no longer needed."""
         with self._turn:
             idle_since = time.monotonic()
             while True:
@@ -132,7 +132,7 @@ class Lane:
 
 
 class Lanes:
-    """The lanes of this process. Each lives as long as somebody uses it."""
+    """The lanes of this process. Each exists as long as it is used."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""How far a set of copies has come: one line for the log, the numbers that decide when to look again, and what runs at the deadline."""
+"""The progress of a set of copies: one line for the log, the numbers that decide when to look again, and the error at the deadline."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_cbr.api.copy_state import CopyState
+from airflow_cbr.api.texts import counted
 from airflow_cbr.exceptions import CbrReplicationTimeoutError
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from airflow_cbr.api.models import ReplicationRecord
 
-__all__ = ["Progress", "measure", "remaining_seconds", "timeout_error"]
+__all__ = ["Progress", "measure", "percent_of", "remaining_seconds", "timeout_error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Progress:
     :param replicating: those that move data.
     :param waiting: those that are queued, or not listed yet.
     :param percent: mean progress of the replicating ones, or None where the service reports none.
-    :param seconds_left: estimate until the last copy ends, or None where nothing can be said.
+    :param seconds_left: estimate until the last copy ends, or None where there is none.
     """
 
     total: int
@@ -61,9 +62,18 @@ class Progress:
 
     @property
     def change_key(self) -> tuple[int | None, ...]:
-        """Return what must differ for the line to be worth logging again: the estimate alone is not news."""
+        """Return what must differ for the line to be logged again; the estimate is left out."""
         percent = None if self.percent is None else int(self.percent)
         return self.total, self.succeeded, self.failed, self.skipped, self.replicating, self.waiting, percent
+
+
+def percent_of(record: ReplicationRecord) -> float | None:
+    """Return the percentage that the service reports for a copy, or None where it reports none, or a number that is no percentage.
+
+    :param record: a replication record.
+    """
+    percent = record.extra.progress
+    return float(percent) if percent is not None and 0 <= percent <= 100 else None
 
 
 def remaining_seconds(record: ReplicationRecord, now: datetime) -> float | None:
@@ -71,10 +81,10 @@ def remaining_seconds(record: ReplicationRecord, now: datetime) -> float | None:
 
     :param record: a record that has not ended.
     :param now: the service's clock.
-    :return: seconds, not negative; None where progress or start is unknown, or nothing can be reckoned with them.
+    :return: seconds, not negative; None where progress or start is unknown, or no estimate can be computed from them.
     """
-    percent, created = record.extra.progress, record.created
-    if percent is None or created is None or not 0 < percent <= 100:
+    percent, created = percent_of(record), record.created
+    if not percent or created is None:
         return None
     age = max((now - created).total_seconds(), 0.0)
     seconds = age * (100 - percent) / percent
@@ -102,8 +112,8 @@ def measure(records: Iterable[ReplicationRecord], *, unlisted: int, now: datetim
                 skipped += 1
             case CopyState.RUNNING:
                 replicating += 1
-                if record.extra.progress is not None and 0 <= record.extra.progress <= 100:
-                    percents.append(float(record.extra.progress))
+                if (percent := percent_of(record)) is not None:
+                    percents.append(percent)
                 estimates.append(remaining_seconds(record, now))
             case _:
                 waiting += 1
@@ -129,9 +139,10 @@ def timeout_error(vault_id: str, timeout: float, still_running: Sequence[str]) -
     :param timeout: seconds that the wait was given.
     :param still_running: the records that have not ended, as far as is known.
     """
-    state = f"{len(still_running)} copies still run: {', '.join(still_running)}" if still_running else "no copy is running"
+    count = counted(len(still_running), "copy is", "copies are")
+    state = f"{count} still running: {', '.join(still_running)}" if still_running else "no copy is running"
     return CbrReplicationTimeoutError(
         f"The timeout of {timeout:.9g} s for vault {vault_id} has passed; {state}.",
         running=still_running,
-        advice="Copies go on in CBR. Clear this task to go on waiting for them: what is there already is not sent again.",
+        advice="Copies continue in CBR. Clear this task to keep waiting for them; it does not start a copy twice.",
     )

@@ -1,4 +1,4 @@
-"""Following replication records by their ids alone, as a sensor does that knows nothing of how they came to be."""
+"""Following replication records by their ids alone, as the sensor does."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_cbr.api.copy_state import CopyState
 from airflow_cbr.api.replication_logs import list_replication_logs
+from airflow_cbr.api.texts import counted
 from airflow_cbr.exceptions import CbrReplicationFailedError, CbrUnlistedRecordError
 from airflow_cbr.inventory.backups import name_of
 from airflow_cbr.inventory.coverage import CoverageStatus, failure_of, success_beside
@@ -25,11 +26,11 @@ __all__ = ["RecordsGone", "RecordsSeen", "find_records", "gone_records", "unlist
 
 @dataclass(frozen=True, slots=True)
 class RecordsSeen:
-    """What one look at a vault's backups says of the records in question.
+    """What one look at a vault's backups says about the records in question.
 
     :param listed: backup and record by record id.
     :param unlisted: ids of the records that no backup of the vault lists.
-    :param is_without_records: whether there are backups, and none has so much as the field for records: not every cloud lists them.
+    :param is_without_records: whether there are backups, but none has the field for records: not every cloud lists them.
     """
 
     listed: dict[str, tuple[Backup, ReplicationRecord]]
@@ -47,18 +48,18 @@ class RecordsSeen:
         return not self.unlisted and not self.unfinished
 
     def progress(self, now: datetime) -> Progress:
-        """Return how far the records have come.
+        """Return the progress of the records.
 
         :param now: the service's clock.
         """
         return measure((record for _, record in self.listed.values()), unlisted=len(self.unlisted), now=now)
 
     def failure(self, gone: Sequence[str] = ()) -> CbrReplicationFailedError | None:
-        """Return what is wrong with records that have all ended; None when every backup was copied.
+        """Return the error of records that have all ended; None when every backup was copied.
 
-        A record that ended in ``skip`` copied nothing. It passes only where another record shows that the copy was there before.
+        A record that ended in ``skip`` copied nothing. It is accepted only where another record shows that a copy existed before.
 
-        :param gone: what is wrong with records that are not listed any more.
+        :param gone: what is wrong with records that are no longer listed.
         :return: a permanent error: a record that has ended never changes again.
         """
         problems = list(gone)
@@ -66,23 +67,23 @@ class RecordsSeen:
             if record.state is CopyState.FAILED:
                 problems.append(f"{name_of(backup)}: {failure_of(record)}")
             elif record.state is CopyState.SKIPPED and success_beside(backup, record) is None:
-                problems.append(f"{name_of(backup)}: record {record.id} was skipped by the service, and no earlier copy is recorded")
+                problems.append(f"{name_of(backup)}: the service skipped record {record.id}, and no earlier copy is recorded")
         if not problems:
             return None
         return CbrReplicationFailedError(
-            f"{len(problems)} of {len(self.listed) + len(self.unlisted)} replication records did not end in a copy.",
+            f"{len(problems)} of {counted(len(self.listed) + len(self.unlisted), 'replication record')} did not end in a copy.",
             problems=problems,
-            advice="Run the replicate task again: it asks for the failed backups alone.",
+            advice="Run the replicate task again: it requests only the failed backups.",
             permanent=True,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class RecordsGone:
-    """What the operation log says of records that were listed once and are not any more.
+    """What the operation log says about records that were listed once and no longer are.
 
-    :param running: ids of the records whose copies still run.
-    :param problems: one line for each copy that failed, or that the log does not know.
+    :param running: ids of the records whose copies are still running.
+    :param problems: one line for each copy that failed, or that is not in the log.
     """
 
     running: list[str]
@@ -114,20 +115,20 @@ def unlisted_error(vault_id: str, seen: RecordsSeen, unlisted: Sequence[str], *,
     :param vault_id: the source vault.
     :param seen: the newest look.
     :param unlisted: the records.
-    :param after: seconds for which they were waited for.
+    :param after: seconds that the task has waited for them.
     """
     return CbrUnlistedRecordError(
-        f"No backup of vault {vault_id} has listed {len(unlisted)} of the replication records within {after:g} s.",
+        f"No backup of vault {vault_id} has listed {counted(len(unlisted), 'replication record')} within {after:g} s.",
         problems=[f"record {record_id}: never listed" for record_id in unlisted],
         advice="This cloud lists no replication records. Follow the copies with the replicate task, and verify them at the destination."
         if seen.is_without_records
         else "Check that vault_id, region and project_id are those of the vault in which the copies were started, and that these are ids "
-        "of records, not of backups. If they are right, see the vault's tasks in the console.",
+        "of records, not of backups. If they are right, check the vault's tasks in the CBR console.",
     )
 
 
 def gone_records(client: CbrClient, vault_id: str, vanished: Mapping[str, str]) -> RecordsGone:
-    """Ask the operation log for copies whose records have vanished, before they are called lost.
+    """Look up copies whose records have vanished in the operation log, before they count as lost.
 
     :param client: a client of the source region and project.
     :param vault_id: the source vault.

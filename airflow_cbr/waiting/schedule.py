@@ -2,7 +2,7 @@
 
 The gap between two looks is a fraction of the time that the copies still need by the service's own percentage. Halving what is left at
 each look reaches the end in a number of looks that grows with the logarithm of the copy's length, and a copy that slows down is simply
-asked again. Where the percentage is unknown or stands still there is nothing to reckon with but the copy's age: the gap grows with it, and
+looked at again. Where the percentage is unknown or does not change, the gap depends on the copy's age alone: it grows with the age, and
 stays short.
 """
 
@@ -12,7 +12,7 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from airflow_cbr.waiting.progress import remaining_seconds
+from airflow_cbr.waiting.progress import percent_of, remaining_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["BLIND_GAP", "Schedule"]
 
 BLIND_GAP: Final = 120.0
-"""Longest gap, in seconds, while nothing is known of a copy's progress."""
+"""Longest gap, in seconds, while a copy's progress is not known."""
 
 _FRACTION: Final = 0.5
 _JITTER: Final = 0.1
@@ -32,7 +32,7 @@ _chance = random.Random()  # noqa: S311 - spreads load, guards nothing
 
 @dataclass(slots=True)
 class Schedule:
-    """Chooses the gap before the next look at a set of copies; remembers what the last look saw, to tell speed and standstill.
+    """Chooses the gap before the next look at a set of copies; remembers what the last look saw, to measure the speed.
 
     :param shortest: shortest gap in seconds (``poll_interval``).
     :param longest: longest gap in seconds (``max_poll_interval``).
@@ -48,14 +48,14 @@ class Schedule:
     def gap(self, unfinished: Iterable[ReplicationRecord], now: datetime, *, is_complete: bool = True, at: float | None = None) -> float:
         """Return the seconds until the next look.
 
-        Whoever waits for a set of copies waits for the slowest of them, so it is the slowest that decides.
+        The slowest copy of the set decides, since the wait ends with it.
 
         :param unfinished: the listed records that have not ended.
         :param now: the service's clock; only compared with the service's own times.
-        :param is_complete: whether all records are listed; of one that is not, nothing is known. Default: True.
+        :param is_complete: whether all records are listed; of one that is not, the progress is unknown. Default: True.
         :param at: a clock of this machine, in seconds, which measures what passes between two looks. Default: ``now``.
         :return: seconds, jittered by up to a tenth, between ``shortest`` and ``longest``, whatever the records say; at most
-            :data:`BLIND_GAP`, or ``shortest`` if that is longer, while the progress of one of them is unknown or stands still.
+            :data:`BLIND_GAP`, or ``shortest`` if that is longer, while the progress of one of them is unknown or does not change.
         """
         at = now.timestamp() if at is None else at
         self._began = began = at if self._began is None else self._began
@@ -63,7 +63,7 @@ class Schedule:
         is_blind = not is_complete
         seen: dict[str, tuple[float, float]] = {}
         for record in unfinished:
-            percent, before = record.extra.progress, self._seen.get(record.id)
+            percent, before = percent_of(record), self._seen.get(record.id)
             stands = before is not None and before[0] == percent
             remaining = self._remaining(record, now, at)
             is_blind = is_blind or stands or remaining is None
@@ -78,8 +78,8 @@ class Schedule:
         return min(max(chosen, self.shortest), ceiling)
 
     def _remaining(self, record: ReplicationRecord, now: datetime, at: float) -> float | None:
-        """Return how long a copy still takes, by its age or its newest speed, whichever promises more; None when nothing can be said."""
-        percent, before = record.extra.progress, self._seen.get(record.id)
+        """Return how long a copy still takes, by its age or its newest speed, whichever is shorter; None when it is not known."""
+        percent, before = percent_of(record), self._seen.get(record.id)
         remaining = remaining_seconds(record, now)
         if percent is None or remaining is None or before is None:
             return remaining

@@ -1,4 +1,4 @@
-"""What all watches of an account have to heed: how fast they may ask."""
+"""How fast all watches of an account may poll."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 __all__ = ["LONGEST_HOLD", "AccountThrottle"]
 
 LONGEST_HOLD: Final = 1800.0
-"""Seconds for which everybody on an account is held up at the most, however long the service asks to wait."""
+"""Most seconds for which the watches of an account wait, however long the service asks to wait."""
 
 
 class AccountThrottle:
-    """How fast an account may be asked: after a 429, everybody on it waits.
+    """How fast an account may be polled: after a 429, all its watches wait.
 
     :param shortest: first back-off in seconds; it doubles with each round of refusals.
-    :param longest: longest back-off of our own, in seconds. The service may ask for more, up to :data:`LONGEST_HOLD`.
+    :param longest: longest back-off that the package chooses, in seconds. The service may ask for more, up to :data:`LONGEST_HOLD`.
     """
 
     def __init__(self, shortest: float = 30.0, longest: float = 600.0) -> None:
@@ -47,5 +47,5 @@ class AccountThrottle:
             self._delay = self._until = 0.0
 
     def wait(self, now: float) -> float:
-        """Return the seconds that everybody on the account has to wait."""
+        """Return the seconds that all watches of the account have to wait."""
         return max(self._until - now, 0.0)

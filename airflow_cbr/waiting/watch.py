@@ -15,140 +15,42 @@ import contextlib
 import contextvars
 import random
 import weakref
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-from airflow_cbr.api.models import Backup, ReplicationRecord
-from airflow_cbr.exceptions import CbrAuthenticationError, CbrNotFoundError, CbrThrottledError
+from airflow_cbr.exceptions import CbrAuthenticationError, CbrThrottledError
 from airflow_cbr.waiting.lanes import Lanes
-from airflow_cbr.waiting.records import RecordsSeen, find_records
-from airflow_cbr.waiting.schedule import BLIND_GAP, Schedule
+from airflow_cbr.waiting.poll import VaultPoll
+from airflow_cbr.waiting.schedule import BLIND_GAP
 from airflow_cbr.waiting.throttle import AccountThrottle
+from airflow_cbr.waiting.waiter import PollResult, Waiter
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from airflow_cbr.api.client import CbrClient
+    from airflow_cbr.waiting.access import Opened, WatchAccess
     from airflow_cbr.waiting.lanes import Lane
-    from airflow_cbr.waiting.progress import Progress
 
-__all__ = ["FIRST_LOOK_AFTER", "Opened", "PollResult", "Waiter", "WatchAccess", "join"]
+__all__ = ["FIRST_LOOK_AFTER", "Watch", "join"]
 
 FIRST_LOOK_AFTER: Final = 10.0
 """Seconds before a new waiter's first look. Airflow's scheduler fails a task whose trigger fires while it still books the deferral."""
 
 REFUSALS_LIMIT: Final = 3
-ROWS_PER_PAGE: Final = 1000
 SHORTEST_GAP: Final = 1.0
-"""Whatever the intervals say, a service is not asked without a pause."""
+"""Shortest gap between two looks, in seconds, whatever the intervals say."""
 
 _SPREAD: Final = 2.0
 _BATCH: Final = 100
-"""So many waiters are told before the event loop's other tasks get their turn."""
+"""Waiters that are notified in a row before the event loop's other tasks get their turn."""
 
 _lanes = Lanes()
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """What a connection says, resolved.
-
-    :param account: whom the service counts requests for; all who log in alike share it.
-    :param credentials: differs with any part of the credentials, and tells none of them.
-    :param project: what credentials may be good for, or not.
-    :param make_client: makes a client out of plain credentials, in the thread that looks; is given what takes derived secrets.
-    :param endpoint: where the client asks; looks at one endpoint do not wait for those at another. Default: one for the account.
-    """
-
-    account: Hashable
-    credentials: Hashable
-    project: Hashable
-    make_client: Callable[[Callable[[str], None]], CbrClient]
-    endpoint: Hashable = None
-
-
-class WatchAccess(Protocol):
-    """How a watch gets at the service. Awaited on the event loop: the thread that looks knows nothing of where credentials are kept."""
-
-    async def open(self) -> Opened:
-        """Resolve the connection; called at the start, and again after an authentication error."""
-
-    async def hide(self, secret: str) -> None:
-        """Mask a secret that was derived, before anybody is told what was seen with it."""
-
-
-@dataclass(frozen=True, slots=True)
-class PollResult:
-    """What one look says to one waiter.
-
-    :param progress: how far its records have come; None when the look failed.
-    :param are_final: whether all its records have ended.
-    :param unlisted: backup id by record id, for the records that no backup lists; None where the backup was never seen.
-    :param error: why the look failed, or None.
-    :param refused: whether the error is one that persists.
-    """
-
-    progress: Progress | None = None
-    are_final: bool = False
-    unlisted: Mapping[str, str | None] = field(default_factory=dict)
-    error: Exception | None = None
-    refused: bool = False
-
-    @property
-    def key(self) -> Hashable:
-        """Return what must differ for the sight to be news; how long a record is unlisted counts, and that changes with every look."""
-        if self.error is not None:
-            return type(self.error), self.refused
-        return None if self.unlisted or self.progress is None else self.progress.change_key
-
-
-class Waiter:
-    """One wait for a set of records, for the time of a :func:`join`.
-
-    :param record_ids: the records.
-    :param shortest: shortest gap between two looks, in seconds.
-    :param longest: longest gap between two looks, in seconds.
-    :param backups: backup id by record id, for the records that are known to have been listed once. Default: none is.
-    """
-
-    __slots__ = ("_news", "_told", "_wake", "answer_from", "backups", "due", "ended", "record_ids", "schedule")
-
-    def __init__(self, record_ids: Sequence[str], *, shortest: float, longest: float, backups: Mapping[str, str] | None = None) -> None:
-        self.record_ids = tuple(dict.fromkeys(record_id.lower() for record_id in record_ids))
-        self.schedule = Schedule(shortest, longest)
-        self.backups = dict(backups or {})
-        self.ended: dict[str, tuple[Backup, ReplicationRecord]] = {}
-        self.answer_from = 0.0
-        self.due = 0.0
-        self._news: PollResult | None = None
-        self._told: Hashable = None
-        self._wake = asyncio.Event()
-
-    @property
-    def open_ids(self) -> list[str]:
-        """Return the records that have not been seen to end; an end is for good."""
-        return [record_id for record_id in self.record_ids if record_id not in self.ended]
-
-    def tell(self, poll: PollResult) -> None:
-        """Hand over a look, if it says anything new; one that was not read yet is replaced."""
-        if poll.key is None or poll.key != self._told:
-            self._told = poll.key
-            self._news = poll
-            self._wake.set()
-
-    async def next(self) -> PollResult:
-        """Wait for the next look that says anything new."""
-        while self._news is None:
-            self._wake.clear()
-            await self._wake.wait()
-        poll, self._news = self._news, None
-        return poll
-
-
 class Watch:
-    """The looks at one vault, for all who wait for its records.
+    """The looks at one vault, for all waiters for its records.
 
     :param vault_id: the source vault.
     :param access: how to get at the service.
@@ -156,7 +58,6 @@ class Watch:
     """
 
     def __init__(self, vault_id: str, access: WatchAccess, here: _Loop) -> None:
-        self._vault_id = vault_id
         self._access = access
         self._here = here
         self._throttle = AccountThrottle()
@@ -169,15 +70,13 @@ class Watch:
         self._joined = asyncio.Event()
         self._last_look = float("-inf")
         self._refusals = self._failures = 0
-        self._failures = 0
-        self._pages = 1
-        self._shows_records = True
+        self._poll = VaultPoll(vault_id, lambda: self.is_idle)
         self._asking: Future[dict[Waiter, tuple[PollResult, float]]] | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
     def is_idle(self) -> bool:
-        """Return whether nobody waits any more."""
+        """Return whether there is no waiter left."""
         return not self._waiters
 
     def add(self, waiter: Waiter) -> None:
@@ -314,67 +213,10 @@ class Watch:
     # --- in a worker thread -------------------------------------------------------------------------------------------
 
     def _ask(self, waiters: list[Waiter], opened: Opened, at: float) -> dict[Waiter, tuple[PollResult, float]]:
-        """Look at the vault, and work out for each waiter what concerns it and when to look again. Touches nothing of Airflow."""
         if self._client is None:
             # Here and not on the event loop: the first client of a process loads the HTTP libraries.
             self._client = opened.make_client(self._secrets.append)
-        client = self._client
-        seen = self._few(client, waiters) or self._all(client, waiters)
-        now = client.server_time or datetime.now(UTC)
-        answers: dict[Waiter, tuple[PollResult, float]] = {}
-        for waiter in waiters:
-            listed = {record_id: seen.listed[record_id] for record_id in waiter.open_ids if record_id in seen.listed}
-            for record_id, (backup, record) in listed.items():
-                waiter.backups[record_id] = backup.id
-                if record.is_final:
-                    waiter.ended[record_id] = Backup(id=backup.id), ReplicationRecord(id=record_id, status=record.status)
-            listed |= waiter.ended
-            own = RecordsSeen(listed, [record_id for record_id in waiter.record_ids if record_id not in listed])
-            unlisted = {record_id: waiter.backups.get(record_id) for record_id in own.unlisted}
-            gap = waiter.schedule.gap(own.unfinished, now, is_complete=not unlisted, at=at)
-            answers[waiter] = PollResult(own.progress(now), own.are_final, unlisted), gap
-        return answers
-
-    def _all(self, client: CbrClient, waiters: list[Waiter]) -> RecordsSeen:
-        """List the vault: one request for each thousand of its backups answers everybody."""
-        rows = 0
-
-        def counted() -> Iterator[Backup]:
-            nonlocal rows
-            for backup in client.list_backups(vault_id=self._vault_id, show_replication=True, page_size=ROWS_PER_PAGE):
-                rows += 1
-                yield backup
-                if self.is_idle:
-                    return
-
-        seen = find_records(counted(), _open_ids(waiters))
-        self._pages = rows // ROWS_PER_PAGE + 1
-        return seen
-
-    def _few(self, client: CbrClient, waiters: list[Waiter]) -> RecordsSeen | None:
-        """Show the backups in question one by one where that takes fewer requests than listing; None where it does not, or cannot."""
-        if not self._shows_records:
-            return None
-        backup_ids = set()
-        for waiter in waiters:
-            for record_id in waiter.open_ids:
-                if record_id not in waiter.backups:
-                    return None
-                backup_ids.add(waiter.backups[record_id])
-        if len(backup_ids) >= self._pages:
-            return None
-        try:
-            backups = [client.show_backup(backup_id) for backup_id in backup_ids]
-        except CbrNotFoundError:
-            return None
-        seen = find_records(backups, _open_ids(waiters))
-        # Whether ShowBackup always fills in the records is not documented.
-        self._shows_records = not seen.unlisted
-        return seen if self._shows_records else None
-
-
-def _open_ids(waiters: list[Waiter]) -> Iterator[str]:
-    return (record_id for waiter in waiters for record_id in waiter.open_ids)
+        return self._poll.look(self._client, waiters, at)
 
 
 @dataclass(slots=True)

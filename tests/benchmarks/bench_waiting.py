@@ -28,7 +28,7 @@ import airflow.jobs.triggerer_job_runner  # noqa: E402, F401 - what a triggerer 
 
 from airflow_cbr.emulator.world import SOURCE_PROJECT  # noqa: E402
 from airflow_cbr.triggers import cbr as triggers  # noqa: E402
-from airflow_cbr.waiting import watch  # noqa: E402
+from airflow_cbr.waiting import poll, watch  # noqa: E402
 from tests.benchmarks.targets import Target, report  # noqa: E402
 from tests.support.many_vaults import Service, Vault  # noqa: E402
 from tests.support.task_run import CONN_ID  # noqa: E402
@@ -75,16 +75,16 @@ def many_waits(waits: int, records: int, *, longest: int) -> dict[str, float]:
 
     async def measure(loop: VirtualLoop, service: Service) -> dict[str, float]:
         looks: dict[str, list[tuple[float, int]]] = {vault.id: [] for vault in service.vaults}
-        ask = watch.Watch._ask
+        look = poll.VaultPoll.look
 
-        def noted(self: watch.Watch, *arguments: Any) -> Any:
+        def noted(self: poll.VaultPoll, *arguments: Any) -> Any:
             vault = Vault(self._vault_id)
             before = service.looks(vault)
-            answers = ask(self, *arguments)
+            answers = look(self, *arguments)
             looks[vault.id].append((loop.time(), service.looks(vault) - before))
             return answers
 
-        watch.Watch._ask = noted  # type: ignore[method-assign, assignment]
+        poll.VaultPoll.look = noted  # type: ignore[method-assign, assignment]
         ends = []
         tasks = []
         length_of = {backup.id: backup.resource_size for backup in service.emulator.service.store.backups.values()}
@@ -98,7 +98,7 @@ def many_waits(waits: int, records: int, *, longest: int) -> dict[str, float]:
                 # As a triggerer does between two triggers.
                 await asyncio.sleep(0)
         fired = await asyncio.gather(*tasks)
-        watch.Watch._ask = ask  # type: ignore[method-assign]
+        poll.VaultPoll.look = look  # type: ignore[method-assign]
         assert Counter(word for _, word in fired) == {"final": waits}, Counter(fired)
         late = []
         for (vault, end), (when, _) in zip(ends, fired, strict=True):

@@ -70,7 +70,7 @@ def test_every_vault_is_replicated_once_waited_for_deferred_and_verified(
         assert len(night.xcom("replicate", map_index=place)) == 2
         assert night.xcom("replicate", "replication", map_index=place)["source"]["vault_id"] == vault["vault_id"]
         assert night.xcom("verify", map_index=place)["verified"] == 2
-    assert "Deferring; these replication records run in CBR" in capsys.readouterr().out
+    assert "Deferring the task. These replication records keep running in CBR" in capsys.readouterr().out
 
 
 def test_one_bad_vault_does_not_hold_up_the_others(emulator: EmulatorServer, dag: DAG) -> None:

@@ -17,7 +17,9 @@ from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.switches import Switches
 from airflow_cbr.emulator.world import DESTINATION_PROJECT, SOURCE_PROJECT, BackupPart, VaultPart, default_world
 from airflow_cbr.waiting import watch
-from airflow_cbr.waiting.watch import Opened, Waiter, join
+from airflow_cbr.waiting.access import Opened
+from airflow_cbr.waiting.waiter import Waiter
+from airflow_cbr.waiting.watch import join
 from tests.support.emulator import IN_PROCESS_URL, InProcessAdapter
 from tests.support.fresh_machine import new_machine
 from tests.support.virtual_time import START, VirtualLoop

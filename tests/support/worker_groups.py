@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     import pytest
     from xdist.remote import Producer
 
-#: Beginnings of node ids; what begins alike runs on one worker. The demos share nothing, but each starts an Airflow of its own: one at a
-#: time beside the stack is enough for a machine, and as a group they do not come last.
+#: Beginnings of node ids; what begins alike runs on one worker.
 TOGETHER = (
+    # The nights are as long as all the rest of the stack's cases together, so they get a stack of their own.
+    "tests/system/stack/test_random_nights.py::",
     "tests/system/stack/",
+    # The demos share nothing, but each starts an Airflow of its own: one at a time is enough, and as a group they do not come last.
     "tests/system/test_demo_command.py::",
     "tests/integration/test_example_dag.py::",
     "tests/integration/test_keystone.py::",

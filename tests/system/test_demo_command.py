@@ -101,7 +101,7 @@ def test_a_stop_signal_leaves_neither_a_process_nor_a_file(tmp_path: Path, signu
         code = command.process.wait(60)
 
     assert code == 128 + signum
-    assert command.output.splitlines()[-1] == f"airflow-cbr: stopped by {signum.name}; no process is left behind"
+    assert command.output.splitlines()[-1] == f"airflow-cbr: stopped by {signum.name}; all processes are stopped"
     assert living(processes) == []
     assert command.leftovers() == []
 

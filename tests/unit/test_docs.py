@@ -29,6 +29,7 @@ class Block(NamedTuple):
     line: int
     language: str
     text: str
+    is_included: bool = False
 
     @property
     def id(self) -> str:
@@ -36,11 +37,16 @@ class Block(NamedTuple):
 
 
 def blocks(page: str) -> list[Block]:
+    """Return the blocks of code of a page, those that it includes from a file too."""
     text = (REPOSITORY / page).read_text()
-    return [
+    found = [
         Block(page, text[: match.start()].count("\n") + 1, match["language"], match["text"])
         for match in re.finditer(r"^```(?P<language>\w+)\n(?P<text>.*?)^```$", text, re.MULTILINE | re.DOTALL)
     ]
+    for match in re.finditer(r"^```\{literalinclude\} (?P<file>\S+)\n:language: (?P<language>\w+)\n```$", text, re.MULTILINE):
+        file = (REPOSITORY / page).parent / match["file"]
+        found.append(Block(page, text[: match.start()].count("\n") + 1, match["language"], file.read_text(), is_included=True))
+    return found
 
 
 def blocks_of(*languages: str) -> list[Any]:
@@ -144,6 +150,7 @@ def operator_classes() -> list[Any]:
     from airflow_cbr.operators.cbr import (
         CbrCreateCheckpointOperator,
         CbrPreflightOperator,
+        CbrReplicateBackupOperator,
         CbrReplicateCheckpointOperator,
         CbrVerifyReplicationOperator,
     )
@@ -155,10 +162,13 @@ def operator_classes() -> list[Any]:
         CbrReplicationSensor,
         CbrCreateCheckpointOperator,
         CbrPreflightOperator,
+        CbrReplicateBackupOperator,
     ]
 
 
-@pytest.mark.parametrize(("place", "name"), list(enumerate(["replicate", "verify", "sensor", "checkpoint", "preflight"])))
+@pytest.mark.parametrize(
+    ("place", "name"), list(enumerate(["replicate", "verify", "sensor", "checkpoint", "preflight", "replicate-backup"]))
+)
 def test_every_parameter_is_explained(place: int, name: str) -> None:
     """Name, default and templating of each parameter are those of the class, in the order of its signature."""
     cls = operator_classes()[place]
@@ -272,6 +282,16 @@ def test_a_python_example_runs(block: Block, tmp_path: Path) -> None:
     for dag in dags:
         assert dag.task_ids
         dag.check_cycle()
+
+
+def test_every_example_is_on_a_page() -> None:
+    texts = [block.text for page in PAGES for block in blocks(page)]
+    assert [path.name for path in sorted((REPOSITORY / "docs/examples").glob("*.py")) if path.read_text() not in texts] == []
+
+
+def test_the_dags_of_the_docs_are_included_from_files() -> None:
+    found = [block for page in PAGES if page.startswith("docs/") for block in blocks(page) if block.language == "python"]
+    assert [block.id for block in found if is_dag_file(block) and not block.is_included] == []
 
 
 def test_the_example_of_a_callback_tells_errors_apart(capsys: pytest.CaptureFixture[str]) -> None:

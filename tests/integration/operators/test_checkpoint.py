@@ -167,7 +167,7 @@ def test_when_it_is_stopped_the_log_names_the_checkpoint(service: EmulatorServer
     with pytest.raises(Stopped):
         run.attempt()
     run.task.on_kill()
-    assert f"CBR has no cancel, checkpoint {made(service.control)[0]} is made all the same" in run.log
+    assert f"CBR cannot cancel a checkpoint; checkpoint {made(service.control)[0]} continues" in run.log
 
 
 # --- deferred -------------------------------------------------------------------------------------------------------------
@@ -200,13 +200,13 @@ def test_a_deferred_task_is_not_longer_than_its_timeout(stage: Stage) -> None:
         stage.play(run)
     assert isinstance(caught.value.__cause__, CbrCheckpointTimeoutError)
     assert stage.time() - began <= 7200 + 30
-    assert f"Deferring; checkpoint {made(stage.control)[0]} is made in CBR whatever becomes of this task" in run.log
+    assert f"Deferring the task. Checkpoint {made(stage.control)[0]} continues in CBR even if the task is stopped" in run.log
 
 
 @pytest.mark.parametrize("event", [None, {}, {"wake": "resume"}, {"wake": "resume", "memory": {"sent": 1}}, {"wake": "success"}], ids=str)
 def test_an_event_that_cannot_be_read_is_an_error_and_no_success(service: EmulatorServer, event: Any) -> None:
     run = checkpointing()
-    with pytest.raises(Exception, match="deferred wait ended"):
+    with pytest.raises(Exception, match="The trigger's event"):
         run.task.execute_complete(run.context(), event)
     assert made(service.control) == []
 

@@ -74,7 +74,7 @@ def test_all_that_is_wrong_is_logged_and_pushed_before_it_fails(emulator: Emulat
     emulator.control.change_vault(SOURCE_VAULT, status="frozen")
     emulator.control.change_vault(DESTINATION_VAULT, protect_type="backup", used=1000 * 1024)
     run = looking()
-    error = fails(run, "3 findings stand in the way of replicating vault", "BackupService.6112", "BackupService.6119", "BackupService.6129")
+    error = fails(run, "failed with 3 findings. Nothing was sent.", "BackupService.6112", "BackupService.6119", "BackupService.6129")
     assert all(f"ERROR {problem}" in run.log for problem in error.problems)
     assert run.xcoms["return_value"] == {**READY, "verdict": "not ready", "errors": 3}
     assert [one["code"] for one in run.xcoms["preflight"]["findings"]] == [
@@ -241,7 +241,7 @@ def test_an_attempt_that_finds_its_copies_running_follows_them_whatever_stands_i
     later = first.followed_by(replicating(preflight=True))
     assert len(later.attempt()) == 3
     assert [call["call"] for call in emulator.control.ledger()["calls"]] == ["CopyCheckpoint"]
-    assert ("going on without a preflight" if with_store else "Copies of this Dag run have begun") in later.log
+    assert ("the preflight is left out" if with_store else "Copies of this Dag run have begun") in later.log
 
 
 def test_a_leg_after_a_deferral_does_not_look_again(emulator: EmulatorServer) -> None:

@@ -169,7 +169,7 @@ def test_all_covered_is_success_without_a_call_and_says_so(emulator: EmulatorSer
     run = replicating()
     assert run.attempt() == []
     assert calls(emulator) == {"CopyCheckpoint": 1}, "that one was the earlier night's"
-    assert "Nothing to do: all 3 eligible backups are covered already" in run.log
+    assert "Nothing to replicate: every eligible backup is covered already (3)" in run.log
     assert run.xcoms["return_value"] == []
     assert run.xcoms["replication"]["already"] == 3
 

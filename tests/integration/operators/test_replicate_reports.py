@@ -231,7 +231,7 @@ def test_when_the_timeout_passes_the_task_is_not_retried_the_copies_go_on_and_th
     assert cause.running == [waiting]
     assert "The timeout of 0.9 s" in str(caught.value)
     assert f"1 copies still run: {waiting}" in str(caught.value)
-    assert "Clear this task to go on waiting" in str(caught.value)
+    assert "Clear this task to keep waiting" in str(caught.value)
     counts = run.xcoms["replication"]
     assert (counts["accepted"], counts["succeeded"]) == (3, 2)
     assert {entry["outcome"] for entry in emulator.control.ledger()["replications"]} == {"in_flight", "success"}
@@ -290,7 +290,7 @@ def test_a_killed_task_says_which_copies_go_on(emulator: EmulatorServer, monkeyp
     finally:
         signal.signal(signal.SIGTERM, before)
     (warning,) = [line for line in run.lines if line.startswith("WARNING")]
-    assert "no cancel, these replication records keep running" in warning
+    assert "cannot cancel copies; these replication records keep running" in warning
     assert all(record_id in warning for record_id in record_ids_by_backup(emulator).values())
 
 

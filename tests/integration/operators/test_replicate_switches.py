@@ -220,16 +220,19 @@ def test_acceleration_that_the_account_is_not_allowed_is_explained(emulator: Emu
 
 @pytest.mark.parametrize("status", [400, 500])
 def test_a_vault_that_somebody_else_replicates_is_waited_for_and_adopted(emulator: EmulatorServer, status: int) -> None:
-    emulator.control.switch(copy_seconds=0.5, code_status={"6130": status})
+    # The copies run until the task has adopted them: what it adopts only once they have ended would never end.
+    emulator.control.switch(copy_seconds=7200, code_status={"6130": status})
 
     class Overtaken(CbrReplicateCheckpointOperator):
         def at_step(self, step: Step, moment: str) -> None:
             if (step, moment) == (Step.REPLICATE_VAULT, "before") and not copies(emulator):
                 replicating(wait_for_completion=False).attempt()
+            if (step, moment) == (Step.PUBLISH, "after") and run.xcoms["replication"]["adopted"] == 3:
+                emulator.control.advance(7200)
 
     run = replicating(Overtaken)
     record_ids = run.attempt()
     assert copies(emulator) == dict.fromkeys(BACKUPS, 1)
     assert sorted(record_ids) == sorted(entry["record_id"] for entry in emulator.control.ledger()["replications"])
-    assert run.xcoms["replication"]["adopted"] == 3
+    assert (run.xcoms["replication"]["adopted"], run.xcoms["replication"]["succeeded"]) == (3, 3)
     assert ("CopyCheckpoint", "BackupService.6130") in calls(emulator)

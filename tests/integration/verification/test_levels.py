@@ -314,7 +314,7 @@ def test_by_its_records_alone_nothing_is_asked_of_the_destination(stage: Stage) 
     stage.control.change_user("backup-bot", projects=[default_world().projects[0].id])
     run = verifying(record_ids, levels={"record": "fail"})
     assert stage.play(run)["verified"] == 3
-    assert all("the destination was not judged" in one["reason"] for one in report_of(run)["backups"])
+    assert all("the replica was not checked" in one["reason"] for one in report_of(run)["backups"])
 
 
 def test_without_the_level_record_a_copy_that_failed_has_no_replica(stage: Stage) -> None:

@@ -149,7 +149,7 @@ def test_it_waits_for_another_row_of_the_checkpoint(monkeypatch: pytest.MonkeyPa
 def test_an_event_that_cannot_be_read_is_no_success(monkeypatch: pytest.MonkeyPatch, event: Any) -> None:
     stage, record_ids = stage_with(monkeypatch, 0)
     run = verifying(record_ids)
-    with pytest.raises((AirflowFailException, CbrProtocolError), match="The deferred wait ended"):
+    with pytest.raises((AirflowFailException, CbrProtocolError), match="The trigger's event"):
         run.task.execute_complete(run.context(), event)
     assert "return_value" not in run.xcoms
     assert looks(stage) == 0

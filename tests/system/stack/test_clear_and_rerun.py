@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 CLEARS: list[dict[str, bool]] = [{}] if AIRFLOW_VERSION < (3, 4) else [{"keep_task_state": False}, {"keep_task_state": True}]
 every_clear = pytest.mark.parametrize("clear", CLEARS, ids=str)
 
-NO_CANCEL = "CBR has no cancel, these replication records keep running: "
+NO_CANCEL = "CBR cannot cancel copies; these replication records keep running: "
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def test_without_durability_a_second_attempt_warns_and_copies_twice(dag_id: str,
 
         assert run.wait(limit=240) == "success"
         assert run.task("replicate")["try_number"] == 2
-        assert "may be sent, and billed, again" not in run.log("replicate", tries=1)
-        assert "may be sent, and billed, again" in run.log("replicate", tries=2)
+        assert "may be started, and billed, again" not in run.log("replicate", tries=1)
+        assert "may be started, and billed, again" in run.log("replicate", tries=2)
         assert pair.posts() == 2
         assert pair.copied() == sorted(pair.backups * 2)

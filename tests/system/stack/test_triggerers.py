@@ -95,7 +95,7 @@ def test_two_triggerers_share_the_waits_and_may_both_run_the_same_one(
             wait.until_a_triggerer_looks()
         for wait in waits:
             wait.let_the_copies_end()
-            assert "The task is stopped" not in wait.run.log("replicate")
+            assert "The task was stopped" not in wait.run.log("replicate")
 
 
 def test_a_wait_that_fires_in_two_triggerers_wakes_its_task_once(

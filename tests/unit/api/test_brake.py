@@ -101,10 +101,10 @@ def test_the_error_says_what_is_refused_since_when_until_when_and_what_to_do(log
     another_process()
     error = login.is_refused()
     assert error.message == (
-        "The service has refused the secret of IAM user backup-bot once since 2026-09-21 14:13:20 UTC; it is not tried again from this "
-        "machine before 2026-09-21 14:15:20 UTC, so that the login is not locked. It said: Wrong password."
+        "The service has refused the secret of IAM user backup-bot once since 2026-09-21 14:13:20 UTC. This machine does not try it again "
+        "before 2026-09-21 14:15:20 UTC, so that the login is not locked. The service's message: Wrong password."
     )
-    assert "another secret is tried at once" in str(error.advice)
+    assert "a new secret is tried at once" in str(error.advice)
     assert (error.error_code, error.request_id, error.http_status) == ("IAM.0062", "r-1", 401)
     assert error.retry_after == PAUSE - 20
 
@@ -314,7 +314,7 @@ def test_a_directory_that_cannot_be_used_fails_nothing_and_this_process_counts_f
     assert not login.is_refused().is_local
     assert login.is_refused().is_local
     login.use("another")
-    assert [record.message for record in caplog.records if "counted by this process alone" in record.message] != []
+    assert [record.message for record in caplog.records if "counts refused credentials only for itself" in record.message] != []
     assert len(caplog.records) == 1
     assert not (tmp_path / "elsewhere").exists()
 
@@ -432,7 +432,7 @@ def test_forty_processes_with_a_wrong_secret_do_not_lock_the_login_and_a_right_o
     failures = user.password_failures if kind == "password" else user.signature_failures
     assert 1 <= failures <= LIMIT
     assert (user.password_locked_until, user.keys_locked_until) == (0.0, 0.0)
-    assert sum("not tried again from this machine" in line for line in met) == 40 - failures
+    assert sum("This machine does not try it again" in line for line in met) == 40 - failures
     assert run_processes(served.url, kind, RIGHT[kind]) == ["ok"]
     assert "wrong" not in "".join(file.read_text() for file in files())
 

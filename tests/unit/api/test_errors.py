@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from airflow_cbr.api import errors, errors_page
-from airflow_cbr.api.errors import CATALOGUE, Decision, decide, find, is_uncertain, normalise_code
+from airflow_cbr.api import error_lookup, errors_page
+from airflow_cbr.api.catalogue_row import Decision
+from airflow_cbr.api.error_lookup import decide, find, is_uncertain, normalise_code
+from airflow_cbr.api.errors import CATALOGUE
 from airflow_cbr.exceptions import (
     CbrAlreadyReplicatedError,
     CbrApiError,
@@ -247,7 +249,7 @@ def test_codes_are_written_in_one_way(code: str, iam: bool, expected: str) -> No
     ],
 )
 def test_unknown_codes_are_classified_by_status(status: int, kind: type[CbrApiError]) -> None:
-    assert errors.error_class_of_status(status) is kind
+    assert error_lookup.error_class_of_status(status) is kind
     assert f"`{kind.__name__}`" in errors_page.render()
 
 

@@ -15,7 +15,7 @@ from airflow_cbr.api import decoding, responses
 from airflow_cbr.api.decoding import decode_json
 from airflow_cbr.api.models import Backup, OperationLog, ReplicationRecord
 from airflow_cbr.api.responses import error_from_answer
-from airflow_cbr.api.texts import LONGEST_FIELD, LONGEST_MESSAGE, clean, one_line
+from airflow_cbr.api.texts import LONGEST_FIELD, LONGEST_MESSAGE, clean, counted, one_line
 from airflow_cbr.exceptions import CbrProtocolError
 from airflow_cbr.inventory.backups import name_of
 from airflow_cbr.inventory.coverage import failure_of
@@ -207,7 +207,7 @@ def test_a_row_without_an_id_makes_a_list_unreadable(service: Service, make_clie
         service.answers(reply({"backups": [row], "backup": row, "count": 1}))
         client = make_client(retry_budget=0)
         for read in (lambda: list(client.list_backups()), lambda: client.show_backup(BACKUP)):  # noqa: B023 - called at once
-            with pytest.raises(CbrProtocolError, match=r"the id of a backup or a replication record is none"):
+            with pytest.raises(CbrProtocolError, match=r"the id of a backup or of a replication record is not valid"):
                 read()
 
 
@@ -230,3 +230,9 @@ def test_a_header_that_is_quoted_is_harmless() -> None:
     answer = responses.ServiceResponse(200, {"Content-Type": "text/html\x1b[2J" + "x" * 9999, "X-Request-Id": "a\u2028b"}, b"{")
     assert answer.request_id == "a b"
     assert is_harmless(answer.quoted("Content-Type") or "", LONGEST_MESSAGE)
+
+
+@given(number=st.integers(min_value=0, max_value=10**9))
+def test_a_noun_agrees_with_its_number(number: int) -> None:
+    expected = ("1 backup", "1 copy is") if number == 1 else (f"{number} backups", f"{number} copies are")
+    assert (counted(number, "backup"), counted(number, "copy is", "copies are")) == expected

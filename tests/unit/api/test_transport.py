@@ -701,7 +701,7 @@ def test_switching_the_check_off_is_logged_once_and_silences_only_its_own_warnin
         )
         assert len(caught) == 1
     assert [record.getMessage() for record in caplog.records if "not checked" in record.getMessage()] == [
-        f"Certificates of {secured(secure).cbr} are not checked (verify is off): whoever is on the way can read and change everything."
+        f"Certificates of {secured(secure).cbr} are not checked (verify is off): anyone on the network path can read and change everything."
     ]
 
 

@@ -234,13 +234,13 @@ def test_when_it_cannot_be_told_nothing_is_sent_a_second_time(when: str) -> None
             night.back_up_by_hand()
             night.back_up_by_hand()
 
-    with pytest.raises(CbrOutcomeUnknownError, match="cannot be told") as caught:
+    with pytest.raises(CbrOutcomeUnknownError, match="is not known") as caught:
         night.attempt(observe=beside)
     assert caught.value.permanent is True
     assert all(one in str(caught.value) for one in night.made)
     before = len(night.calls)
     night.clear()
-    with pytest.raises(CbrOutcomeUnknownError, match="cannot be told"):
+    with pytest.raises(CbrOutcomeUnknownError, match="is not known"):
         night.attempt()
     assert len(night.calls) == before
 
@@ -249,7 +249,7 @@ def test_without_a_note_nothing_is_adopted_by_its_time() -> None:
     night = CheckpointNight(durable_store=False)
     night.control.switch(careless=True, **NAMELESS)
     killed(night, CheckpointStep.CREATE, "after")
-    with pytest.raises(CbrOutcomeUnknownError, match="cannot be told"):
+    with pytest.raises(CbrOutcomeUnknownError, match="is not known"):
         night.attempt()
     assert len(night.made) == 1
 
@@ -404,7 +404,7 @@ def test_a_resource_that_was_asked_for_and_is_in_no_list_is_red() -> None:
         if (step, moment) == (CheckpointStep.LOOK, "before") and night.made:
             night.adapter.emulator.service.store.checkpoints[night.made[0]].skipped.clear()
 
-    with pytest.raises(CbrCheckpointFailedError, match="neither backed up nor named as skipped"):
+    with pytest.raises(CbrCheckpointFailedError, match="neither backed up nor reported as skipped"):
         night.attempt(observe=forget_later)
 
 

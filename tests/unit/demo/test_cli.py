@@ -16,9 +16,9 @@ from airflow_cbr.cli import main
         ([], "COMMAND"),
         (["replicate"], "invalid choice"),
         (["demo", "--auth", "token"], "invalid choice: 'token'"),
-        (["demo", "--port", "8080"], "--port goes with --ui"),
-        (["emulator", "--port", "65536"], "65536 is no port"),
-        (["emulator", "--port", "http"], "http is no port"),
+        (["demo", "--port", "8080"], "--port requires --ui"),
+        (["emulator", "--port", "65536"], "65536 is not a port number"),
+        (["emulator", "--port", "http"], "http is not a port number"),
     ],
 )
 def test_a_wrong_command_line_is_refused_with_exit_code_2(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

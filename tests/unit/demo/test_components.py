@@ -100,7 +100,7 @@ def test_check_reports_a_death_with_the_end_of_the_output(make_component: Callab
     component.start()
     wait_until(lambda: component.exit_code is not None, limit=30, what="the end")
 
-    with pytest.raises(DemoError, match=r"part has ended with exit code 3[\s\S]*the reason"):
+    with pytest.raises(DemoError, match=r"part ended with exit code 3[\s\S]*the reason"):
         component.check()
 
 

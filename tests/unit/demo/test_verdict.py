@@ -31,7 +31,7 @@ def test_nothing_speaks_against_a_run_that_has_verified_every_copy() -> None:
             ["backup-1"],
             r"the Dag run is failed \(verify: failed\)",
         ),
-        (dataclasses.replace(GOOD, return_values=[["record-1"]]), [COPY], ["backup-1"], "no task of the run has given a verdict"),
+        (dataclasses.replace(GOOD, return_values=[["record-1"]]), [COPY], ["backup-1"], "no task of the run returned a verdict"),
         (dataclasses.replace(GOOD, return_values=[{"verdict": "failed"}]), [COPY], ["backup-1"], "own verdict is .*failed"),
         (GOOD, [], [], "there is no backup"),
         (GOOD, [COPY, dataclasses.replace(COPY, name="nightly-db", arrived=False)], [], "nightly-db is not at the destination"),

@@ -342,8 +342,8 @@ def test_the_clock_ends(cbr: Plain) -> None:
 @pytest.mark.parametrize(
     ("vault", "mistake"),
     [
-        ({"backups": [{"name": "good"}, {"id": BACKUPS[0]}]}, "is there already"),
-        ({"backups": [{"id": "0" * 32}, {"name": "good"}, {"id": "0" * 32}]}, "is there twice"),
+        ({"backups": [{"name": "good"}, {"id": BACKUPS[0]}]}, "exists already"),
+        ({"backups": [{"id": "0" * 32}, {"name": "good"}, {"id": "0" * 32}]}, "is listed twice"),
         ({"backups": [{"name": "good"}, {"replicated_to": [SOURCE_VAULT]}]}, "no replication vault"),
         ({"backups": [{"name": "good", "replicated_to": [DESTINATION_VAULT, "0" * 32]}]}, "no replication vault"),
         ({"backups": [{"name": "good"}], "generate": {"count": 2, "replicated_to": ["0" * 32]}}, "no replication vault"),
@@ -395,7 +395,7 @@ def test_a_key_belongs_to_one_user(cbr: Plain, control: ControlClient) -> None:
     control.world(world)
     answer = send(cbr, "PATCH", "/_emulator/users/other", {"access_key": "EMULATORACCESSKEY001"})
     assert answer is not None
-    assert (answer.status_code, "is there already" in answer.json()["error"]) == (400, True)
+    assert (answer.status_code, "exists already" in answer.json()["error"]) == (400, True)
 
 
 def test_a_fault_without_anything_to_start_needs_no_sense_in_the_body(cbr: Plain, control: ControlClient) -> None:

@@ -186,12 +186,12 @@ def test_a_new_backup_is_the_newest(cbr: Plain, control: ControlClient) -> None:
         ("POST", "/clock", {"advance": -1}, 400, "advance"),
         ("POST", "/clock", {"sped": 1}, 400, "sped: Extra inputs are not permitted"),
         ("POST", "/vaults", {"project_id": "0" * 32}, 400, "unknown project"),
-        ("POST", "/vaults", {"project_id": SOURCE_PROJECT, "id": SOURCE_VAULT}, 400, "is there already"),
+        ("POST", "/vaults", {"project_id": SOURCE_PROJECT, "id": SOURCE_VAULT}, 400, "exists already"),
         ("PATCH", f"/vaults/{UNKNOWN}", {}, 404, f"vault {UNKNOWN} does not exist"),
         ("PATCH", f"/vaults/{SOURCE_VAULT}", {"used": "much"}, 400, "vault: used has a value of the wrong type"),
         ("PATCH", f"/vaults/{SOURCE_VAULT}", {"object_type": "moon"}, 400, "object_type must be one of"),
-        ("POST", f"/vaults/{SOURCE_VAULT}/backups", {"id": BACKUPS[0]}, 400, "is there already"),
-        ("POST", f"/vaults/{SOURCE_VAULT}/backups", {"replicated_to": [SOURCE_VAULT]}, 400, "which is no replication vault"),
+        ("POST", f"/vaults/{SOURCE_VAULT}/backups", {"id": BACKUPS[0]}, 400, "exists already"),
+        ("POST", f"/vaults/{SOURCE_VAULT}/backups", {"replicated_to": [SOURCE_VAULT]}, 400, "which is not a replication vault"),
         ("PATCH", f"/backups/{UNKNOWN}", {}, 404, f"backup {UNKNOWN} does not exist"),
         ("PATCH", f"/backups/{BACKUPS[0]}", {"colour": 1}, 400, "colour cannot be changed; what can: name, vault_id"),
         ("PATCH", f"/backups/{BACKUPS[0]}", [1], 400, "must be a JSON object"),
@@ -211,7 +211,7 @@ def test_mistakes_are_told(cbr: Plain, method: str, path: str, content: Any, sta
 
 def test_a_body_that_is_no_json(cbr: Plain) -> None:
     answer = cbr.session.post(f"{cbr.url}/_emulator/faults", data="{", timeout=5)
-    assert (answer.status_code, answer.json()["error"][:19]) == (400, "the body is no JSON")
+    assert (answer.status_code, answer.json()["error"][:20]) == (400, "the body is not JSON")
 
 
 def test_the_helper_fails_on_a_mistake(control: ControlClient) -> None:

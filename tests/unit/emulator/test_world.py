@@ -61,7 +61,7 @@ def test_a_world_written_down_is_read_back() -> None:
         (changed(vaults=[{"project_id": SOURCE_PROJECT, "siez": 1}]), "vaults.0.siez: Extra inputs are not permitted"),
         (changed(vaults=[{"project_id": "0" * 32}]), "unknown project"),
         (changed(projects=[{"id": SOURCE_PROJECT, "region": "moon"}]), "unknown region: moon"),
-        (changed(vaults=[{"project_id": SOURCE_PROJECT, "id": SOURCE_VAULT}] * 2), f"vault {SOURCE_VAULT} is there twice"),
+        (changed(vaults=[{"project_id": SOURCE_PROJECT, "id": SOURCE_VAULT}] * 2), f"vault {SOURCE_VAULT} is listed twice"),
         (changed(vaults=[{"project_id": SOURCE_PROJECT, "generate": {"count": 0}}]), "vaults.0.generate.count"),
         (
             changed(vaults=[{"project_id": SOURCE_PROJECT, "backups": [{"created_at": "2026-01-01T00:00:00Z", "age_seconds": 1}]}]),

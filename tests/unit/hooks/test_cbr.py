@@ -17,8 +17,8 @@ from airflow_cbr.hooks.connection import ConnectionFields
 def calls_of(kind: type) -> set[str]:
     return {
         name
-        for name, member in vars(kind).items()
-        if inspect.isfunction(member) and name.startswith(("list_", "show_", "replicate_", "create_"))
+        for name, member in inspect.getmembers(kind, inspect.isfunction)
+        if name.startswith(("list_", "show_", "replicate_", "create_"))
     }
 
 

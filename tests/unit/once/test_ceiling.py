@@ -70,3 +70,47 @@ def test_passing_it_is_a_permanent_error_that_says_so() -> None:
         ceiling.count(["a"], of=1)
     assert caught.value.permanent
     assert caught.value.advice
+
+
+def test_what_starts_nothing_is_taken_off_again_for_each_item() -> None:
+    counts = CallCounts(made=4, by_item={"a": 2, "b": 3, "c": 4})
+    for number, refused in enumerate(STARTED_NOTHING, 1):
+        assert call(CallCeiling(counts, "backup"), ["a", "b"], refused)
+        assert counts == CallCounts(made=4, refused=number, by_item={"a": 2, "b": 3, "c": 4})
+    for number, outcome in enumerate(MAY_HAVE_STARTED, 1):
+        assert call(CallCeiling(counts, "backup"), ["b"], outcome, of=9)
+        assert counts == CallCounts(made=4 + number, refused=3, by_item={"a": 2, "b": 3 + number, "c": 4})
+
+
+def test_the_answer_of_a_call_is_handed_on() -> None:
+    assert CallCeiling(CallCounts(), "backup").send(["a"], lambda: "an answer") == "an answer"
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        (CallCounts(made=17), "made 17 calls for 3 backups in this Dag run, and its limit is 17 calls. Nothing more was sent."),
+        (CallCounts(refused=517), "made 517 calls that the service refused in this Dag run, and its limit is 517 refused calls."),
+        (CallCounts(by_item={"b": 8}), "made 8 calls for backup b in this Dag run, and its limit is 8 calls for each."),
+    ],
+)
+def test_each_limit_says_what_was_done_and_counts_nothing_more(counts: CallCounts, said: str) -> None:
+    ceiling = CallCeiling(counts, "backup")
+    with pytest.raises(CbrCallLimitError) as caught:
+        ceiling.count(["a", "b"], of=3)
+    assert said in str(caught.value)
+    assert "a" not in counts.by_item
+    assert counts.made in (0, 17)
+
+
+@pytest.mark.parametrize("counts", [CallCounts(made=16), CallCounts(refused=516), CallCounts(by_item={"b": 7})])
+def test_the_last_call_before_a_limit_is_let_through(counts: CallCounts) -> None:
+    made = counts.made
+    CallCeiling(counts, "backup").count(["a", "b"], of=3)
+    assert counts.made == made + 1
+    assert counts.by_item["a"] == 1
+
+
+@pytest.mark.parametrize(("items", "calls"), [(0, 8), (1, 11), (3, 17), (100, 308)])
+def test_a_task_may_make_three_calls_for_each_item_and_some_more(items: int, calls: int) -> None:
+    assert calls_per_task(items) == calls

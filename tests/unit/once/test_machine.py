@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 import pytest
 
-from airflow_cbr.exceptions import CbrError, CbrOutcomeUnknownError, CbrPermissionError, CbrUnavailableError
+from airflow_cbr.exceptions import CbrError, CbrOutcomeUnknownError, CbrPermissionError, CbrThrottledError, CbrUnavailableError
 from airflow_cbr.once.ceiling import CallCeiling, CallCounts
 from airflow_cbr.once.machine import TROUBLES_LIMIT, Machine
 from airflow_cbr.once.state import AttemptState
@@ -92,7 +92,7 @@ class Starter(Machine[int]):
         if found:
             return found
         if (left := state.unsettled_until - self._clock.local) > 0:
-            return self._pause("an earlier call may still show up", left)
+            return self._pause("an earlier call may still take effect", left)
         self._ceiling.count(["thing"], of=1)
         with self._at(Step.NOTE):
             self._note["posted_at"] = self._clock.local
@@ -159,3 +159,64 @@ def test_three_calls_of_unknown_outcome_end_the_attempt() -> None:
         run(service)
     assert len(service.started) == 3
     assert not caught.value.permanent
+
+
+def waiting(*looks: CbrError | None) -> tuple[Starter, Service]:
+    """Return a machine that has started its thing and waits for it, and meets these looks next."""
+    service = Service(looks=[None, None, *looks], delay=10**9)
+    machine = Starter(service, {}, None, lambda step, moment: None)
+    assert isinstance(machine.advance(), Pause)
+    return machine, service
+
+
+def test_a_wait_that_cannot_look_ends_at_its_deadline_and_not_before() -> None:
+    unavailable = CbrUnavailableError("List: later.")
+    machine, service = waiting(unavailable, unavailable)
+    machine.state.deadline = service.now + 0.1 + 1
+    assert isinstance(machine.advance(), Pause)
+    machine.state.deadline = service.now + 0.1
+    with pytest.raises(CbrError, match="timed out") as caught:
+        machine.advance()
+    assert service.now == machine.state.deadline
+    assert caught.value.__cause__ is unavailable
+
+
+def test_the_pauses_after_looks_that_fail_grow_and_say_why() -> None:
+    machine, _ = waiting(*[CbrUnavailableError("List: later.", request_id="0f9e")] * 7, None)
+    pauses = [machine.advance() for _ in range(7)]
+    assert [pause.seconds for pause in pauses if isinstance(pause, Pause)] == [30.0, 60.0, 120.0, 240.0, 480.0, 600.0, 600.0]
+    assert all(isinstance(pause, Pause) and "List: later." in pause.reason and "0f9e" in pause.reason for pause in pauses)
+    assert all(isinstance(pause, Pause) and pause.records == () for pause in pauses)
+    assert machine.state.troubles == 7
+
+
+def test_what_the_service_asks_to_wait_is_waited() -> None:
+    machine, _ = waiting(CbrThrottledError("List: too many.", retry_after=777.0))
+    pause = machine.advance()
+    assert isinstance(pause, Pause)
+    assert pause.seconds == 777.0
+
+
+def test_the_same_line_is_logged_once_until_another_was(caplog: pytest.LogCaptureFixture) -> None:
+    service = Service(delay=10**9)
+    machine = Starter(service, {}, None, lambda step, moment: None)
+    with caplog.at_level("INFO"):
+        pauses = [machine.advance() for _ in range(3)]
+    assert [pause.reason for pause in pauses if isinstance(pause, Pause)] == ["an earlier call may still show up"] * 3
+    assert [record.getMessage() for record in caplog.records] == ["Waiting: an earlier call may still show up"]
+
+
+def test_a_call_that_must_not_be_looked_for_ends_the_attempt_at_once() -> None:
+    machine = Starter(Service(), {}, None, lambda step, moment: None)
+    lost = CbrOutcomeUnknownError("Start: no answer.")
+    machine._note_unknown(1, lost)
+    with pytest.raises(CbrOutcomeUnknownError) as caught:
+        machine._note_unknown(1, lost, may_look=False)
+    assert not caught.value.permanent
+
+
+def test_a_good_look_brings_the_services_clock() -> None:
+    service = Service(server_time=datetime.fromtimestamp(1_800_000_900, UTC))
+    machine = Starter(service, {}, None, lambda step, moment: None)
+    machine.advance()
+    assert machine._clock.service - machine._clock.local == pytest.approx(900, abs=1)

@@ -48,6 +48,7 @@ def test_templates_are_rendered_in_what_always_was_templated() -> None:
     assert [" ".join(cls.template_fields) for cls in CLASSES] == [
         "vault_id resource_ids checkpoint_name description cbr_conn_id region project_id",
         f"vault_id {between}",
+        f"backup_id {between}",
         f"vault_id {between}",
         f"vault_id replication_record_ids {between} report_path",
         "vault_id replication_record_ids cbr_conn_id region project_id",
@@ -57,7 +58,8 @@ def test_templates_are_rendered_in_what_always_was_templated() -> None:
 def test_a_partial_takes_the_operators_own_parameters_and_no_other() -> None:
     for cls in CLASSES:
         with DAG("mapped", schedule=None):
-            cls.partial(task_id="t", **{name: name for name in parameters(cls) if name != "vault_id"}).expand(vault_id=["a", "b"])
+            mapped, *others = parameters(cls)
+            cls.partial(task_id="t", **{name: name for name in others}).expand(**{mapped: ["a", "b"]})
             with pytest.raises(TypeError, match="unexpected keyword argument 'nobodys'"):
                 cls.partial(task_id="u", nobodys=1)
 

@@ -124,7 +124,7 @@ def test_timedeltas_are_taken_everywhere(make: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [("None", "the text 'None'"), ("null", "the text 'null'"), ("", "empty text"), (" \n", "empty text")]
+    ("value", "said"), [("None", "the string 'None'"), ("null", "the string 'null'"), ("", "empty string"), (" \n", "empty string")]
 )
 @pytest.mark.parametrize("parameter", ["cbr_conn_id", "destination_conn_id", "region", "project_id"])
 def test_what_a_template_makes_of_nothing_is_no_default(parameter: str, value: str, said: str) -> None:
@@ -136,7 +136,7 @@ def test_what_a_template_makes_of_nothing_is_no_default(parameter: str, value: s
 
 
 @pytest.mark.parametrize("parameter", ["vault_id", "destination_region", "destination_project_id", "destination_vault_id", "cbr_conn_id"])
-@pytest.mark.parametrize(("value", "said"), [(None, "is None"), ("", "empty text"), ("None", "text 'None'")])
+@pytest.mark.parametrize(("value", "said"), [(None, "is None"), ("", "empty string"), ("None", "string 'None'")])
 def test_the_kinds_of_nothing_are_told_apart(parameter: str, value: Any, said: str) -> None:
     with pytest.raises(CbrParameterError, match=said) as caught:
         replicating(**{parameter: value}).task._spec()
@@ -155,23 +155,23 @@ def test_one_id_or_any_sequence_of_ids_is_a_list_of_ids(value: Any) -> None:
     ("value", "said"),
     [
         (None, "upstream task pushed nothing"),
-        ("None", "the text 'None'"),
-        ("", "empty text"),
+        ("None", "the string 'None'"),
+        ("", "empty string"),
         ([[RECORD], []], r"list of lists.*\.expand\(replication_record_ids=\.\.\.\)"),
         ([RECORD, (OTHER,)], "list of lists"),
-        ([RECORD, None], "has a None in it"),
-        (f"{RECORD},{OTHER}", "several ids are joined"),
-        (f"{RECORD}, {OTHER}", "several ids are joined"),
-        (f"{RECORD}\n{OTHER}", "several ids are joined"),
-        (f"{RECORD};{OTHER}", "several ids are joined"),
+        ([RECORD, None], "contains None"),
+        (f"{RECORD},{OTHER}", "joins several ids"),
+        (f"{RECORD}, {OTHER}", "joins several ids"),
+        (f"{RECORD}\n{OTHER}", "joins several ids"),
+        (f"{RECORD};{OTHER}", "joins several ids"),
         (f" ['{RECORD}']", "looks like a list"),
-        ((one for one in [RECORD]), "generator, which can be read once only"),
+        ((one for one in [RECORD]), "generator, which can be read only once"),
         ({RECORD}, "not set"),
         ({RECORD: 1}, "not dict"),
         (RECORD.encode(), "not bytes"),
         (7, "not int"),
         ([7], "is not an id"),
-        (["None"], "the text 'None'"),
+        (["None"], "the string 'None'"),
     ],
     ids=lambda value: repr(value)[:20],
 )

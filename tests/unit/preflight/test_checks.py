@@ -182,7 +182,12 @@ def to(**changes: str) -> Changes:
         (vault(SOURCE_VAULT, status="frozen"), Check.SOURCE_VAULT, "6112", "its status is frozen, not available"),
         (to(vault_id=NOWHERE), Check.DESTINATION_VAULT, "6120", "Connection cbr_there in region cn-shenzhen-1 (HTTP 404)"),
         (vault(DESTINATION_VAULT, protect_type="backup"), Check.DESTINATION_VAULT, "6119", "it is a backup vault, not a replication vault"),
-        (vault(DESTINATION_VAULT, object_type="turbo"), Check.DESTINATION_VAULT, "6119", "for the kind turbo, the source vault for server"),
+        (
+            vault(DESTINATION_VAULT, object_type="turbo"),
+            Check.DESTINATION_VAULT,
+            "6119",
+            "for resources of the kind turbo, but the source vault is for server",
+        ),
         (vault(DESTINATION_VAULT, status="lock"), Check.DESTINATION_VAULT, "6112", "its status is lock, not available"),
         (vault(DESTINATION_VAULT, used=1000 * 1024), Check.ROOM, "6129", "is full: 0 of 1000 GB free"),
         (vault(DESTINATION_VAULT, size=150), Check.ROOM, "6129", "no room for at most 200 GB: 150 of 150 GB free"),
@@ -221,14 +226,14 @@ def test_a_region_that_is_no_destination() -> None:
     finding = only(stage.check())
     assert finding.check is Check.CAPABILITIES
     assert finding.code == "BackupService.1005" == stage.refusal()
-    assert finding.text == "cn-north-4 does not replicate to cn-shenzhen-1; it does to: cn-east-3."
+    assert finding.text == "CBR in cn-north-4 cannot replicate to cn-shenzhen-1. It can replicate to: cn-east-3."
 
 
 def test_a_region_from_which_nothing_is_replicated() -> None:
     world = default_world()
     world.regions = [RegionPart(id="cn-north-4"), RegionPart(id="cn-shenzhen-1")]
     stage = Stage(world)
-    assert "it does to: no region" in only(stage.check()).text
+    assert "It can replicate to: no region" in only(stage.check()).text
     assert stage.refusal() == "BackupService.1005"
 
 
@@ -260,7 +265,7 @@ def test_all_findings_come_at_once_and_one_error_names_them() -> None:
     assert error is not None
     assert error.permanent
     assert len(error.problems) == 5
-    assert "5 findings stand in the way" in str(error)
+    assert "failed with 5 findings. Nothing was sent." in str(error)
     assert "Nothing was sent." in str(error)
     assert "6129] What to do: Expand the destination vault" in str(error)
 
@@ -275,7 +280,7 @@ def test_room_that_only_the_disks_whole_sizes_would_overrun_is_a_warning() -> No
     report = stage.check()
     finding = only(report)
     assert (finding.severity, finding.code) == (Severity.WARNING, "BackupService.6129")
-    assert "may have no room for at most 200 GB (about 50 GB by how full the source vault is): 100 of 100 GB free" in finding.text
+    assert "may have no room for at most 200 GB (about 50 GB, judging by how full the source vault is): 100 of 100 GB free" in finding.text
     assert (report.summary["gb"], report.summary["gb_estimated"]) == (200, 50)
     assert report.failure() is None
     strict = report.failure(warnings_fail=True)
@@ -290,7 +295,7 @@ def test_copies_on_their_way_take_room_too() -> None:
     stage.control.add_backup(SOURCE_VAULT, age_seconds=10, resource_size=60)
     report = stage.check(sent=1)
     (capacity,) = [one for one in report.findings if one.check is Check.ROOM]
-    assert "no room for at most 60 GB, beside at most 200 GB that are on their way: 250 of 250 GB free" in capacity.text
+    assert "no room for at most 60 GB in addition to at most 200 GB of running copies: 250 of 250 GB free" in capacity.text
 
 
 def test_a_vault_that_expands_by_itself_has_room() -> None:
@@ -331,7 +336,7 @@ def test_a_vault_that_replicates_is_a_warning_that_passes(changes: dict[str, Any
     report = stage.check()
     finding = only(report)
     assert (finding.severity, finding.check, finding.code) == (Severity.WARNING, Check.BUSY, "BackupService.6130")
-    assert f"1 copies of vault {SOURCE_VAULT} run: {here} to this destination, {others} to others." in finding.text
+    assert f"1 copy is running in vault {SOURCE_VAULT}: {here} to this destination, {others} to others." in finding.text
     strict = report.failure(warnings_fail=True)
     assert strict is not None
     assert not strict.permanent, "it ends by itself"
@@ -432,7 +437,7 @@ def test_a_vault_that_the_source_region_does_not_list_is_a_warning() -> None:
     stage.adapter.emulator.service.cbr.by_name["ListExternalVault"] = stage.adapter.emulator.service.cbr.list_vaults
     finding = only(stage.check())
     assert (finding.severity, finding.code) == (Severity.WARNING, "BackupService.6120")
-    assert "cn-north-4 does not list it there" in finding.text
+    assert "cn-north-4 does not list it as a destination" in finding.text
 
 
 @pytest.mark.parametrize("status", [404, 400, 403])
@@ -454,8 +459,8 @@ def test_wrong_keys_are_asked_with_once_for_all_regions() -> None:
     assert {one.check for one in report.findings[2:]} == {
         Check.BACKUPS, Check.CAPABILITIES, Check.DESTINATION_VAULT, Check.ROOM, Check.CLOCK,
     }  # fmt: skip
-    assert "Not checked, because connection cbr in region cn-north-4 is not accepted." in [one.text for one in report.findings]
-    assert sum(stage.control.requests().values()) == 1, "each wrong signature brings the key nearer to its lock"
+    assert "Not checked, because connection cbr in region cn-north-4 was refused." in [one.text for one in report.findings]
+    assert sum(stage.control.requests().values()) == 1, "a few wrong signatures lock the key"
     assert report.summary["gb"] is None
     error = report.failure()
     assert error is not None

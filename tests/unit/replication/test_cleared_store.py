@@ -93,7 +93,7 @@ def test_without_a_note_the_attempt_waits_out_settle_time_before_it_sends() -> N
 
     (call,) = night.ledger["calls"]
     assert night.clock.now() - cleared_at >= 120
-    assert "earlier replicate call may still show up" in night.pauses[0].reason
+    assert "earlier replicate call may still take effect" in night.pauses[0].reason
     assert call["call"] == "CopyCheckpoint"
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BACKUPS = ["7558e1a3-7046-4787-95cd-14b0ad0642a8", "6df2b54c-dd62-4059-a07c-1b8f24f2725d", "aa00034d-ef40-443d-ab7a-dc846d988cdf"]
-SETTLE = "an earlier replicate call may still show up"
+SETTLE = "an earlier replicate call may still take effect"
 
 
 def other_vault(night: Night) -> str:
@@ -185,6 +185,18 @@ def test_another_actors_replication_is_waited_for_and_adopted() -> None:
     assert night.calls == ["CopyCheckpoint"]
     assert result.counts["adopted"] == 3
     assert len(result.record_ids) == 3
+
+
+def test_a_copy_that_was_adopted_is_in_doubt_no_more() -> None:
+    """Its call had an unknown outcome, and its record shows: what the copy then leaves undone is asked for without another wait."""
+    night = Night()
+    night.control.switch(copy_seconds=20, queue_seconds=0)
+    night.control.fault("reset", call="CopyCheckpoint", when="after")
+    night.control.fault("copy_skipped", backup_id=BACKUPS[1])
+    result = night.attempt()
+    assert night.calls == ["CopyCheckpoint", "CopyBackup"]
+    assert SETTLE not in [pause.reason for pause in night.pauses]
+    assert (result.counts["adopted"], result.counts["accepted"], result.counts["succeeded"]) == (2, 1, 3)
 
 
 def test_a_backup_that_is_being_made_is_waited_for() -> None:
@@ -599,6 +611,110 @@ def test_an_operation_log_that_may_not_be_read_ends_the_attempt_and_not_the_day(
     assert len(night.copies) == 3
 
 
+def after_failed_copies(*backup_ids: str, **spec: Any) -> Night:
+    """Return a night whose first attempt has failed: the next one asks for these backups, and individually."""
+    night = Night(spec={"settle_time": 10.0, **spec})
+    night.control.switch(failed_taken_again=False)
+    for backup_id in backup_ids:
+        night.control.fault("copy_fails", backup_id=backup_id)
+    with pytest.raises(CbrReplicationFailedError):
+        night.attempt()
+    night.pauses = []
+    return night
+
+
+def test_calls_of_unknown_outcome_are_counted_for_each_backup() -> None:
+    night = after_failed_copies(*BACKUPS[:2])
+    night.control.fault("reset", call="CopyBackup", when="before", count=4)
+    assert night.attempt().counts["succeeded"] == 3
+    assert night.calls == ["CopyCheckpoint"] + ["CopyBackup"] * 6
+    night = after_failed_copies(*BACKUPS[:2])
+    night.control.fault("reset", call="CopyBackup", when="before", count=None)
+    with pytest.raises(CbrOutcomeUnknownError):
+        night.attempt()
+    assert night.calls == ["CopyCheckpoint"] + ["CopyBackup"] * 5, "the third call for the first backup ends it"
+
+
+def test_a_backup_that_was_replicated_already_and_has_no_record_is_given_up_at_the_second_word() -> None:
+    night = after_failed_copies(BACKUPS[0])
+    night.control.fault("code", code="1009", call="CopyBackup", when="before", count=None)
+    with pytest.raises(CbrReplicationFailedError, match=r"BackupService\.1009, request id [0-9a-f]+") as caught:
+        night.attempt()
+    assert "nightly" in str(caught.value)
+    assert night.calls == ["CopyCheckpoint", "CopyBackup", "CopyBackup"]
+    assert [pause.reason for pause in night.pauses].count(SETTLE) == 1
+
+
+@pytest.mark.parametrize("call", ["CopyCheckpoint", "CopyBackup"])
+def test_the_service_is_asked_less_and_less_often_while_it_refuses_for_now(call: str) -> None:
+    night = Night(spec={"settle_time": 10.0}) if call == "CopyCheckpoint" else after_failed_copies(BACKUPS[0])
+    night.control.fault("code", code="6130", call=call, when="before", count=4)
+    assert night.attempt().counts["succeeded"] == 3
+    refused = [pause for pause in night.pauses if "BackupService.6130" in pause.reason]
+    assert [pause.seconds for pause in refused] == [30.0, 60.0, 120.0, 240.0]
+    assert {pause.records for pause in refused} == {()}
+
+
+def test_refusals_count_in_a_row_and_an_acceptance_ends_the_row() -> None:
+    night = after_failed_copies(BACKUPS[0])
+    night.control.add_backup(SOURCE_VAULT, age_seconds=1)
+    following = _next_run(night)
+    following.spec["settle_time"] = 10.0
+    for call in ("CopyCheckpoint", "CopyBackup"):
+        night.control.fault("code", code="6130", call=call, when="before", count=2)
+    following.attempt()
+    refused = [(pause.seconds, pause.reason.split(":")[0]) for pause in following.pauses if "BackupService.6130" in pause.reason]
+    assert refused == [(30.0, "CopyCheckpoint"), (60.0, "CopyCheckpoint"), (30.0, "CopyBackup"), (60.0, "CopyBackup")]
+
+
+def test_a_pause_names_the_records_that_are_waited_for_and_the_log_tells_what_changes(caplog: pytest.LogCaptureFixture) -> None:
+    night = Night()
+    night.control.switch(copies_at_once=1, copy_seconds=300, queue_seconds=0)
+    with caplog.at_level("INFO"):
+        result = night.attempt()
+    accepted, *looks = night.pauses
+    assert (accepted.reason, accepted.seconds) == ("3 copies were accepted", 30.0)
+    assert sorted(accepted.records) == sorted(looks[0].records) == sorted(result.record_ids)
+    assert [len(pause.records) for pause in looks] == sorted((len(pause.records) for pause in looks), reverse=True)
+    told = [record.getMessage() for record in caplog.records]
+    lines = [line for line in told if re.match(r"\d/3 replicated", line)]
+    assert {line[:14] for line in lines} == {"0/3 replicated", "1/3 replicated", "2/3 replicated"}
+    assert len(lines) == len(dict.fromkeys(line.split(", eta")[0] for line in lines)), "each state once"
+
+
+@pytest.mark.parametrize("deferred", [False, True])
+def test_backups_that_are_being_made_hold_up_the_others_for_two_hours(deferred: bool) -> None:
+    night = Night(spec={"poll_interval": 600.0, "max_poll_interval": 600.0})
+    slow = night.control.add_backup(SOURCE_VAULT, name="slow", status="protecting")["id"]
+    began = night.clock.now()
+
+    def finish(step: Step, moment: str) -> None:
+        if night.clock.now() > began + BEING_MADE_LIMIT + 3600:
+            night.control.change_backup(slow, status="available")
+
+    result = night.attempt(deferred=deferred, observe=finish)
+    assert result.counts["succeeded"] == 4
+    assert sorted(night.copies[:3]) == sorted(BACKUPS)
+    assert night.copies[3:] == [slow]
+    making = [pause for pause in night.pauses if "still being made" in pause.reason]
+    held_up = [pause for pause in making if pause.reason.endswith("; after 2 h the others are replicated without them")]
+    assert making[: len(held_up)] == held_up
+    assert sum(pause.seconds for pause in held_up) == pytest.approx(BEING_MADE_LIMIT, abs=60)
+    assert making[len(held_up) :]
+    assert all(re.fullmatch(r"1 backup is still being made: slow \(.+\)", pause.reason) for pause in making[len(held_up) :])
+
+
+def test_a_wait_whose_looks_fail_ends_at_its_deadline_and_names_what_runs() -> None:
+    night = Night(spec={"timeout": 1800.0})
+    night.control.switch(copy_seconds=86400)
+    night.control.fault("status", status=503, call="ListBackups", when="before", nth=3, count=None)
+    with pytest.raises(CbrReplicationTimeoutError) as caught:
+        night.attempt()
+    assert sorted(caught.value.running) == sorted(copy["record_id"] for copy in night.ledger["replications"])
+    assert "1800 s" in str(caught.value)
+    assert SOURCE_VAULT in str(caught.value)
+
+
 @pytest.mark.parametrize("wait", [True, False])
 def test_a_backup_that_stays_in_the_making_does_not_hold_up_the_others(wait: bool) -> None:
     night = Night(spec={"wait_for_completion": wait})
@@ -623,15 +739,15 @@ def test_a_copy_that_only_the_operation_log_shows_is_given_up_after_settle_time(
     assert len(night.copies) == 3
 
 
-def deny(night: Night, bad: set[int]) -> Callable[[Step, str], None]:
+def deny(night: Night, bad: set[int], *, look: Step = Step.LOOK, call: str = "ListBackups") -> Callable[[Step, str], None]:
     """Return an observer that takes the permission away for some of the looks, counted from 1."""
     looks = 0
 
     def observe(step: Step, moment: str) -> None:
         nonlocal looks
-        if step is Step.LOOK and moment == "before":
+        if step is look and moment == "before":
             looks += 1
-            night.control.change_user("backup-bot", denied_calls=["ListBackups"] if looks in bad else [])
+            night.control.change_user("backup-bot", denied_calls=[call] if looks in bad else [])
 
     return observe
 
@@ -649,6 +765,26 @@ def test_looks_that_fail_for_good_end_a_wait_only_three_times_in_a_row(deferred:
     night.control.switch(copy_seconds=36000)
     with pytest.raises(CbrPermissionError):
         night.attempt(deferred=deferred, observe=deny(night, {3, 4, 6, 7, 8}))
+    assert sum("not authorized" in pause.reason for pause in night.pauses) == 4
+
+
+@pytest.mark.parametrize("deferred", [False, True])
+def test_looks_at_the_operation_log_that_fail_for_good_end_an_attempt_only_three_times_in_a_row(deferred: bool) -> None:
+    def logs_that_may_be_read_except(bad: set[int]) -> tuple[Night, Callable[[Step, str], None]]:
+        night = Night()
+        # The copies run, no record shows them for hours, and each look asks the log.
+        night.control.switch(record_delay=7200, copy_seconds=36000)
+        night.control.fault("reset", call="CopyCheckpoint", when="after")
+        return night, deny(night, bad, look=Step.LOOK_AT_LOG, call="ListOpLogs")
+
+    bad = {1, 2, 4, 5, 7, 8}
+    night, observe = logs_that_may_be_read_except(bad)
+    assert night.attempt(deferred=deferred, observe=observe).counts["succeeded"] == 3
+    assert sum("not authorized" in pause.reason for pause in night.pauses) == len(bad), "each of them was met"
+
+    night, observe = logs_that_may_be_read_except({1, 2, 4, 5, 6})
+    with pytest.raises(CbrPermissionError):
+        night.attempt(deferred=deferred, observe=observe)
     assert sum("not authorized" in pause.reason for pause in night.pauses) == 4
 
 

@@ -59,7 +59,7 @@ def test_an_account_is_whom_the_service_counts_requests_for(
 
 
 def test_a_connection_that_is_not_there_is_an_error_for_good() -> None:
-    with pytest.raises(CbrConfigurationError, match="There is no connection 'nowhere'") as caught:
+    with pytest.raises(CbrConfigurationError, match="Connection 'nowhere' is not defined") as caught:
         asyncio.run(access("nowhere").open())
     assert caught.value.permanent
 

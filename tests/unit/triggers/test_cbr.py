@@ -186,7 +186,7 @@ def test_it_fires_when_the_connection_is_gone_for_good(lines: Lines) -> None:
         assert (await event_of(trigger))["wake"] == "refused"
 
     play(scene)
-    assert "There is no connection 'nowhere'" in lines.kept[0][1]
+    assert "Connection 'nowhere' is not defined" in lines.kept[0][1]
 
 
 def test_it_fires_when_a_record_has_vanished_for_two_minutes_and_says_whose_it_was() -> None:
@@ -320,7 +320,7 @@ def test_trouble_is_logged_once_and_its_end_too(lines: Lines) -> None:
     said = [line for _, line in lines.kept]
     assert len(said) == 4
     assert "503" in said[1]
-    assert "is tried again" in said[1]
+    assert "trying again" in said[1]
     assert said[2] == said[0]
 
 

@@ -33,7 +33,7 @@ def test_a_good_event_is_read() -> None:
     "read", [wake_of, lambda event: memory_of(event, ReplicationState.load), backups_of, lambda event: deadline_of(event, [])]
 )
 def test_no_event_and_an_unknown_word_are_errors(event: Any, read: Any) -> None:
-    with pytest.raises(CbrProtocolError, match="deferred wait ended"):
+    with pytest.raises(CbrProtocolError, match="trigger's event"):
         read(event)
 
 

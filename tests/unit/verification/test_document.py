@@ -83,6 +83,42 @@ def test_the_reports_of_these_tests_hold_what_a_report_can_hold() -> None:
     assert whole(unlisted(), None)["backups"][0]["id"] is None
 
 
+def test_a_document_says_what_was_asked_and_what_was_found() -> None:
+    here = Side([source(record())], [vault(HERE, "server")])
+    levels = {Level.REPLICA: Action.FAIL, Level.COVERAGE: Action.WARN, Level.VAULT: Action.SKIP}
+    report = judged(
+        here, Side([replica(resource_size=39)], [vault("c" * 32, protect_type="replication")]), levels=levels, max_age=7.0, retention=9.0
+    )
+    document = whole(report, None)
+
+    assert (document["verdict"], document["outcome"], document["at"]) == ("failed", "failed", "2026-11-24T12:00:00+00:00")
+    assert document["asked"] == {"scope": "newest", "max_age": 7.0, "retention": 9.0, "require_locked": False}
+    assert document["levels"] == {
+        "replica": {"action": "fail", "outcome": "violated", "violations": 1},
+        "coverage": {"action": "warn", "outcome": "violated", "violations": 1},
+        "vault": {"action": "skip", "outcome": "passed", "violations": 0},
+    }
+    found = [{key: one[key] for key in ("about", "id", "name", "action", "record_id", "replica_id")} for one in document["findings"]]
+    assert found == [
+        {"about": "backup", "id": "b1", "name": "db", "action": "fail", "record_id": "r1", "replica_id": "replica"},
+        {"about": "resource", "id": "server", "name": "name of server", "action": "warn", "record_id": None, "replica_id": None},
+    ]
+
+
+def test_a_document_of_good_copies_and_silent_clocks_says_so() -> None:
+    here, there = copied(1)
+    document = whole(judged(Side([here], now=None), Side([there], now=None), "r1"), None)
+    assert (document["verdict"], document["outcome"], document["at"]) == ("verified", "passed", None)
+
+
+@pytest.mark.parametrize("piece", [1, 5, 1000])
+def test_a_document_is_the_same_however_it_is_cut_into_pieces(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_cbr.verification.document._PIECE", piece)
+    file = io.BytesIO()
+    write(every_kind(), file, None)
+    assert json.loads(file.getvalue()) == whole(every_kind(), None)
+
+
 def test_a_document_with_more_or_less_than_the_types_is_not_valid() -> None:
     document = whole(every_kind(), None)
 

@@ -12,7 +12,7 @@ from airflow_cbr.verification.levels import Level, Scope
 from tests.support.replication_rows import HERE, THERE, Side, copied, judged, record, replica, source, vault
 
 if TYPE_CHECKING:
-    from airflow_cbr.api.models import Backup
+    from airflow_cbr.api.models import Backup, ReplicationRecord
     from airflow_cbr.verification.report import Entry, Report
 
 ELSEWHERE = "w" * 32
@@ -76,6 +76,25 @@ def test_a_replica_that_another_vault_lists_is_found_there_and_fails() -> None:
     assert entry(report(source(record()), replica(vault_id=ELSEWHERE))).faults == (Fault.REPLICA_VAULT,)
 
 
+@pytest.mark.parametrize("turn", [False, True])
+def test_a_replica_that_is_listed_twice_with_different_contents_is_wrong_for_all_that_is_wrong_with_either(turn: bool) -> None:
+    def listed(*rows: Backup) -> Entry:
+        return entry(judged(Side([source(record())]), Side(rows[::-1] if turn else rows), "r1"))
+
+    assert listed(replica(), replica()).verdict == "verified"
+    once = listed(replica(), replica(status="error"))
+    assert once.faults == (Fault.REPLICA_TWICE, Fault.REPLICA_STATUS)
+    assert sorted(once.reason.removeprefix("replica replica: ").split("; ")) == [
+        "its status is error, not available",
+        "replica replica is listed more than once, with different contents",
+    ]
+    both = listed(replica(resource_size=39), replica(status="error"), replica(status="error"))
+    assert both.faults == (Fault.REPLICA_TWICE, Fault.REPLICA_STATUS, Fault.REPLICA_SIZE)
+    assert both.reason.count("listed more than once") == both.reason.count("status is error") == both.reason.count("39 GB") == 1
+    becomes_available = listed(replica(status="protecting"), replica())
+    assert becomes_available.faults == (Fault.REPLICA_UNSETTLED,), "between two pages it may"
+
+
 def test_a_replica_that_does_not_exist_is_missing() -> None:
     assert entry(report(source(record()))).faults == (Fault.REPLICA_MISSING,)
     assert report(source(record())).counts["missing"] == 1
@@ -123,6 +142,29 @@ def test_the_best_of_a_backups_records_decides() -> None:
     backup = source(record("r2"), record("r1", status="fail", created_at=later))
     assert report(backup, replica(), ids=("r1", "r2")).counts["verified"] == 1, "a success counts, whatever stands beside it"
     assert entry(report(backup, replica(), ids=("r1",))).faults == (Fault.RECORD_FAILED,), "what was asked about decides"
+
+
+def test_among_records_that_are_no_success_one_that_runs_decides_and_the_newest_of_its_kind() -> None:
+    later = "2026-11-24T01:00:00"
+    running, failed = record("r1", status="replicating"), record("r2", status="fail", created_at=later)
+    assert entry(report(source(running, failed), ids=("r1", "r2"))).faults == (Fault.RECORD_UNFINISHED,)
+    newer = record("r1", status="replicating", created_at=later)
+    assert report(source(newer, record("r2")), replica(), ids=("r1", "r2")).counts["verified"] == 1
+    one = entry(report(source(record("r1", status="fail"), failed), ids=("r1", "r2")))
+    assert (one.faults, one.record_id) == ((Fault.RECORD_FAILED,), "r2")
+
+
+def test_a_record_that_was_asked_about_and_leads_elsewhere_is_named() -> None:
+    one = entry(report(source(record(destination_vault_id=ELSEWHERE)), replica()))
+    assert (one.faults, one.record_id) == ((Fault.RECORD_DESTINATION,), "r1")
+
+
+@pytest.mark.parametrize("beside", [record("r0", destination_vault_id=ELSEWHERE), record("r0", status="fail")])
+def test_a_skipped_record_is_not_verified_by_a_copy_elsewhere_or_a_failure(beside: ReplicationRecord) -> None:
+    skipped = record("r1", status="skip", destination_backup_id=None)
+    assert entry(report(source(beside, skipped), replica())).faults in [(Fault.RECORD_SKIPPED,), (Fault.RECORD_FAILED,)]
+    if beside.status == "success":
+        assert entry(report(source(beside, skipped), replica())).faults == (Fault.RECORD_SKIPPED,)
 
 
 def test_a_record_that_nobody_lists_is_missing() -> None:
@@ -252,6 +294,14 @@ def test_a_replicas_checkpoint_is_complete_when_all_its_rows_are_available(statu
         assert entry(outcome).faults == (fault,)
         assert "other" in entry(outcome).reason
     assert report(source(record()), replica(), replica(id="other", status=status, checkpoint_id="x")).counts["verified"] == 1
+
+
+def test_a_row_of_the_replicas_checkpoint_that_gets_no_verdict_of_its_own_is_held_against_the_others() -> None:
+    here = Side([source(record()), source(record("r2", destination_backup_id="other"), id="b2", checkpoint_id="another night")])
+    there = Side([replica(), replica(id="other", status="protecting")])
+    assert entry(judged(here, there, "r1")).faults == (Fault.CHECKPOINT_UNSETTLED,)
+    both = {one.id: one.faults for one in judged(here, there, "r1", "r2").entries}
+    assert both == {"b1": (), "b2": (Fault.REPLICA_UNSETTLED,)}, "it is told once, where it belongs"
 
 
 # --- what is asked of the service -------------------------------------------------------------------------------------------

@@ -17,8 +17,10 @@ from airflow_cbr.api.endpoints import Endpoints
 from airflow_cbr.emulator.world import SOURCE_PROJECT, SOURCE_VAULT
 from airflow_cbr.exceptions import CbrError
 from airflow_cbr.waiting import lanes, watch
+from airflow_cbr.waiting.access import Opened
 from airflow_cbr.waiting.lanes import SPARES, WIDTH, Lane, Lanes
-from airflow_cbr.waiting.watch import Opened, PollResult, Waiter, join
+from airflow_cbr.waiting.waiter import PollResult, Waiter
+from airflow_cbr.waiting.watch import join
 from tests.support.emulator import EmulatorServer
 from tests.support.python_process import run_python
 

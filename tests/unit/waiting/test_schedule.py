@@ -183,6 +183,12 @@ def test_no_clock_and_no_percentage_makes_a_gap_shorter_or_longer_than_is_stated
         assert measure(records, unlisted=0, now=now).line
 
 
+def test_a_number_that_is_no_percentage_is_none() -> None:
+    chosen = schedule()
+    for percent in (10**400, 1, -(10**400), float("nan"), 2):
+        assert chosen.gap([record(percent, 60)], NOW) > 0
+
+
 def test_what_passes_between_two_looks_is_measured_with_this_machines_clock() -> None:
     honest, leaping = schedule(), schedule()
     for chosen in (honest, leaping):

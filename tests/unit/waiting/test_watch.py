@@ -10,6 +10,7 @@ import itertools
 import random
 import threading
 import weakref
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from types import SimpleNamespace
@@ -26,13 +27,17 @@ from airflow_cbr.exceptions import (
     CbrNotFoundError,
     CbrPermissionError,
 )
+from airflow_cbr.waiting import poll as vault_poll
 from airflow_cbr.waiting import watch
-from airflow_cbr.waiting.watch import FIRST_LOOK_AFTER, Opened, PollResult, Waiter, join
+from airflow_cbr.waiting.waiter import PollResult, Waiter
+from airflow_cbr.waiting.watch import FIRST_LOOK_AFTER, join
 from tests.support.many_vaults import Service, Vault, registered
 from tests.support.virtual_time import InlineLooks, NothingLeftError, SlowLooks, ThreadedLooks, VirtualLoop, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
+
+    from airflow_cbr.waiting.access import Opened
 
 HOUR = 3600.0
 
@@ -206,6 +211,28 @@ def test_one_that_joins_during_a_look_is_looked_for_soon(monkeypatch: pytest.Mon
     assert play(scene, [[600]]) < 60
 
 
+def test_while_a_crowd_is_told_the_event_loops_other_tasks_get_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
+    tell = Waiter.tell
+
+    def noted(waiter: Waiter, poll: PollResult) -> None:
+        events.append("told")
+        tell(waiter, poll)
+
+    async def scene(service: Service) -> None:
+        async def wait() -> None:
+            await first(service, service.vaults[0], lambda poll: poll.progress is not None)
+            events.append("turn")
+
+        await asyncio.gather(*(wait() for _ in range(350)))
+
+    monkeypatch.setattr(Waiter, "tell", noted)
+    play(scene)
+    assert Counter(events) == {"told": 350, "turn": 350}
+    in_a_row = [len(list(group)) for what, group in itertools.groupby(events) if what == "told"]
+    assert in_a_row == [100, 100, 100, 50]
+
+
 # --- no answer within the first ten seconds ---------------------------------------------------------------------------------
 
 
@@ -267,7 +294,7 @@ def test_a_cancelled_wait_leaves_at_once_and_the_look_in_flight_keeps_its_client
 
 
 def test_an_abandoned_look_does_not_read_the_pages_that_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "ROWS_PER_PAGE", 10)
+    monkeypatch.setattr(vault_poll, "ROWS_PER_PAGE", 10)
 
     async def scene(service: Service) -> None:
         (vault,) = service.vaults
@@ -375,7 +402,7 @@ def test_a_fault_that_passes_ends_no_wait(fault: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("kind", ["rows_inserted", "rows_deleted"])
 def test_page_boundaries_that_move_hide_no_record(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "ROWS_PER_PAGE", 5)
+    monkeypatch.setattr(vault_poll, "ROWS_PER_PAGE", 5)
 
     async def scene(service: Service) -> None:
         (vault,) = service.vaults
@@ -642,7 +669,7 @@ def test_a_mistake_of_our_own_reaches_every_wait(where: str, monkeypatch: pytest
             raise ZeroDivisionError
 
         if where == "the look":
-            monkeypatch.setattr(watch, "find_records", broken)
+            monkeypatch.setattr(vault_poll, "find_records", broken)
         elif where == "the connection":
             monkeypatch.setattr(service, "open", broken)
         else:
@@ -777,7 +804,7 @@ def test_two_connections_that_log_in_alike_are_one_account() -> None:
 
 
 def test_few_records_of_a_large_vault_are_asked_for_by_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "ROWS_PER_PAGE", 10)
+    monkeypatch.setattr(vault_poll, "ROWS_PER_PAGE", 10)
 
     async def scene(service: Service) -> dict[str, int]:
         (vault,) = service.vaults
@@ -791,7 +818,7 @@ def test_few_records_of_a_large_vault_are_asked_for_by_id(monkeypatch: pytest.Mo
 
 
 def test_many_records_are_listed_and_only_those_that_still_run_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "ROWS_PER_PAGE", 10)
+    monkeypatch.setattr(vault_poll, "ROWS_PER_PAGE", 10)
 
     async def scene(service: Service) -> dict[str, int]:
         (vault,) = service.vaults
@@ -816,7 +843,7 @@ def test_many_records_are_listed_and_only_those_that_still_run_count(monkeypatch
 
 @pytest.mark.parametrize("records", ["empty", "absent"])
 def test_a_service_that_shows_no_records_by_id_is_listed(records: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "ROWS_PER_PAGE", 10)
+    monkeypatch.setattr(vault_poll, "ROWS_PER_PAGE", 10)
 
     async def scene(service: Service) -> dict[str, int]:
         (vault,) = service.vaults
@@ -827,7 +854,7 @@ def test_a_service_that_shows_no_records_by_id_is_listed(records: str, monkeypat
 
 
 def test_a_source_backup_that_is_deleted_while_its_copy_runs_does_not_end_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "ROWS_PER_PAGE", 10)
+    monkeypatch.setattr(vault_poll, "ROWS_PER_PAGE", 10)
 
     async def scene(service: Service) -> PollResult:
         (vault,) = service.vaults

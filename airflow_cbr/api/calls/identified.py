@@ -1,0 +1,67 @@
+"""What an answer must say to be of use: rows without an id would make a copied backup look like one that is not."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from airflow_cbr.api.endpoints import is_id
+from airflow_cbr.exceptions import CbrProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_cbr.api.models import Backup, Checkpoint, Replication
+    from airflow_cbr.api.responses import ServiceResponse
+
+__all__ = ["unreadable", "with_id", "with_ids", "with_record_ids"]
+
+_ROW_ID: Final = re.compile("[0-9A-Za-z_-]{1,64}")
+"""Wider than a valid id: rows of a cloud that writes its ids differently still show what is covered."""
+
+
+def with_ids(backups: Sequence[Backup], answer: ServiceResponse, call: str) -> Sequence[Backup]:
+    """Return the backups if they and their replication records have something like an id each.
+
+    Rows without do not tell what is covered, and to leave them out would be to copy a backup again.
+    """
+    for backup in backups:
+        if not _ROW_ID.fullmatch(backup.id) or not all(_ROW_ID.fullmatch(record.id) for record in backup.replication_records or ()):
+            raise unreadable(answer, call, "the id of a backup or of a replication record is not valid")
+    return backups
+
+
+def with_record_ids(found: Replication, answer: ServiceResponse, call: str) -> Replication:
+    """Return what a replicate call began, if every backup and record has an id.
+
+    :param found: the answer's rows.
+    :param answer: the answer, for the error.
+    :param call: the call's name, for the error.
+    :raises CbrProtocolError: an id is none.
+    """
+    if len(found.references) != len(found.pairs):
+        raise unreadable(answer, call, "the id of a backup or of a replication record is not valid")
+    return found
+
+
+def with_id(checkpoint: Checkpoint, answer: ServiceResponse, call: str) -> Checkpoint:
+    """Return a checkpoint that has an id.
+
+    :param checkpoint: the answer's checkpoint.
+    :param answer: the answer, for the error.
+    :param call: the call's name, for the error.
+    :raises CbrProtocolError: it has none.
+    """
+    if not is_id(checkpoint.id):
+        raise unreadable(answer, call, "the checkpoint's id is not valid")
+    return checkpoint
+
+
+def unreadable(answer: ServiceResponse, call: str, what: str) -> CbrProtocolError:
+    """Return the error of an answer that does not say what it must.
+
+    :param answer: the answer.
+    :param call: the call's name.
+    :param what: what is wrong with it.
+    """
+    return CbrProtocolError(f"{call}: the answer cannot be read ({what}).", request_id=answer.request_id, http_status=answer.status)
