@@ -19,6 +19,8 @@ TOGETHER = (
     # The nights are as long as all the rest of the stack's cases together, so they get a stack of their own.
     "tests/system/stack/test_random_nights.py::",
     "tests/system/stack/",
+    # The demos share nothing, but each starts an Airflow of its own: one at a time is enough, and as a group they do not come last.
+    "tests/system/test_demo_command.py::",
     "tests/integration/test_example_dag.py::",
     "tests/integration/test_keystone.py::",
 )

@@ -3,41 +3,44 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
 
 from tests.support.makefile import make_plan
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def run_pytest(folder: Path, code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_pytest(folder: Path, code: str, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     (folder / "test_it.py").write_text(f"import os\nimport pytest\n\n{code}\n")
     (folder / "pytest.ini").write_text(f"[pytest]\npythonpath = '{REPOSITORY}'\naddopts = -p tests.conftest -p no:cacheprovider\n")
-    command = [sys.executable, "-m", "pytest", "-q", str(folder)]
+    command = [sys.executable, "-m", "pytest", "-q", *options, str(folder)]
     return subprocess.run(command, cwd=REPOSITORY, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120)
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "def test_it(): pytest.skip('not today')",
-        "@pytest.mark.skip(reason='not today')\ndef test_it(): pass",
-        "@pytest.mark.xfail(reason='not today')\ndef test_it(): assert False",
-        "pytest.skip('not today', allow_module_level=True)",
-        "nothing = pytest.importorskip('a_module_that_is_not_there', reason='not today')",
-    ],
-    ids=["in the test", "mark", "xfail", "module", "import"],
-)
-def test_a_skip_fails_the_run(code: str, tmp_path: Path) -> None:
-    run = run_pytest(tmp_path, code)
+SKIPS = {
+    "in_the_test": "def test_it(): pytest.skip('not today')",
+    "mark": "@pytest.mark.skip(reason='not today')\ndef test_it(): pass",
+    "xfail": "@pytest.mark.xfail(reason='not today')\ndef test_it(): assert False",
+    "module": "pytest.skip('not today', allow_module_level=True)",
+    "import": "nothing = pytest.importorskip('a_module_that_is_not_there', reason='not today')",
+}
 
-    assert run.returncode in (1, 2), run.stdout
-    assert "ALLOWED_SKIPS" in run.stdout
-    assert "not today" in run.stdout
+
+def test_a_skip_fails_the_run(tmp_path: Path) -> None:
+    for name, code in SKIPS.items():
+        (tmp_path / f"test_{name}.py").write_text(f"import pytest\n\n{code}\n")
+
+    run = run_pytest(tmp_path, "def test_it(): pass", "--continue-on-collection-errors")
+
+    assert run.returncode == 1, run.stdout
+    refused = re.findall(
+        r"^.*test_(\w+)\.py(?:::test_it)? was skipped, and is not in ALLOWED_SKIPS .*: .*not today", run.stdout, re.MULTILINE
+    )
+    assert set(refused) == set(SKIPS), run.stdout
+    assert "1 passed" in run.stdout
 
 
 def test_a_test_sees_a_home_and_an_airflow_of_its_own(tmp_path: Path) -> None:

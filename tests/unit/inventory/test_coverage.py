@@ -136,14 +136,14 @@ def test_a_copy_of_ours_is_followed_though_its_backup_was_made_later() -> None:
 
 def test_standings_are_listed_oldest_first_and_what_need_not_be_covered_is_not_eligible() -> None:
     rows = [
-        source(id="late", created_at=ONE_O_CLOCK),
-        source(record(), id="early", created_at=MIDNIGHT),
+        source(id="a, late", created_at=ONE_O_CLOCK),
+        source(record(), id="z, early", created_at=MIDNIGHT),
         source(id="broken", status="error"),
         source(id="in the making", status="protecting"),
     ]
     coverage = assess(rows, THERE)
-    assert [one.backup.id for one in coverage.eligible] == ["early", "late"]
-    assert [one.backup.id for one in coverage.of(CoverageStatus.UNRECORDED, CoverageStatus.SUCCEEDED)] == ["early", "late"]
+    assert [one.backup.id for one in coverage.eligible] == ["z, early", "a, late"]
+    assert [one.backup.id for one in coverage.of(CoverageStatus.UNRECORDED, CoverageStatus.SUCCEEDED)] == ["z, early", "a, late"]
     assert [one.backup.id for one in coverage.of(CoverageStatus.SKIPPED)] == ["broken"]
     assert set(coverage.records) == {"r1"}
 
