@@ -92,6 +92,18 @@ def test_what_the_service_has_refused_for_now_is_counted_as_refused() -> None:
     assert (calls["made"], calls["refused"], calls["by_item"][BACKUPS[0]]) == (2, 3, 2)
 
 
+def test_a_refused_call_for_the_vault_is_counted_as_refused_for_each_backup() -> None:
+    night = Night(spec={"settle_time": 1.0})
+    night.control.fault("code", code="6130", call="CopyCheckpoint", when="before", count=3)
+    night.attempt()
+    assert night.intents is not None
+    assert night.intents.stored is not None
+    calls = night.intents.stored["calls"]
+    assert (calls["made"], calls["refused"], calls["by_item"]) == (1, 3, dict.fromkeys(BACKUPS, 1))
+    assert night.steps.count((Step.REPLICATE_VAULT, "before")) == 4
+    assert night.steps.count((Step.REPLICATE_VAULT, "after")) == 1
+
+
 def to_the_end(submission: Submission, night: Night) -> None:
     while isinstance(step := submission.advance(), Pause):
         night.clock.advance(step.seconds)

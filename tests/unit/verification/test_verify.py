@@ -34,6 +34,9 @@ def test_a_good_copy_is_verified() -> None:
     assert outcome.summary == {"verdict": "verified", "verified": 1, "failed": 0, "missing": 0, "skipped": 0}
     assert outcome.failure() is None
     assert list(outcome.findings) == []
+    one = entry(outcome)
+    assert (one.id, one.name, one.resource_id, one.record_id, one.replica_id) == ("b1", "db", "server", "r1", "replica")
+    assert (one.verdict, one.level, one.faults, one.reason) == ("verified", None, (), "available in the destination vault")
 
 
 @pytest.mark.parametrize(
@@ -121,6 +124,8 @@ def test_a_record_that_is_no_success_fails(status: str, fault: Fault) -> None:
     assert outcome.counts["failed"] == 1
     assert entry(outcome).faults == (fault,)
     assert entry(outcome).level is Level.RECORD
+    reasons = {"fail": "record r1: the service gives no reason"}
+    assert entry(outcome).reason == reasons.get(status, f"record r1 is {status}, not success")
 
 
 def test_a_record_without_a_status_fails() -> None:
@@ -128,7 +133,11 @@ def test_a_record_without_a_status_fails() -> None:
 
 
 def test_a_record_that_belongs_to_another_backup_fails() -> None:
-    assert entry(report(source(record(source_backup_id="b2")), replica())).faults == (Fault.RECORD_FOREIGN,)
+    one = entry(report(source(record(source_backup_id="b2")), replica()))
+    assert (one.faults, one.reason, one.resource_id) == ((Fault.RECORD_FOREIGN,), "record r1 says that it belongs to backup b2", "server")
+    both = entry(report(source(record(source_backup_id="b2", source_checkpoint_id="c2")), replica()))
+    assert both.faults == (Fault.RECORD_FOREIGN, Fault.RECORD_CHECKPOINT)
+    assert both.reason.startswith(f"{one.reason}; record r1 says that it is of checkpoint c2")
 
 
 def test_a_skipped_record_is_verified_by_the_copy_that_made_it_superfluous() -> None:
@@ -302,6 +311,22 @@ def test_a_row_of_the_replicas_checkpoint_that_gets_no_verdict_of_its_own_is_hel
     assert entry(judged(here, there, "r1")).faults == (Fault.CHECKPOINT_UNSETTLED,)
     both = {one.id: one.faults for one in judged(here, there, "r1", "r2").entries}
     assert both == {"b1": (), "b2": (Fault.REPLICA_UNSETTLED,)}, "it is told once, where it belongs"
+
+
+def test_a_row_of_the_replicas_checkpoint_that_is_listed_again_is_held_against_it_if_it_is_not_available_then() -> None:
+    other = replica(id="other")
+    assert report(source(record()), replica(), other, other).counts["verified"] == 1
+    assert entry(report(source(record()), replica(), other, replica(id="other", status="error"))).faults == (Fault.CHECKPOINT_INCOMPLETE,)
+    here = Side([source(record()), source(record("r2", destination_backup_id="other"), id="b2", checkpoint_id="another night")])
+    outcome = judged(here, Side([replica(), other, replica(id="other", status="error")]), "r1", "r2")
+    assert {one.id: one.verdict for one in outcome.entries} == {"b1": "verified", "b2": "failed"}, "it is told once, where it belongs"
+
+
+def test_what_is_wrong_at_a_level_that_is_not_asked_for_is_no_fault() -> None:
+    here = Side([source(record(status="fail"))], [vault(HERE)])
+    one = entry(judged(here, Side(), levels=[Level.COVERAGE]))
+    assert (one.verdict, one.level, one.faults) == ("skipped", None, ())
+    assert one.reason.startswith("not judged: the level record is not asked for (record r1: ")
 
 
 # --- what is asked of the service -------------------------------------------------------------------------------------------
