@@ -252,7 +252,7 @@ def test_a_copy_that_was_accepted_and_shows_nowhere_is_lost_after_settle_time(
 ) -> None:
     known = state(accepted={"r": "a"}, accepted_at=BEGIN)
     one = standing(known=known, now=BEGIN + passed)
-    assert (one.status, one.reason) == (standing_at, said)
+    assert (one.backup.id, one.status, one.reason) == ("a", standing_at, said)
     failed = standing(known=known, now=BEGIN + passed, logs=(log("failed"),))
     assert failed.status is (CoverageStatus.IN_FLIGHT if passed < SETTLE else CoverageStatus.FAILED), "the log may be of an earlier copy"
 
@@ -271,6 +271,13 @@ def test_a_replica_that_may_be_of_it_keeps_a_backup_from_being_copied_and_from_b
     assert one.reason == "the destination vault holds replica, and nothing says of which backup of its resource it is a replica"
     assert standing(replica(resource_id="other")).status is CoverageStatus.UNRECORDED
     assert standing(replica(resource_size=41)).status is CoverageStatus.UNRECORDED
+
+
+def test_a_replica_of_an_unknown_resource_may_be_of_a_backup_of_an_unknown_resource() -> None:
+    nobodys = source(resource_id=None)
+    assert standing(replica(resource_id=None), sources=(nobodys,)).status is CoverageStatus.UNCLEAR
+    assert standing(replica(resource_id=None)).status is CoverageStatus.UNRECORDED
+    assert standing(replica(), sources=(nobodys,)).status is CoverageStatus.UNRECORDED
 
 
 def test_each_backup_stands_for_itself() -> None:

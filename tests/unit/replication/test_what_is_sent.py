@@ -67,6 +67,7 @@ def test_each_call_is_written_down_and_counted_before_it_is_sent() -> None:
     night = after_a_failed_copy()
     assert night.intents is not None
     before = night.intents.saves
+    first: Any = night.intents.stored
     stored: list[Any] = []
 
     def note(step: Step, moment: str) -> None:
@@ -79,6 +80,9 @@ def test_each_call_is_written_down_and_counted_before_it_is_sent() -> None:
     assert intent["posted_at"] == pytest.approx(night.clock.now(), abs=3600)
     assert intent["calls"]["by_item"] == {BACKUPS[0]: 2, BACKUPS[1]: 1, BACKUPS[2]: 1}
     assert (intent["calls"]["made"], intent["needed"], intent["eligible"]) == (2, 1, 3)
+    assert (intent["began"], intent["first_posted_at"]) == (first["began"], first["posted_at"]), "those of the first call"
+    assert intent["posted_at"] > first["posted_at"]
+    assert intent["digest"] != first["digest"], "records have appeared since"
     assert (Step.REPLICATE_BACKUP, "after") in night.steps
 
 

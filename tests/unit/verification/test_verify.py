@@ -188,6 +188,30 @@ def test_two_backups_that_claim_one_replica_both_fail() -> None:
     assert [one.faults for one in outcome.entries] == [(Fault.REPLICA_SHARED,)] * 2
 
 
+def test_each_of_several_backups_that_claim_one_replica_names_another_and_the_rest_is_judged() -> None:
+    sharing = [source(record(f"r{number}"), id=f"b{number}", name=None, checkpoint_id=f"c{number}") for number in (3, 1, 2)]
+    good, its_replica = copied(4)
+    outcome = judged(Side([*sharing, good]), Side([replica(), its_replica]), "r1", "r2", "r3", "r4")
+    assert {one.id: one.reason for one in outcome.entries if one.faults} == {
+        "b1": "replica replica is claimed for b2 too",
+        "b2": "replica replica is claimed for b1 too",
+        "b3": "replica replica is claimed for b1 too",
+    }
+    assert outcome.counts == {"verified": 1, "failed": 3, "missing": 0, "skipped": 0}
+
+
+def test_a_record_that_names_another_source_backup_as_the_replica_fails() -> None:
+    here = Side([source(record(destination_backup_id="b2")), source(id="b2", checkpoint_id="another night")])
+    one = entry(judged(here, Side([replica(id="b2")]), "r1"))
+    assert (one.verdict, one.faults) == ("failed", (Fault.REPLICA_IS_SOURCE,))
+    assert one.reason == "record r1 names db (b2) as the replica, a backup of the source vault"
+
+
+def test_a_checkpoint_whose_replica_is_missing_for_a_day_does_not_settle() -> None:
+    sibling = source(record("r2", destination_backup_id="gone", created_at="2026-11-20T00:00:00"), id="b2")
+    assert entry(judged(Side([source(record()), sibling]), Side([replica()]), "r1")).faults == (Fault.CHECKPOINT_INCOMPLETE,)
+
+
 def test_the_newest_backup_of_each_resource_is_judged() -> None:
     old = source(record("r1"), id="old", created_at="2026-11-20T00:00:00")
     new = source(id="new", name="new", created_at="2026-11-23T00:00:00", checkpoint_id="later")
@@ -290,6 +314,12 @@ def test_a_backup_that_cannot_be_copied_or_is_of_another_checkpoint_is_not_misse
     assert judged(Side([source(record()), sibling]), Side([replica()]), "r1").counts["verified"] == 1
 
 
+def test_a_checkpoint_is_judged_whatever_became_of_the_backups_listed_before() -> None:
+    here = Side([source(record("r2", status="fail"), id="b0", checkpoint_id="another night"), source(record()), source(id="b2")])
+    outcome = judged(here, Side([replica()]), "r1", "r2")
+    assert {one.id: one.faults for one in outcome.entries} == {"b0": (Fault.RECORD_FAILED,), "b1": (Fault.CHECKPOINT_INCOMPLETE,)}
+
+
 def test_a_fault_is_told_once_at_the_backup_it_belongs_to() -> None:
     outcome = judged(Side([source(record()), source(record("r2", status="fail"), id="b2")]), Side([replica()]), "r1", "r2")
     assert outcome.counts == {"verified": 1, "failed": 1, "missing": 0, "skipped": 0}
@@ -354,6 +384,14 @@ def test_many_unlisted_replicas_are_looked_up_in_bulk(vault_id: str | None) -> N
     outcome = judged(here, there)
     assert outcome.counts["failed" if vault_id else "missing"] == 6
     assert there.calls == {"list_backups": 2, "list_vaults": 1}
+
+
+def test_a_replica_that_another_vault_lists_twice_with_different_contents_is_told_as_such() -> None:
+    here, found = many_unlisted(6, ELSEWHERE)
+    again = [*found, replica(id=found[0].id, resource_id=found[0].resource_id, vault_id=ELSEWHERE, status="error")]
+    outcome = judged(here, Side(again, [vault(THERE.vault_id), vault(ELSEWHERE)]))
+    twice = [one.id for one in outcome.entries if Fault.REPLICA_TWICE in one.faults]
+    assert twice == ["b0"]
 
 
 def test_where_there_is_no_other_vault_nothing_can_be_in_one() -> None:
