@@ -23,7 +23,7 @@ run-demo = set -e; for line in $(1); do \
 done
 run-tests = set -e; for line in $(1); do .venv-airflow-$$line/bin/python -m pytest -n $(WORKERS) --dist loadgroup; done
 
-.PHONY: demo test test-unit test-full $(ONE_LINE_demo) $(ONE_LINE_tests) lint docs bench schema constraints constraints-check clean
+.PHONY: demo test test-unit test-full $(ONE_LINE_demo) $(ONE_LINE_tests) lint docs bench mutants schema constraints constraints-check clean
 
 demo: $(STAMP)
 	$(PY) -m airflow_cbr.cli demo
@@ -65,12 +65,20 @@ bench: $(STAMP)
 	  $(PY) -m "tests.benchmarks.$$(basename "$$file" .py)" || missed="$$missed $$file"; \
 	done; if [ -n "$$missed" ]; then echo "Targets missed in:$$missed" >&2; exit 1; fi
 
+# Hours. MUTANTS='airflow_cbr.once.*' chooses some. What was found is kept in mutants/, and only what has changed is run again.
+mutants: .venv-mutants/.installed
+	.venv-mutants/bin/python tools/mutants.py run $(foreach pattern,$(MUTANTS),'$(pattern)')
+	.venv-mutants/bin/python tools/mutants.py results
+
 # Writes the published schema of the verification report anew, after its types have changed.
 schema: $(STAMP)
 	$(PY) tools/report_schema.py
 
 $(STAMP): $(INSTALLED_FROM) constraints.txt
 	sh tools/make-venv.sh .venv test,docs -c constraints.txt
+
+.venv-mutants/.installed: $(INSTALLED_FROM) constraints.txt
+	sh tools/make-venv.sh .venv-mutants test,mutants -c constraints.txt
 
 .venv-airflow-%/.installed: $(INSTALLED_FROM) tools/airflow-lines.txt tools/make-line-venv.sh
 	sh tools/make-line-venv.sh $*
@@ -81,5 +89,5 @@ constraints:
 	  --python-version 3.11 --extra test --extra docs pyproject.toml tools/build-requirements.txt -o constraints.txt
 
 clean:
-	rm -rf .venv .venv-* build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-* build dist mutants .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

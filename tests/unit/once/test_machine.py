@@ -158,7 +158,7 @@ def test_three_calls_of_unknown_outcome_end_the_attempt() -> None:
     with pytest.raises(CbrOutcomeUnknownError) as caught:
         run(service)
     assert len(service.started) == 3
-    assert not caught.value.permanent
+    assert caught.value.permanent is False
 
 
 def waiting(*looks: CbrError | None) -> tuple[Starter, Service]:
@@ -188,6 +188,26 @@ def test_the_pauses_after_looks_that_fail_grow_and_say_why() -> None:
     assert all(isinstance(pause, Pause) and "List: later." in pause.reason and "0f9e" in pause.reason for pause in pauses)
     assert all(isinstance(pause, Pause) and pause.records == () for pause in pauses)
     assert machine.state.troubles == 7
+
+
+def test_a_pause_after_a_look_that_failed_names_what_is_waited_for() -> None:
+    class Following(Starter):
+        def _followed(self) -> tuple[str, ...]:
+            return ("r1", "r2")
+
+    service = Service(looks=[None, None, CbrUnavailableError("List: later.")], delay=10**9)
+    machine = Following(service, {}, None, lambda step, moment: None)
+    machine.advance()
+    pause = machine.advance()
+    assert isinstance(pause, Pause)
+    assert pause.records == ("r1", "r2")
+
+
+def test_each_step_is_marked_before_and_after() -> None:
+    seen: list[tuple[Step, str]] = []
+    machine = Starter(Service(), {}, None, lambda step, moment: seen.append((step, moment)))
+    machine.advance()
+    assert seen == [(step, moment) for step in (Step.LOOK, Step.NOTE, Step.START, Step.LOOK) for moment in ("before", "after")]
 
 
 def test_what_the_service_asks_to_wait_is_waited() -> None:

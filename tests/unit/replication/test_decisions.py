@@ -9,7 +9,7 @@ import pytest
 
 from airflow_cbr.api.models import Backup, BackupExtendInfo
 from airflow_cbr.exceptions import CbrLimitError, CbrNothingToReplicateError, CbrReplicationFailedError
-from airflow_cbr.inventory.coverage import BackupCoverage, Coverage, CoverageStatus
+from airflow_cbr.inventory.coverage import BackupCoverage, Coverage, CoverageStatus, assess
 from airflow_cbr.replication import decisions
 from airflow_cbr.replication.spec import ReplicationSpec
 from airflow_cbr.replication.state import ReplicationState
@@ -98,6 +98,8 @@ def test_what_may_still_become_eligible_counts_as_uncovered() -> None:
         backup("f", record("s", "replicating")),
     )
     assert decisions.uncovered(seen) == ["a", "b", "f"]
+    declined = assess([backup("a"), backup("b")], DESTINATION, declined={"a": "the service declines it"})
+    assert decisions.uncovered(declined) == ["b"]
 
 
 # --- by vault or one by one ---------------------------------------------------------------------------------------------------
@@ -158,8 +160,15 @@ def test_what_runs_is_what_is_listed_as_running_or_was_accepted_and_is_not_liste
     assert decisions.running(seen, known) == ["r", "s"]
     assert ids(decisions.in_flight(seen, known)) == ["a", "b"]
     assert decisions.unlisted(seen, known) == {"s": "b", "t": "c"}
-    progress = decisions.progress_of(seen, known, now=NOW)
-    assert (progress.total, progress.replicating, progress.waiting) == (2, 1, 1)
+
+
+def test_progress_is_of_what_is_followed_listed_or_not() -> None:
+    runs = record("r", "replicating", at=BEGAN - 60, progress=75)
+    by_backup = {one: BackupCoverage(backup(one), CoverageStatus.IN_FLIGHT, record=runs if one == "a" else None) for one in "abc"}
+    seen = Coverage(DESTINATION, NOW, by_backup, {"r": ("a", runs), "foreign": ("a", runs)})
+    progress = decisions.progress_of(seen, state(accepted={"r": "a", "s": "b", "t": "c"}), now=NOW)
+    assert (progress.total, progress.replicating, progress.waiting) == (3, 1, 2)
+    assert decisions.progress_of(seen, state(accepted={"r": "a"}), now=NOW).seconds_left == 20.0
 
 
 @pytest.mark.parametrize(
@@ -205,20 +214,21 @@ def test_counts_are_of_records_and_of_backups() -> None:
     seen = look(
         backup("a", record("mine", "success")),
         backup("b", record("adopted", "success")),
+        backup("h", record("too", "success")),
         backup("c", record("older", "success")),
         backup("d", record("bad", "fail")),
         backup("e", status="error"),
         backup("f"),
         backup("g", record("elsewhere", "success", to="1" * 32)),
-        own=("mine",),
+        own=("mine", "too"),
     )
-    known = state(accepted={"mine": "a"}, adopted={"adopted": "b"})
-    assert decisions.record_ids_of(seen, known) == ["adopted", "mine"]
+    known = state(accepted={"mine": "a", "too": "h"}, adopted={"adopted": "b"})
+    assert decisions.record_ids_of(seen, known) == ["adopted", "mine", "too"]
     assert decisions.counts_of(seen, known) == {
-        "accepted": 1, "adopted": 1, "already": 1, "succeeded": 2, "failed": 1, "skipped": 1, "missing": 2,
+        "accepted": 2, "adopted": 1, "already": 1, "succeeded": 3, "failed": 1, "skipped": 1, "missing": 2,
     }  # fmt: skip
     assert decisions.counts_before_looking(known) == {
-        "accepted": 1, "adopted": 1, "already": 0, "succeeded": 0, "failed": 0, "skipped": 0, "missing": 0,
+        "accepted": 2, "adopted": 1, "already": 0, "succeeded": 0, "failed": 0, "skipped": 0, "missing": 0,
     }  # fmt: skip
 
 
@@ -320,11 +330,11 @@ def test_a_failure_is_permanent_where_asking_again_cannot_help(backups: list[Bac
 
 
 def test_an_empty_vault_says_what_was_left_out() -> None:
-    seen = look(backup("a", status="error"))
+    seen = look(backup("a", status="error"), backup("b", status="error"))
     error = failure(seen)
     assert isinstance(error, CbrNothingToReplicateError)
     assert f"Nothing to replicate in vault {SOURCE_VAULT}" in str(error)
-    assert "\n  - night-a" in str(error)
+    assert error.message.splitlines()[1:] == [f"  - {one}" for one in seen.of(CoverageStatus.SKIPPED)]
     assert error.advice
     assert decisions.failure(seen, state(), spec(allow_empty=True)) is None
 

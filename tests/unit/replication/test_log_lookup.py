@@ -153,6 +153,14 @@ def test_the_vaults_log_is_asked_for_since_the_first_call_and_then_that_of_all_v
     assert client.asked == [(SOURCE_VAULT, moment(since)), (None, moment(since))]
 
 
+def test_a_copy_that_only_the_log_shows_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    known = state(sent={"a": BEGIN})
+    with caplog.at_level("INFO"):
+        for _ in range(3):
+            begun(Client(row("l", "a", "running")), known)
+    assert [record.getMessage() for record in caplog.records] == ["Operation log l shows a copy of backup a: running"]
+
+
 def test_a_copy_that_has_ended_by_the_log_is_given_up_when_no_record_shows_in_time() -> None:
     known = state(sent={"a": BEGIN, "b": BEGIN})
     client = Client(row("l", "a", "success"), row("m", "b", "running"))
@@ -195,7 +203,8 @@ def test_a_backup_that_is_not_listed_any_more_is_followed_all_the_same() -> None
     known = state(accepted={"r": "gone"}, accepted_at=BEGIN - SETTLE)
     coverage = lookup(Client(row("l", "gone", "running")), known).follow_unlisted(unrecorded("a"))
     one = coverage.by_backup["gone"]
-    assert (one.backup.name, one.status) == ("a backup that is not listed any more", CoverageStatus.IN_FLIGHT)
+    assert (one.backup.id, one.backup.name) == ("gone", "a backup that is not listed any more")
+    assert one.status is CoverageStatus.IN_FLIGHT
     assert "operation log l says running" in one.reason
     assert coverage.by_backup["a"].status is CoverageStatus.UNRECORDED
 
@@ -219,8 +228,11 @@ def test_a_copy_that_somebody_else_began_may_be_older_than_anything_that_was_sen
 
 @pytest.mark.parametrize(("stale", "status"), [([], CoverageStatus.FAILED), (["old"], CoverageStatus.IN_FLIGHT)])
 def test_another_record_of_its_backup_stands_unless_it_is_an_old_failure(stale: list[str], status: CoverageStatus) -> None:
-    known = state(accepted={"new": "a"}, accepted_at=BEGIN, stale=stale)
-    assert followed(Client(), known, look(backup("a", record("old", "fail"))), now=BEGIN)["a"][0] is status
+    known = state(accepted={"new": "a", "next": "b"}, accepted_at=BEGIN, stale=stale)
+    coverage = lookup(Client(), known).follow_unlisted(look(backup("a", record("old", "fail")), backup("b")))
+    assert coverage.by_backup["a"].status is status
+    assert coverage.by_backup["a"].backup.name == "night-a"
+    assert coverage.by_backup["b"].status is CoverageStatus.IN_FLIGHT
 
 
 def test_what_is_listed_is_not_looked_up() -> None:

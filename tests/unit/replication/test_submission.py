@@ -21,6 +21,7 @@ from airflow_cbr.exceptions import (
 from airflow_cbr.once.steps import Pause
 from airflow_cbr.replication.steps import Step
 from airflow_cbr.replication.submission import BEING_MADE_LIMIT
+from tests.support.hostile_service import HostileService, run
 from tests.support.replication_night import Night
 
 if TYPE_CHECKING:
@@ -633,6 +634,32 @@ def test_calls_of_unknown_outcome_are_counted_for_each_backup() -> None:
     with pytest.raises(CbrOutcomeUnknownError):
         night.attempt()
     assert night.calls == ["CopyCheckpoint"] + ["CopyBackup"] * 5, "the third call for the first backup ends it"
+
+
+def test_a_copy_that_was_asked_for_individually_is_given_time_before_it_is_looked_for() -> None:
+    night = after_failed_copies(BACKUPS[0])
+    night.attempt()
+    (accepted,) = [pause for pause in night.pauses if pause.reason.endswith("accepted")]
+    assert len(accepted.records) == 1
+
+
+def test_a_copy_that_was_accepted_is_in_doubt_no_more() -> None:
+    """An earlier call for it was lost: that it was replicated already is no more than the first word, and is waited for once."""
+    night = after_failed_copies(BACKUPS[0])
+    night.control.fault("reset", call="CopyBackup", when="before")
+    night.control.fault("copy_skipped", backup_id=BACKUPS[0])
+    night.control.fault("code", code="1009", call="CopyBackup", when="before", nth=2, count=None)
+    with pytest.raises(CbrReplicationFailedError, match="1009"):
+        night.attempt()
+    assert night.calls == ["CopyCheckpoint"] + ["CopyBackup"] * 4
+
+
+def test_an_answer_that_names_no_record_is_a_call_of_unknown_outcome() -> None:
+    service = HostileService(BACKUPS[:1], answers=[(False, None)])
+    error = run(service, attempts=1)
+    assert isinstance(error, CbrOutcomeUnknownError)
+    assert f"backup {BACKUPS[0]} without a record id" in str(error)
+    assert len(service.posts) == 4, "one call for the vault, three for the backup"
 
 
 def test_a_backup_that_was_replicated_already_and_has_no_record_is_given_up_at_the_second_word() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
 
 from airflow_cbr.emulator.world import SOURCE_VAULT
-from airflow_cbr.exceptions import CbrReplicationFailedError
+from airflow_cbr.exceptions import CbrConfigurationError, CbrReplicationFailedError
 from airflow_cbr.replication.unlisted import NOTICE
+from airflow_cbr.waiting.schedule import BLIND_GAP
+from tests.support.hostile_service import HostileService, run
 from tests.support.replication_night import Night
 
 BACKUPS = ["7558e1a3-7046-4787-95cd-14b0ad0642a8", "6df2b54c-dd62-4059-a07c-1b8f24f2725d", "aa00034d-ef40-443d-ab7a-dc846d988cdf"]
@@ -84,6 +87,36 @@ def test_a_replica_of_which_nothing_says_whose_it_is_is_neither_copied_again_nor
     with pytest.raises(CbrReplicationFailedError, match="which backup of the resource it is a replica of is not known"):
         following.attempt()
     assert len(night.copies) == 3
+
+
+def gaps(night: Night) -> list[float]:
+    """Return the pauses while copies run, in order."""
+    running = "3 copies run, by the operation log and the destination's list"
+    return [pause.seconds for pause in night.pauses if pause.reason == running]
+
+
+def test_copies_whose_progress_the_log_shows_are_looked_at_rarely_and_others_more_often() -> None:
+    shown = unlisted_night()
+    shown.control.switch(copy_seconds=36000)
+    shown.attempt()
+    assert max(gaps(shown)) > BLIND_GAP
+
+    hidden = unlisted_night(operation_log_delay=36000)
+    hidden.spec["settle_time"] = 5400.0
+    hidden.control.switch(copy_seconds=3600)
+    hidden.attempt()
+    assert 2 * hidden.pauses[0].seconds < max(gaps(hidden)) <= BLIND_GAP, "of what nothing is known, the time that has passed decides"
+
+
+def test_without_a_way_to_the_destination_such_a_cloud_is_refused() -> None:
+    def without_records(row: dict[str, Any], rng: random.Random) -> dict[str, Any]:
+        return {name: value for name, value in row.items() if name != "replication_records"}
+
+    service = HostileService(["7558e1a3-7046-4787-95cd-14b0ad0642a8"], distort=without_records)
+    error = run(service)
+    assert isinstance(error, CbrConfigurationError)
+    assert "lists no replication records" in str(error)
+    assert service.posts == []
 
 
 def test_the_first_look_says_what_is_done_instead(caplog: pytest.LogCaptureFixture) -> None:

@@ -67,6 +67,7 @@ def test_each_call_is_written_down_and_counted_before_it_is_sent() -> None:
     night = after_a_failed_copy()
     assert night.intents is not None
     before = night.intents.saves
+    first: Any = night.intents.stored
     stored: list[Any] = []
 
     def note(step: Step, moment: str) -> None:
@@ -79,6 +80,9 @@ def test_each_call_is_written_down_and_counted_before_it_is_sent() -> None:
     assert intent["posted_at"] == pytest.approx(night.clock.now(), abs=3600)
     assert intent["calls"]["by_item"] == {BACKUPS[0]: 2, BACKUPS[1]: 1, BACKUPS[2]: 1}
     assert (intent["calls"]["made"], intent["needed"], intent["eligible"]) == (2, 1, 3)
+    assert (intent["began"], intent["first_posted_at"]) == (first["began"], first["posted_at"]), "those of the first call"
+    assert intent["posted_at"] > first["posted_at"]
+    assert intent["digest"] != first["digest"], "records have appeared since"
     assert (Step.REPLICATE_BACKUP, "after") in night.steps
 
 
@@ -90,6 +94,18 @@ def test_what_the_service_has_refused_for_now_is_counted_as_refused() -> None:
     assert night.intents.stored is not None
     calls = night.intents.stored["calls"]
     assert (calls["made"], calls["refused"], calls["by_item"][BACKUPS[0]]) == (2, 3, 2)
+
+
+def test_a_refused_call_for_the_vault_is_counted_as_refused_for_each_backup() -> None:
+    night = Night(spec={"settle_time": 1.0})
+    night.control.fault("code", code="6130", call="CopyCheckpoint", when="before", count=3)
+    night.attempt()
+    assert night.intents is not None
+    assert night.intents.stored is not None
+    calls = night.intents.stored["calls"]
+    assert (calls["made"], calls["refused"], calls["by_item"]) == (1, 3, dict.fromkeys(BACKUPS, 1))
+    assert night.steps.count((Step.REPLICATE_VAULT, "before")) == 4
+    assert night.steps.count((Step.REPLICATE_VAULT, "after")) == 1
 
 
 def to_the_end(submission: Submission, night: Night) -> None:

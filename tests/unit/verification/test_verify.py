@@ -34,6 +34,9 @@ def test_a_good_copy_is_verified() -> None:
     assert outcome.summary == {"verdict": "verified", "verified": 1, "failed": 0, "missing": 0, "skipped": 0}
     assert outcome.failure() is None
     assert list(outcome.findings) == []
+    one = entry(outcome)
+    assert (one.id, one.name, one.resource_id, one.record_id, one.replica_id) == ("b1", "db", "server", "r1", "replica")
+    assert (one.verdict, one.level, one.faults, one.reason) == ("verified", None, (), "available in the destination vault")
 
 
 @pytest.mark.parametrize(
@@ -121,6 +124,8 @@ def test_a_record_that_is_no_success_fails(status: str, fault: Fault) -> None:
     assert outcome.counts["failed"] == 1
     assert entry(outcome).faults == (fault,)
     assert entry(outcome).level is Level.RECORD
+    reasons = {"fail": "record r1: the service gives no reason"}
+    assert entry(outcome).reason == reasons.get(status, f"record r1 is {status}, not success")
 
 
 def test_a_record_without_a_status_fails() -> None:
@@ -128,7 +133,11 @@ def test_a_record_without_a_status_fails() -> None:
 
 
 def test_a_record_that_belongs_to_another_backup_fails() -> None:
-    assert entry(report(source(record(source_backup_id="b2")), replica())).faults == (Fault.RECORD_FOREIGN,)
+    one = entry(report(source(record(source_backup_id="b2")), replica()))
+    assert (one.faults, one.reason, one.resource_id) == ((Fault.RECORD_FOREIGN,), "record r1 says that it belongs to backup b2", "server")
+    both = entry(report(source(record(source_backup_id="b2", source_checkpoint_id="c2")), replica()))
+    assert both.faults == (Fault.RECORD_FOREIGN, Fault.RECORD_CHECKPOINT)
+    assert both.reason.startswith(f"{one.reason}; record r1 says that it is of checkpoint c2")
 
 
 def test_a_skipped_record_is_verified_by_the_copy_that_made_it_superfluous() -> None:
@@ -177,6 +186,30 @@ def test_two_backups_that_claim_one_replica_both_fail() -> None:
     other = source(record("r2"), id="b2", name=None)
     outcome = judged(Side([source(record()), other]), Side([replica()]), "r1", "r2")
     assert [one.faults for one in outcome.entries] == [(Fault.REPLICA_SHARED,)] * 2
+
+
+def test_each_of_several_backups_that_claim_one_replica_names_another_and_the_rest_is_judged() -> None:
+    sharing = [source(record(f"r{number}"), id=f"b{number}", name=None, checkpoint_id=f"c{number}") for number in (3, 1, 2)]
+    good, its_replica = copied(4)
+    outcome = judged(Side([*sharing, good]), Side([replica(), its_replica]), "r1", "r2", "r3", "r4")
+    assert {one.id: one.reason for one in outcome.entries if one.faults} == {
+        "b1": "replica replica is claimed for b2 too",
+        "b2": "replica replica is claimed for b1 too",
+        "b3": "replica replica is claimed for b1 too",
+    }
+    assert outcome.counts == {"verified": 1, "failed": 3, "missing": 0, "skipped": 0}
+
+
+def test_a_record_that_names_another_source_backup_as_the_replica_fails() -> None:
+    here = Side([source(record(destination_backup_id="b2")), source(id="b2", checkpoint_id="another night")])
+    one = entry(judged(here, Side([replica(id="b2")]), "r1"))
+    assert (one.verdict, one.faults) == ("failed", (Fault.REPLICA_IS_SOURCE,))
+    assert one.reason == "record r1 names db (b2) as the replica, a backup of the source vault"
+
+
+def test_a_checkpoint_whose_replica_is_missing_for_a_day_does_not_settle() -> None:
+    sibling = source(record("r2", destination_backup_id="gone", created_at="2026-11-20T00:00:00"), id="b2")
+    assert entry(judged(Side([source(record()), sibling]), Side([replica()]), "r1")).faults == (Fault.CHECKPOINT_INCOMPLETE,)
 
 
 def test_the_newest_backup_of_each_resource_is_judged() -> None:
@@ -281,6 +314,12 @@ def test_a_backup_that_cannot_be_copied_or_is_of_another_checkpoint_is_not_misse
     assert judged(Side([source(record()), sibling]), Side([replica()]), "r1").counts["verified"] == 1
 
 
+def test_a_checkpoint_is_judged_whatever_became_of_the_backups_listed_before() -> None:
+    here = Side([source(record("r2", status="fail"), id="b0", checkpoint_id="another night"), source(record()), source(id="b2")])
+    outcome = judged(here, Side([replica()]), "r1", "r2")
+    assert {one.id: one.faults for one in outcome.entries} == {"b0": (Fault.RECORD_FAILED,), "b1": (Fault.CHECKPOINT_INCOMPLETE,)}
+
+
 def test_a_fault_is_told_once_at_the_backup_it_belongs_to() -> None:
     outcome = judged(Side([source(record()), source(record("r2", status="fail"), id="b2")]), Side([replica()]), "r1", "r2")
     assert outcome.counts == {"verified": 1, "failed": 1, "missing": 0, "skipped": 0}
@@ -302,6 +341,22 @@ def test_a_row_of_the_replicas_checkpoint_that_gets_no_verdict_of_its_own_is_hel
     assert entry(judged(here, there, "r1")).faults == (Fault.CHECKPOINT_UNSETTLED,)
     both = {one.id: one.faults for one in judged(here, there, "r1", "r2").entries}
     assert both == {"b1": (), "b2": (Fault.REPLICA_UNSETTLED,)}, "it is told once, where it belongs"
+
+
+def test_a_row_of_the_replicas_checkpoint_that_is_listed_again_is_held_against_it_if_it_is_not_available_then() -> None:
+    other = replica(id="other")
+    assert report(source(record()), replica(), other, other).counts["verified"] == 1
+    assert entry(report(source(record()), replica(), other, replica(id="other", status="error"))).faults == (Fault.CHECKPOINT_INCOMPLETE,)
+    here = Side([source(record()), source(record("r2", destination_backup_id="other"), id="b2", checkpoint_id="another night")])
+    outcome = judged(here, Side([replica(), other, replica(id="other", status="error")]), "r1", "r2")
+    assert {one.id: one.verdict for one in outcome.entries} == {"b1": "verified", "b2": "failed"}, "it is told once, where it belongs"
+
+
+def test_what_is_wrong_at_a_level_that_is_not_asked_for_is_no_fault() -> None:
+    here = Side([source(record(status="fail"))], [vault(HERE)])
+    one = entry(judged(here, Side(), levels=[Level.COVERAGE]))
+    assert (one.verdict, one.level, one.faults) == ("skipped", None, ())
+    assert one.reason.startswith("not judged: the level record is not asked for (record r1: ")
 
 
 # --- what is asked of the service -------------------------------------------------------------------------------------------
@@ -329,6 +384,14 @@ def test_many_unlisted_replicas_are_looked_up_in_bulk(vault_id: str | None) -> N
     outcome = judged(here, there)
     assert outcome.counts["failed" if vault_id else "missing"] == 6
     assert there.calls == {"list_backups": 2, "list_vaults": 1}
+
+
+def test_a_replica_that_another_vault_lists_twice_with_different_contents_is_told_as_such() -> None:
+    here, found = many_unlisted(6, ELSEWHERE)
+    again = [*found, replica(id=found[0].id, resource_id=found[0].resource_id, vault_id=ELSEWHERE, status="error")]
+    outcome = judged(here, Side(again, [vault(THERE.vault_id), vault(ELSEWHERE)]))
+    twice = [one.id for one in outcome.entries if Fault.REPLICA_TWICE in one.faults]
+    assert twice == ["b0"]
 
 
 def test_where_there_is_no_other_vault_nothing_can_be_in_one() -> None:
