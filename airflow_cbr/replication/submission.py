@@ -64,7 +64,6 @@ logger = logging.getLogger(__name__)
 BEING_MADE_LIMIT: Final = 7200.0
 """Seconds for which a backup that is still being made delays the other backups. Then they are requested without it; it is waited for."""
 
-
 Observer = Callable[[Step, str], None]
 
 
@@ -360,12 +359,10 @@ class Submission(Machine[Result]):
         until = self.state.looked_at + BEING_MADE_LIMIT
         if self._clock.local >= until and others:
             return None
-        limit = (
-            f"; after {BEING_MADE_LIMIT / 3600:g} h the other backups are replicated without waiting for them"
-            if self._clock.local < until
-            else ""
-        )
-        return self._pause(f"{decisions.line_of(being_made)}{limit}", self._spec.poll_interval)
+        line = decisions.line_of(being_made)
+        if self._clock.local < until:
+            line += f"; after {BEING_MADE_LIMIT / 3600:g} h the other backups are replicated without waiting for them"
+        return self._pause(line, self._spec.poll_interval)
 
     def _pause_for_service(self, error: CbrApiError, doubtful: dict[str, float]) -> Pause:
         if not isinstance(error, CbrThrottledError):
@@ -379,9 +376,8 @@ class Submission(Machine[Result]):
     def _pause_for_unlisted(self, in_flight: list[BackupCoverage]) -> Pause:
         records = [one.record for one in in_flight if one.record is not None]
         gap = self._schedule.gap(records, moment(self._clock.service), is_complete=len(records) == len(in_flight), at=self._clock.local)
-        return self._pause(
-            f"{counted(len(in_flight), 'copy is', 'copies are')} running, according to the operation log and the destination vault", gap
-        )
+        count = counted(len(in_flight), "copy is", "copies are")
+        return self._pause(f"{count} running, according to the operation log and the destination vault", gap)
 
     def _pause_for_accepted(self) -> Pause | None:
         """Return the pause after an acceptance: nothing is listed yet. Without ``wait_for_completion``, look once more and end."""
