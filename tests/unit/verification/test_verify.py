@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_cbr.api.models import ReplicationExtra
 from airflow_cbr.exceptions import CbrNothingToReplicateError, CbrPermissionError
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.levels import Level, Scope
@@ -163,6 +164,12 @@ def test_among_records_that_are_no_success_one_that_runs_decides_and_the_newest_
     assert (one.faults, one.record_id) == ((Fault.RECORD_FAILED,), "r2")
 
 
+@pytest.mark.parametrize("ids", [("r1",), ()])
+def test_a_record_that_says_two_vaults_fails_whether_it_was_asked_about_or_not(ids: tuple[str, ...]) -> None:
+    two = record(extra_info=ReplicationExtra(destination_vault_id=ELSEWHERE))
+    assert entry(report(source(two), replica(), ids=ids)).faults == (Fault.RECORD_DESTINATION,)
+
+
 def test_a_record_that_was_asked_about_and_leads_elsewhere_is_named() -> None:
     one = entry(report(source(record(destination_vault_id=ELSEWHERE)), replica()))
     assert (one.faults, one.record_id) == ((Fault.RECORD_DESTINATION,), "r1")
@@ -251,8 +258,10 @@ def test_a_backup_that_lacks_the_system_disk_is_skipped_unless_it_was_copied() -
 
 def test_a_vault_without_an_eligible_backup_is_an_error_unless_that_is_allowed() -> None:
     here = Side([source(status="error")], [vault(HERE, "server")])
-    with pytest.raises(CbrNothingToReplicateError):
+    with pytest.raises(CbrNothingToReplicateError, match=f"Nothing to verify: vault {HERE} holds no eligible backup") as caught:
         judged(here, Side())
+    assert caught.value.advice
+    assert "allow_empty=True" in caught.value.advice
     levels = [Level.RECORD, Level.REPLICA, Level.COVERAGE, Level.RPO]
     outcome = judged(here, Side(), allow_empty=True, levels=levels, max_age=3600.0)
     assert [one.faults for one in outcome.findings] == [(Fault.RESOURCE_UNCOVERED,), (Fault.AGE_UNKNOWN,)], "something is bound"
