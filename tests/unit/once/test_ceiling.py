@@ -89,9 +89,9 @@ def test_the_answer_of_a_call_is_handed_on() -> None:
 @pytest.mark.parametrize(
     ("counts", "said"),
     [
-        (CallCounts(made=17), "made 17 calls for 3 backups in this Dag run, and its limit is 17 calls. Nothing more was sent."),
-        (CallCounts(refused=517), "made 517 calls that the service refused in this Dag run, and its limit is 517 refused calls."),
-        (CallCounts(by_item={"b": 8}), "made 8 calls for backup b in this Dag run, and its limit is 8 calls for each."),
+        (CallCounts(made=17), "This task has sent 17 calls for 3 backups in this Dag run; the limit is 17 calls. Nothing more was sent."),
+        (CallCounts(refused=517), "This task has sent 517 calls that the service refused in this Dag run; the limit is 517 refused calls."),
+        (CallCounts(by_item={"b": 8}), "This task has sent 8 calls for backup b in this Dag run; the limit is 8 calls for each."),
     ],
 )
 def test_each_limit_says_what_was_done_and_counts_nothing_more(counts: CallCounts, said: str) -> None:

@@ -222,8 +222,8 @@ def test_the_same_line_is_logged_once_until_another_was(caplog: pytest.LogCaptur
     machine = Starter(service, {}, None, lambda step, moment: None)
     with caplog.at_level("INFO"):
         pauses = [machine.advance() for _ in range(3)]
-    assert [pause.reason for pause in pauses if isinstance(pause, Pause)] == ["an earlier call may still show up"] * 3
-    assert [record.getMessage() for record in caplog.records] == ["Waiting: an earlier call may still show up"]
+    assert [pause.reason for pause in pauses if isinstance(pause, Pause)] == ["an earlier call may still take effect"] * 3
+    assert [record.getMessage() for record in caplog.records] == ["Waiting: an earlier call may still take effect"]
 
 
 def test_a_call_that_must_not_be_looked_for_ends_the_attempt_at_once() -> None:

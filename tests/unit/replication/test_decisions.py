@@ -299,7 +299,7 @@ def test_a_failure_names_each_backup_and_what_became_of_it() -> None:
     )
     error = failure(seen, accepted={"s": "b", "t": "b"}, given_up={"c": "BackupService.1012 0f9e"})
     assert isinstance(error, CbrReplicationFailedError)
-    assert f"3 of 4 backups of vault {SOURCE_VAULT} are not covered in {DESTINATION}" in str(error)
+    assert f"Vault {SOURCE_VAULT} is not fully replicated to {DESTINATION}: 3 of 4 eligible backups not covered." in str(error)
     said = {one: line for line in error.problems for one in "abcd" if f"night-{one}" in line}
     assert sorted(said) == ["a", "b", "c"]
     assert "import failed" in said["a"]
@@ -307,7 +307,7 @@ def test_a_failure_names_each_backup_and_what_became_of_it() -> None:
     assert "request id 0f9e" in said["c"]
     assert "times" not in said["a"]
     assert error.advice is not None
-    assert "run the task again" in error.advice
+    assert "Run the task again" in error.advice
     assert not error.permanent
 
 
@@ -326,7 +326,7 @@ def test_a_failure_is_permanent_where_asking_again_cannot_help(backups: list[Bac
     assert isinstance(error, CbrReplicationFailedError)
     assert error.permanent is permanent
     assert error.advice is not None
-    assert ("asking again would be refused again" in error.advice) is permanent
+    assert ("a retry would be refused again" in error.advice) is permanent
 
 
 def test_an_empty_vault_says_what_was_left_out() -> None:

@@ -196,14 +196,14 @@ def test_a_copy_that_neither_list_nor_log_knows_is_lost() -> None:
     known = state(accepted={"r": "a"}, accepted_at=BEGIN - SETTLE)
     status, reason = followed(Client(row("l", "b", "running")), known, unrecorded("a"), now=BEGIN)["a"]
     assert status is CoverageStatus.LOST
-    assert "record r is gone" in reason
+    assert "record r is no longer listed, and the operation log does not show the copy" in reason
 
 
 def test_a_backup_that_is_not_listed_any_more_is_followed_all_the_same() -> None:
     known = state(accepted={"r": "gone"}, accepted_at=BEGIN - SETTLE)
     coverage = lookup(Client(row("l", "gone", "running")), known).follow_unlisted(unrecorded("a"))
     one = coverage.by_backup["gone"]
-    assert (one.backup.id, one.backup.name) == ("gone", "a backup that is not listed any more")
+    assert (one.backup.id, one.backup.name) == ("gone", "a backup that is no longer listed")
     assert one.status is CoverageStatus.IN_FLIGHT
     assert "operation log l says running" in one.reason
     assert coverage.by_backup["a"].status is CoverageStatus.UNRECORDED
@@ -248,6 +248,6 @@ def test_a_backup_that_was_deleted_counts_no_more_and_one_that_is_there_makes_th
     known = state(wanted=["a", "gone", "copied"], accepted={"r": "copied"})
     lookup(Client(), known).look_for_missing(unrecorded("a"))
     assert known.wanted == ["a", "copied"]
-    with pytest.raises(CbrProtocolError, match=f"vault {SOURCE_VAULT}'s backups lacks backup there"):
+    with pytest.raises(CbrProtocolError, match=f"the backups of vault {SOURCE_VAULT} is incomplete: it lacks backup there"):
         lookup(Client(shows=("there",)), state(wanted=["there"])).look_for_missing(unrecorded("a"))
     lookup(Client(shows=("a",)), state(wanted=None)).look_for_missing(unrecorded())

@@ -32,8 +32,8 @@ def test_a_note_is_told_with_the_meaning_of_its_code_and_with_its_request_id(cod
 
 @pytest.mark.parametrize(("code", "shown"), [("BackupService.9999", "BackupService.9999"), (None, "no-code")])
 def test_a_code_that_nobody_knows_is_told_as_it_is(code: str | None, shown: str) -> None:
-    assert describe(note_of(refusal(code, "0f9e"))) == f"the service refuses it [{shown}, request id 0f9e]"
-    assert describe(note_of(refusal(code))) == f"the service refuses it [{shown}]"
+    assert describe(note_of(refusal(code, "0f9e"))) == f"the service refused it [{shown}, request id 0f9e]"
+    assert describe(note_of(refusal(code))) == f"the service refused it [{shown}]"
 
 
 def test_a_note_of_the_operation_log_names_its_row() -> None:

@@ -658,7 +658,7 @@ def test_an_answer_that_names_no_record_is_a_call_of_unknown_outcome() -> None:
     service = HostileService(BACKUPS[:1], answers=[(False, None)])
     error = run(service, attempts=1)
     assert isinstance(error, CbrOutcomeUnknownError)
-    assert f"backup {BACKUPS[0]} without a record id" in str(error)
+    assert f"backup {BACKUPS[0]}, but returned no record id" in str(error)
     assert len(service.posts) == 4, "one call for the vault, three for the backup"
 
 
@@ -724,7 +724,7 @@ def test_backups_that_are_being_made_hold_up_the_others_for_two_hours(deferred: 
     assert sorted(night.copies[:3]) == sorted(BACKUPS)
     assert night.copies[3:] == [slow]
     making = [pause for pause in night.pauses if "still being made" in pause.reason]
-    held_up = [pause for pause in making if pause.reason.endswith("; after 2 h the others are replicated without them")]
+    held_up = [pause for pause in making if pause.reason.endswith("; after 2 h the other backups are replicated without waiting for them")]
     assert making[: len(held_up)] == held_up
     assert sum(pause.seconds for pause in held_up) == pytest.approx(BEING_MADE_LIMIT, abs=60)
     assert making[len(held_up) :]

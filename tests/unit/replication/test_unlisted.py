@@ -91,7 +91,7 @@ def test_a_replica_of_which_nothing_says_whose_it_is_is_neither_copied_again_nor
 
 def gaps(night: Night) -> list[float]:
     """Return the pauses while copies run, in order."""
-    running = "3 copies run, by the operation log and the destination's list"
+    running = "3 copies are running, according to the operation log and the destination vault"
     return [pause.seconds for pause in night.pauses if pause.reason == running]
 
 

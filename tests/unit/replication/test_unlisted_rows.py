@@ -231,20 +231,20 @@ def test_a_copy_that_has_succeeded_by_the_log_has_its_replica_among_those_that_m
 def test_a_replica_that_the_log_promises_is_expected_within_settle_time(passed: float, accepted: bool, standing_at: CoverageStatus) -> None:
     known = state(accepted={"r": "a"} if accepted else {}, accepted_at=BEGIN - 1000)
     first = standing(logs=(log("success"),), known=known)
-    assert (first.status, first.reason) == (CoverageStatus.IN_FLIGHT, "operation log l: success, and its replica is not listed yet")
+    assert (first.status, first.reason) == (CoverageStatus.IN_FLIGHT, "operation log l: success, but its replica is not listed yet")
     assert known.unseen == {"a": BEGIN}
     then = standing(logs=(log("success"),), known=known, now=BEGIN + passed)
     assert (then.backup.id, then.status) == ("a", standing_at)
     assert known.unseen == {"a": BEGIN}
     if then.status is CoverageStatus.UNCLEAR:
-        assert then.reason == "operation log l says that its copy succeeded, and the destination vault lists no replica of it"
+        assert then.reason == "operation log l says that its copy succeeded, but the destination vault lists no replica of it"
 
 
 @pytest.mark.parametrize(
     ("passed", "standing_at", "said"),
     [
-        (SETTLE - 1, CoverageStatus.IN_FLIGHT, "its copy was accepted and does not show yet"),
-        (SETTLE, CoverageStatus.LOST, "its copy was accepted, and neither the operation log nor the destination knows it"),
+        (SETTLE - 1, CoverageStatus.IN_FLIGHT, "its copy was accepted and is not listed yet"),
+        (SETTLE, CoverageStatus.LOST, "its copy was accepted, but neither the operation log nor the destination vault shows it"),
     ],
 )
 def test_a_copy_that_was_accepted_and_shows_nowhere_is_lost_after_settle_time(
@@ -268,7 +268,7 @@ def test_since_the_log_showed_it_a_copy_is_young_once_more() -> None:
 def test_a_replica_that_may_be_of_it_keeps_a_backup_from_being_copied_and_from_being_covered() -> None:
     one = standing(replica())
     assert one.status is CoverageStatus.UNCLEAR
-    assert one.reason == "the destination vault holds replica, and nothing says of which backup of its resource it is a replica"
+    assert one.reason == "the destination vault holds replica, but which backup of the resource it is a replica of is not known"
     assert standing(replica(resource_id="other")).status is CoverageStatus.UNRECORDED
     assert standing(replica(resource_size=41)).status is CoverageStatus.UNRECORDED
 

@@ -48,8 +48,8 @@ def test_this_machines_clock_is_read_now() -> None:
 def test_clocks_that_lie_more_than_an_hour_apart_are_doubted() -> None:
     assert Clocks(NOW, NOW + HOUR, NOW).doubt is None
     assert Clocks(NOW, NOW + HOUR + timedelta(seconds=1), NOW).doubt == (
-        "The clocks lie more than an hour apart: the source says 2026-11-24T12:00:00+00:00, "
+        "The clocks differ by more than an hour: the source says 2026-11-24T12:00:00+00:00, "
         "the destination says 2026-11-24T13:00:01+00:00, this machine says 2026-11-24T12:00:00+00:00. "
-        "Ages and expiries are judged by 2026-11-24T12:00:00+00:00."
+        "Ages and expiry times are judged by 2026-11-24T12:00:00+00:00."
     )
     assert Clocks(None, NOW - 2 * HOUR, NOW).doubt is not None

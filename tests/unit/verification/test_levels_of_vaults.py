@@ -64,7 +64,7 @@ def test_a_resource_whose_newest_backup_has_no_replica_names_both() -> None:
     assert one.reason.endswith("; the newest that has one is old (old)")
     (one,) = findings(Level.COVERAGE, old_and_new(created_at=None), [replica(created_at="2026-11-22T00:10:00")], vault(HERE, "server"))
     assert one.faults == (Fault.NEWEST_UNCOVERED,)
-    assert one.reason.startswith("a backup that does not say when it was made has no verified replica: new (new): ")
+    assert one.reason.startswith("a backup without a creation time has no verified replica: new (new): ")
 
 
 def test_a_resource_is_covered_by_its_newest_backup() -> None:
@@ -80,7 +80,7 @@ def test_where_nobody_says_what_is_bound_the_source_vault_is_the_finding(level: 
     assert "0f9e" in one.reason
     (one,) = findings(level, [source(record())], [replica()], vault(HERE, resources=None), max_age=60.0)
     assert (one.about, one.id, one.name, one.faults) == (About.VAULT, HERE, "source vault", (fault,))
-    assert one.reason == "its row does not say what is bound to it"
+    assert one.reason == "the service does not return its resources"
 
 
 # --- rpo ----------------------------------------------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ def test_a_time_that_nobody_says_is_no_age() -> None:
     side = Side([source(record())], [vault(HERE, "server")], now=None)
     (one,) = judged(side, Side([replica()], now=None), levels=[Level.RPO], max_age=AGE).others
     assert (one.faults, one.replica_id) == ((Fault.AGE_UNKNOWN,), "replica")
-    assert one.reason == "when db (b1) was made, or the service's time now, is not said"
+    assert one.reason == "the service does not return when db (b1) was made, or its current time"
 
 
 @pytest.mark.parametrize(("ahead", "found"), [(timedelta(minutes=5), False), (timedelta(minutes=5, seconds=1), True)])
@@ -140,7 +140,7 @@ def test_a_backup_from_the_future_has_no_age(ahead: timedelta, found: bool) -> N
     others = findings(Level.RPO, [backup], [there], here, max_age=AGE)
     assert [one.faults for one in others] == [(Fault.FROM_THE_FUTURE,)] * found
     if found:
-        assert "db (b1), made 2026-11-24T12:05:01+00:00, and the service's time now is 2026-11-24T12:00:00+00:00" in others[0].reason
+        assert "db (b1), made 2026-11-24T12:05:01+00:00, but the service's time is 2026-11-24T12:00:00+00:00" in others[0].reason
         assert others[0].replica_id == "replica"
 
 
@@ -167,11 +167,15 @@ def test_a_destination_vault_in_order_is_no_finding() -> None:
     [
         (destination(protect_type="backup"), Fault.VAULT_KIND, "its protect_type is backup, not replication"),
         (destination(status="lock"), Fault.VAULT_STATUS, "its status is lock, not available"),
-        (destination(object_type="disk"), Fault.VAULT_OBJECT_TYPE, "it is for the kind disk, the source vault for server"),
-        (destination(billing=None), Fault.VAULT_UNREADABLE, "its row does not say what kind of vault it is"),
-        (destination(size=None), Fault.VAULT_ROOM, "nobody knows whether the next night fits"),
-        (destination(size=39), Fault.VAULT_ROOM, "the next night may add 40 GB (all 1 resources in full)"),
-        (REFUSED, Fault.VAULT_UNREADABLE, "it cannot be looked at: ShowVault: not allowed"),
+        (
+            destination(object_type="disk"),
+            Fault.VAULT_OBJECT_TYPE,
+            "it is for resources of the kind disk, but the source vault is for server",
+        ),
+        (destination(billing=None), Fault.VAULT_UNREADABLE, "the service does not return its kind"),
+        (destination(size=None), Fault.VAULT_ROOM, "whether the next night fits is not known"),
+        (destination(size=39), Fault.VAULT_ROOM, "the next night may add 40 GB (1 resource in full)"),
+        (REFUSED, Fault.VAULT_UNREADABLE, "it cannot be read: ShowVault: not allowed"),
     ],
     ids=["kind", "status", "object type", "billing", "room not said", "room", "refused"],
 )

@@ -73,7 +73,7 @@ def test_a_clock_that_is_far_off_is_told_first_and_only_where_replicas_are_judge
     outcome = one_wrong()
     (severity, line), *rest = list(judged(Side([source(record())], now=NOW), Side([replica()], now=NOW.replace(year=2020))).lines())
     assert severity == logging.WARNING
-    assert "clocks lie more than an hour apart" in line
+    assert "clocks differ by more than an hour" in line
     assert len(rest) == 1
     assert "clocks" not in "".join(line for _, line in outcome.lines())
     by_record = judged(Side([source(record())], now=NOW.replace(year=2020)), Side(), levels=[Level.RECORD])
@@ -111,7 +111,7 @@ def test_an_entry_of_a_record_that_no_backup_lists_names_the_record() -> None:
 def test_the_error_says_how_many_backups_have_no_good_replica() -> None:
     error = one_wrong().failure()
     assert isinstance(error, CbrVerificationError)
-    assert error.message == "1 of 2 backups have no good replica."
+    assert error.message == "1 of 2 backups without a verified replica."
     assert [line.split(":")[0] for line in error.problems] == ["FAILED db (b1)"]
     assert error.advice
 
@@ -123,7 +123,8 @@ def test_the_headline_says_what_else_is_violated_and_how_often(resources: int, t
     assert outcome.headline() == f"The level coverage is violated {times}."
     wrong = judged(here, Side([replica(status="error")]), levels=[Level.REPLICA, Level.COVERAGE, Level.VAULT])
     assert wrong.headline() == (
-        f"1 of 1 backups have no good replica. The level coverage is violated {resources + 1} times. The level vault is violated 1 time."
+        "1 of 1 backup without a verified replica. "
+        f"The level coverage is violated {resources + 1} times. The level vault is violated 1 time."
     )
 
 
@@ -131,7 +132,7 @@ def test_the_headline_counts_what_is_wrong_and_what_is_missing() -> None:
     bad, missing = [copied(number) for number in (1, 2)]
     outcome = judged(Side([bad[0], missing[0]]), Side([replica(id="replica-1", resource_id="server-1", status="error")]))
     assert (outcome.counts["failed"], outcome.counts["missing"]) == (1, 1)
-    assert outcome.headline() == "2 of 2 backups have no good replica."
+    assert outcome.headline() == "2 of 2 backups without a verified replica."
 
 
 def test_where_nothing_is_wrong_the_headline_says_so() -> None:
@@ -173,14 +174,16 @@ def test_findings_come_in_the_order_of_their_gravity_and_warnings_are_no_problem
 
 def test_by_records_alone_a_good_record_is_a_good_verdict() -> None:
     (entry,) = judged(Side([source(record())]), Side(), levels=[Level.RECORD]).entries
-    assert (entry.verdict, entry.reason) == ("verified", "record r1 is success; the destination was not judged")
+    assert (entry.verdict, entry.reason) == ("verified", "record r1 is success; the replica was not checked")
     here = Side([source(record())], [vault(HERE, "server")])
     (entry,) = judged(here, Side([replica()]), levels=[Level.COVERAGE]).entries
     assert entry.verdict == "skipped"
     assert "not judged" in entry.reason
 
 
-@pytest.mark.parametrize(("extra", "last"), [(0, None), (1, "and 1 more: see the report"), (9, "and 9 more: see the report")])
+@pytest.mark.parametrize(
+    ("extra", "last"), [(0, None), (1, "and 1 more finding: see the report"), (9, "and 9 more findings: see the report")]
+)
 def test_a_large_report_names_its_first_problems_and_counts_the_others(extra: int, last: str | None) -> None:
     report = large(FIRST_FINDINGS + extra, levels={Level.RECORD: Action.FAIL})
     assert report.is_large
@@ -196,7 +199,7 @@ def test_what_is_only_warned_of_is_not_counted_among_the_problems_of_a_large_rep
     rest = [source(id=f"x{number:04d}", name=None, checkpoint_id=f"night-{number}") for number in range(LARGEST_WHOLE)]
     here = Side([*rest, good], [vault(HERE, *(f"other-{number}" for number in range(7)))])
     lines = judged(here, Side([its_replica]), scope=Scope.ALL, levels=levels).problems()
-    assert lines[-1] == f"and {LARGEST_WHOLE - FIRST_FINDINGS} more: see the report"
+    assert lines[-1] == f"and {LARGEST_WHOLE - FIRST_FINDINGS} more findings: see the report"
 
 
 def test_what_may_settle_is_asked_about_only_where_replicas_are_looked_at() -> None:

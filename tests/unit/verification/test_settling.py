@@ -36,7 +36,7 @@ def test_what_may_settle_is_waited_for_until_patience_ends(
 ) -> None:
     with caplog.at_level("INFO"):
         pause = look(monkeypatch, Side([replica(status="protecting")]), left=left)
-    assert pause == Pause("replicas may still settle", seconds)
+    assert pause == Pause("replicas may still become available", seconds)
     assert "db (b1)" in caplog.text
 
 

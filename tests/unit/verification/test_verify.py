@@ -138,7 +138,7 @@ def test_a_record_that_belongs_to_another_backup_fails() -> None:
     assert (one.faults, one.reason, one.resource_id) == ((Fault.RECORD_FOREIGN,), "record r1 says that it belongs to backup b2", "server")
     both = entry(report(source(record(source_backup_id="b2", source_checkpoint_id="c2")), replica()))
     assert both.faults == (Fault.RECORD_FOREIGN, Fault.RECORD_CHECKPOINT)
-    assert both.reason.startswith(f"{one.reason}; record r1 says that it is of checkpoint c2")
+    assert both.reason.startswith(f"{one.reason}; record r1 says that it belongs to checkpoint c2")
 
 
 def test_a_skipped_record_is_verified_by_the_copy_that_made_it_superfluous() -> None:
@@ -200,9 +200,9 @@ def test_each_of_several_backups_that_claim_one_replica_names_another_and_the_re
     good, its_replica = copied(4)
     outcome = judged(Side([*sharing, good]), Side([replica(), its_replica]), "r1", "r2", "r3", "r4")
     assert {one.id: one.reason for one in outcome.entries if one.faults} == {
-        "b1": "replica replica is claimed for b2 too",
-        "b2": "replica replica is claimed for b1 too",
-        "b3": "replica replica is claimed for b1 too",
+        "b1": "the record of b2 names the same replica replica",
+        "b2": "the record of b1 names the same replica replica",
+        "b3": "the record of b1 names the same replica replica",
     }
     assert outcome.counts == {"verified": 1, "failed": 3, "missing": 0, "skipped": 0}
 
@@ -211,7 +211,7 @@ def test_a_record_that_names_another_source_backup_as_the_replica_fails() -> Non
     here = Side([source(record(destination_backup_id="b2")), source(id="b2", checkpoint_id="another night")])
     one = entry(judged(here, Side([replica(id="b2")]), "r1"))
     assert (one.verdict, one.faults) == ("failed", (Fault.REPLICA_IS_SOURCE,))
-    assert one.reason == "record r1 names db (b2) as the replica, a backup of the source vault"
+    assert one.reason == "record r1 names db (b2) as the replica, but that is a backup of the source vault"
 
 
 def test_a_checkpoint_whose_replica_is_missing_for_a_day_does_not_settle() -> None:
@@ -365,7 +365,7 @@ def test_what_is_wrong_at_a_level_that_is_not_asked_for_is_no_fault() -> None:
     here = Side([source(record(status="fail"))], [vault(HERE)])
     one = entry(judged(here, Side(), levels=[Level.COVERAGE]))
     assert (one.verdict, one.level, one.faults) == ("skipped", None, ())
-    assert one.reason.startswith("not judged: the level record is not asked for (record r1: ")
+    assert one.reason.startswith("not judged: levels does not name record (record r1: ")
 
 
 # --- what is asked of the service -------------------------------------------------------------------------------------------
