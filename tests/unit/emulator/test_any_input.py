@@ -344,9 +344,9 @@ def test_the_clock_ends(cbr: Plain) -> None:
     [
         ({"backups": [{"name": "good"}, {"id": BACKUPS[0]}]}, "exists already"),
         ({"backups": [{"id": "0" * 32}, {"name": "good"}, {"id": "0" * 32}]}, "is listed twice"),
-        ({"backups": [{"name": "good"}, {"replicated_to": [SOURCE_VAULT]}]}, "no replication vault"),
-        ({"backups": [{"name": "good", "replicated_to": [DESTINATION_VAULT, "0" * 32]}]}, "no replication vault"),
-        ({"backups": [{"name": "good"}], "generate": {"count": 2, "replicated_to": ["0" * 32]}}, "no replication vault"),
+        ({"backups": [{"name": "good"}, {"replicated_to": [SOURCE_VAULT]}]}, "not a replication vault"),
+        ({"backups": [{"name": "good", "replicated_to": [DESTINATION_VAULT, "0" * 32]}]}, "not a replication vault"),
+        ({"backups": [{"name": "good"}], "generate": {"count": 2, "replicated_to": ["0" * 32]}}, "not a replication vault"),
         ({"backups": [{"name": "good"}], "generate": {"count": 49_999}}, "at most 50000 backups"),
         ({"generate": {"count": 25_000, "replicated_to": [DESTINATION_VAULT]}}, "at most 50000 backups"),
     ],

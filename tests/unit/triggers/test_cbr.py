@@ -346,7 +346,7 @@ def test_a_mistake_of_our_own_is_named_by_its_kind_only(lines: Lines, monkeypatc
     def broken(*_: Any) -> Any:
         raise ZeroDivisionError("a secret")
 
-    monkeypatch.setattr("airflow_cbr.waiting.watch.find_records", broken)
+    monkeypatch.setattr("airflow_cbr.waiting.poll.find_records", broken)
 
     async def scene(service: Service) -> str:
         return str((await event_of(make(service, service.vaults[0], lines=lines)))["wake"])
