@@ -48,7 +48,7 @@ def id_token(*, signed_by: str = "key-1", kid: str | None = None, now: float | N
     :param claims: those that differ.
     """
     begins = int(time.time() if now is None else now)
-    content = {"iss": ISSUER, "aud": [AUDIENCE], "sub": SUBJECT, "iat": begins, "nbf": begins, "exp": begins + seconds} | claims
+    content = {"iss": ISSUER, "aud": [AUDIENCE], "sub": SUBJECT, "iat": begins, "nbf": begins - 60, "exp": begins + seconds} | claims
     return jwt.encode(content, _key(signed_by), algorithm="RS256", headers={"kid": kid or signed_by})
 
 

@@ -13,7 +13,7 @@ from airflow_cbr.api.credentials import VISIBLE
 from airflow_cbr.api.deadline import within
 from airflow_cbr.api.secret import Secret
 from airflow_cbr.api.transport import OutgoingCall
-from airflow_cbr.exceptions import CbrApiError, CbrProtocolError
+from airflow_cbr.exceptions import CbrApiError, CbrAuthenticationError, CbrProtocolError, CbrUnavailableError
 
 if TYPE_CHECKING:
     from airflow_cbr.api.renewal import IssuedKey
@@ -64,14 +64,18 @@ class EcsAgency(IssuedSource):
         with within(_PATIENCE):
             token = self._token(desk)
             call = OutgoingCall("GetSecurityKey", "GET", f"{self.endpoint}/openstack/latest/securitykey", direct=True)
-            return desk.ask(
-                call,
-                auth=HeaderAuth("X-Metadata-Token", token) if token else None,
-                asked_at=asked_at,
-                secrets=(token,) if token else (),
-            )
+            if isinstance(token, Secret):
+                return desk.ask(call, auth=HeaderAuth("X-Metadata-Token", token), asked_at=asked_at, secrets=(token,))
+            try:
+                return desk.ask(call, auth=None, asked_at=asked_at)
+            except CbrAuthenticationError:
+                if isinstance(token, CbrUnavailableError):
+                    # It does want a token, and could give none just now.
+                    raise token from None
+                raise
 
-    def _token(self, desk: SignIn) -> Secret | None:
+    def _token(self, desk: SignIn) -> Secret | CbrApiError:
+        """Return a token, or why there is none, where that is no reason to ask for no key."""
         call = OutgoingCall("GetMetadataToken", "PUT", f"{self.endpoint}/meta-data/latest/api/token", direct=True)
         try:
             with within(_TOKEN_PATIENCE):
@@ -82,7 +86,7 @@ class EcsAgency(IssuedSource):
                 )
         except CbrApiError as error:
             if error.http_status in _WITHOUT_TOKENS:
-                return None
+                return error
             raise
         desk.hide(token)
         return token

@@ -28,6 +28,7 @@ from airflow_cbr.exceptions import (
     CbrPermissionError,
     CbrProtocolError,
     CbrTransportError,
+    CbrUnavailableError,
 )
 from tests.support.emulator import EmulatorServer
 from tests.support.key_world import AGENCY_URN, PARTNER_URN, Pod, id_token, keyless_world
@@ -184,6 +185,15 @@ def test_clock_skew_is_no_reason_to_ask_for_keys_all_the_time(emulator: Emulator
 
 def test_an_older_image_is_asked_without_a_token(emulator: EmulatorServer) -> None:
     emulator.control.change_server(metadata_tokens=False)
+    assert len(list(make(emulator, ecs(emulator)).list_backups())) == 3
+
+
+def test_a_token_that_is_not_to_be_had_just_now_is_no_refusal(emulator: EmulatorServer) -> None:
+    emulator.control.fault("status", status=503, call="GetMetadataToken", when="before")
+    with pytest.raises(CbrUnavailableError, match=r"GetMetadataToken"):
+        list(make(emulator, ecs(emulator)).list_backups())
+    emulator.control.change_server(metadata_tokens=False)
+    emulator.control.fault("status", status=503, call="GetMetadataToken", when="before")
     assert len(list(make(emulator, ecs(emulator)).list_backups())) == 3
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import inspect
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,13 +23,17 @@ from airflow_cbr.hooks.connection import ConnectionFields
 from airflow_cbr.hooks.sign_in import AUTH_TYPES, WITH_A_LOGIN, SignInFields, credentials_of
 from tests.support.interpreter import run_python
 from tests.support.key_world import AGENCY_URN
-from tests.unit.hooks.test_connection import connection, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 EXTRA = {"region": "cn-north-4"}
 FORM = get_provider_info()["connection-types"][0]["conn-fields"]
+
+
+def connection(**changes: Any) -> Any:
+    fields = {"conn_id": "cbr", "conn_type": "huaweicloud_cbr", "host": None, "login": "AKEXAMPLE", "password": "not-to-be-told"} | changes
+    return SimpleNamespace(**fields | {"extra": None}, extra_dejson=fields["extra"])
 
 
 def fields(*, login: str = "AKEXAMPLE", **extra: Any) -> ConnectionFields:
@@ -119,13 +125,20 @@ ANY = st.one_of(st.none(), st.integers(), st.booleans(), st.text(max_size=30), s
 OWN = st.dictionaries(st.sampled_from([*SignInFields.names(), "sts_endpoint", "auth_type"]), ANY, max_size=4)
 
 
+class _Named(Exception):  # noqa: N818 - what must happen
+    """The error names the connection and the field, and quotes no secret."""
+
+
 @settings(deadline=None)
 @given(OWN, st.sampled_from(AUTH_TYPES))
 def test_any_values_give_credentials_or_an_error_that_names_the_connection(extra: dict[str, Any], auth_type: str) -> None:
-    error = refusal(lambda: fields(**({"auth_type": auth_type, "domain_name": "acme"} | extra)).client().close())
-    if error is not None:
-        assert "Connection cbr" in error.message
-        assert "not-to-be-told" not in str(error)
+    with contextlib.suppress(_Named):
+        try:
+            fields(**({"auth_type": auth_type, "domain_name": "acme"} | extra)).client().close()
+        except CbrConfigurationError as error:
+            if error.message.startswith("Connection cbr: extra ") and "not-to-be-told" not in str(error):
+                raise _Named from error
+            raise
 
 
 def accounts() -> Iterator[tuple[dict[str, Any], str]]:
