@@ -54,6 +54,12 @@ def get_provider_info() -> dict[str, Any]:
                         "cloud": "myhuaweicloud.com",
                         "cbr_endpoint": "https://cbr.{region}.myhuaweicloud.com",
                         "iam_endpoint": "https://iam.{region}.myhuaweicloud.com",
+                        "agency_urn": "iam::<account id>:agency:<name>",
+                        "agency_name": "for example backup-agency",
+                        "agency_domain_name": "for example acme-backup",
+                        "agency_duration": "3600",
+                        "sts_endpoint": "https://sts.{region}.myhuaweicloud.com",
+                        "metadata_endpoint": "http://169.254.169.254",
                         "verify": "true, false, or the path of a CA bundle",
                     },
                 },
@@ -61,11 +67,19 @@ def get_provider_info() -> dict[str, Any]:
                     "auth_type": {
                         "label": "Authentication",
                         "description": "How login and password are used: 'aksk' signs every request with an access key and its secret key; "
-                        "'password' exchanges the name and password of an IAM user for a token.",
+                        "'password' exchanges the name and password of an IAM user for a token. The other ways need neither, and no "
+                        "permanent key: 'ecs_agency' asks the metadata service of the ECS server that Airflow runs on, 'pod_identity' "
+                        "the identity that CCE gives the pod, and 'oidc' exchanges an OpenID Connect token at STS.",
                         "schema": {
                             "type": "string",
-                            "enum": ["aksk", "password"],
-                            "values_display": {"aksk": "Access key (AK/SK)", "password": "IAM user and password"},
+                            "enum": ["aksk", "password", "ecs_agency", "pod_identity", "oidc"],
+                            "values_display": {
+                                "aksk": "Access key (AK/SK)",
+                                "password": "IAM user and password",
+                                "ecs_agency": "Agency of the ECS server",
+                                "pod_identity": "Pod identity (CCE)",
+                                "oidc": "OpenID Connect token",
+                            },
                             "default": "aksk",
                         },
                     },
@@ -111,6 +125,39 @@ def get_provider_info() -> dict[str, Any]:
                     "iam_endpoint": {
                         "label": "IAM endpoint",
                         "description": "Replaces https://iam.{region}.{cloud}, in the same way.",
+                        "schema": {"type": ["string", "null"], "pattern": "^https?://"},
+                    },
+                    "agency_urn": {
+                        "label": "Agency URN (STS)",
+                        "description": "An agency to assume on top of the authentication, at STS: iam::<account id>:agency:<name>. Its "
+                        "keys are renewed before they end.",
+                        "schema": {"type": ["string", "null"], "maxLength": 1500, "pattern": "^iam:"},
+                    },
+                    "agency_name": {
+                        "label": "Agency name (IAM)",
+                        "description": "An agency to assume on top of the authentication, at IAM; in place of the URN, and together with "
+                        "the agency's account.",
+                        "schema": {"type": ["string", "null"], "maxLength": 64},
+                    },
+                    "agency_domain_name": {
+                        "label": "Agency account name",
+                        "description": "The account (IAM domain) that made the agency. Required with the agency's name.",
+                        "schema": {"type": ["string", "null"], "maxLength": 64},
+                    },
+                    "agency_duration": {
+                        "label": "Agency session in seconds",
+                        "description": "How long a key of the agency lasts: 900 to 43200 by URN (3600 when it is asked with a key that "
+                        "ends itself), 900 to 86400 by name. Empty: 3600.",
+                        "schema": {"type": ["string", "null"], "pattern": "^[0-9]{3,5}$"},
+                    },
+                    "sts_endpoint": {
+                        "label": "STS endpoint",
+                        "description": "Replaces https://sts.{region}.{cloud}, in the same way.",
+                        "schema": {"type": ["string", "null"], "pattern": "^https?://"},
+                    },
+                    "metadata_endpoint": {
+                        "label": "Metadata endpoint",
+                        "description": "Replaces http://169.254.169.254; a loopback or link-local address. Only 'ecs_agency' asks it.",
                         "schema": {"type": ["string", "null"], "pattern": "^https?://"},
                     },
                     "verify": {

@@ -80,6 +80,9 @@ class CbrClient(BackupCalls, CheckpointCalls, OperationLogCalls, VaultCalls):
             region=self.region,
             project_id=None if project_id is None else check_id(project_id, "project_id"),
             on_secret=on_secret,
+            sign_in_iam_url=lambda: endpoints.iam_url(home, home_region=home),
+            sts_url=lambda: endpoints.sts_url(home, home_region=home),
+            home_region=home,
             place=f"{endpoints.cloud} {endpoints.cbr or ''} {endpoints.iam or ''}",
             patience=retry_budget,
         )

@@ -9,7 +9,7 @@ from typing import Final
 from airflow_cbr.api.secret import Secret
 from airflow_cbr.exceptions import CbrConfigurationError
 
-__all__ = ["VISIBLE", "AkSkCredentials", "Credentials", "PasswordCredentials"]
+__all__ = ["VISIBLE", "AkSkCredentials", "PasswordCredentials"]
 
 VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
 """The characters of a key or a token."""
@@ -76,6 +76,3 @@ class PasswordCredentials:
         }.items():
             if not value:
                 raise CbrConfigurationError(f"The {name} is missing.")
-
-
-Credentials = AkSkCredentials | PasswordCredentials

@@ -1,4 +1,4 @@
-"""Where requests go: checks of everything that becomes part of a URL, and the URLs of CBR and IAM.
+"""Where requests go: checks of everything that becomes part of a URL, and the URLs of CBR, IAM and STS.
 
 Dag params and connections fill region, cloud, ids and endpoints. A crafted one must not send a password or a signature to another
 host, so each is matched in full before any URL is made from it.
@@ -155,17 +155,20 @@ def is_loopback(url: str) -> bool:
 
 @dataclass(frozen=True)
 class Endpoints:
-    """The addresses of CBR and IAM in every region of one cloud.
+    """The addresses of CBR, IAM and STS in every region of one cloud.
 
     :param cloud: domain of the cloud. Default: ``myhuaweicloud.com``.
     :param cbr: endpoint that replaces ``https://cbr.{region}.{cloud}``; may contain ``{region}``. Default: none.
     :param iam: endpoint that replaces ``https://iam.{region}.{cloud}``; may contain ``{region}``. Default: none.
-    :raises CbrParameterError: one of them cannot be right; the error names ``cloud``, ``cbr_endpoint`` or ``iam_endpoint``.
+    :param sts: endpoint that replaces ``https://sts.{region}.{cloud}``; may contain ``{region}``. Default: none.
+    :raises CbrParameterError: one of them cannot be right; the error names ``cloud``, ``cbr_endpoint``, ``iam_endpoint`` or
+        ``sts_endpoint``.
     """
 
     cloud: str = DEFAULT_CLOUD
     cbr: str | None = None
     iam: str | None = None
+    sts: str | None = None
 
     def __post_init__(self) -> None:
         check_cloud(self.cloud)
@@ -173,6 +176,8 @@ class Endpoints:
             object.__setattr__(self, "cbr", check_endpoint(self.cbr, "cbr_endpoint"))
         if self.iam is not None:
             object.__setattr__(self, "iam", check_endpoint(self.iam, "iam_endpoint"))
+        if self.sts is not None:
+            object.__setattr__(self, "sts", check_endpoint(self.sts, "sts_endpoint"))
 
     def cbr_url(self, region: str, *, home_region: str) -> str:
         """Return the base URL of CBR in a region, without a trailing slash.
@@ -191,6 +196,15 @@ class Endpoints:
         :raises CbrConfigurationError: the endpoint has no ``{region}``, is not on this machine, and another region is asked for.
         """
         return self._url("iam", self.iam, region, home_region)
+
+    def sts_url(self, region: str, *, home_region: str) -> str:
+        """Return the base URL of STS in a region, without a trailing slash.
+
+        :param region: the region to work in.
+        :param home_region: the region of the connection, which an endpoint without ``{region}`` belongs to.
+        :raises CbrConfigurationError: the endpoint has no ``{region}``, is not on this machine, and another region is asked for.
+        """
+        return self._url("sts", self.sts, region, home_region)
 
     def _url(self, service: str, override: str | None, region: str, home_region: str) -> str:
         check_region(region)

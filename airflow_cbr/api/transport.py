@@ -25,6 +25,7 @@ from requests.utils import get_environ_proxies
 
 from airflow_cbr import __version__
 from airflow_cbr.api import error_lookup, failures, responses
+from airflow_cbr.api.addresses import is_link_local
 from airflow_cbr.api.catalogue_row import Decision
 from airflow_cbr.api.deadline import seconds_left
 from airflow_cbr.api.endpoints import is_loopback
@@ -75,6 +76,7 @@ class OutgoingCall:
     :param body: the exact bytes to send, or the secret text of them. Default: none.
     :param repeatable: whether sending it twice does no more than sending it once. Default: True.
     :param iam: whether it goes to IAM. Default: False.
+    :param direct: whether no proxy of the environment may see it, as with what only this machine or its link can reach. Default: False.
     """
 
     name: str
@@ -83,6 +85,7 @@ class OutgoingCall:
     body: bytes | Secret | None = field(default=None, repr=False)
     repeatable: bool = True
     iam: bool = False
+    direct: bool = False
 
 
 class Transport:
@@ -243,7 +246,7 @@ class Transport:
             prepared,
             timeout=self._timeout,
             verify=session.verify,
-            proxies=self._proxies_of(call.url),
+            proxies={} if call.direct else self._proxies_of(call.url),
             allow_redirects=False,
             stream=True,
         )
@@ -284,7 +287,8 @@ class Transport:
         host = f"{parts.scheme}://{parts.netloc}"
         proxies = self._proxies.get(host)
         if proxies is None:
-            proxies = self._proxies[host] = dict(get_environ_proxies(url))
+            # What is on this link alone no proxy can reach, and it must not be asked to.
+            proxies = self._proxies[host] = {} if is_link_local(url) else dict(get_environ_proxies(url))
             self._warn_once(host, parts.scheme)
         return proxies
 

@@ -10,6 +10,7 @@ from airflow_cbr.emulator.bounds import FASTEST, LATEST_NOW, MOST_THINGS, Second
 from airflow_cbr.emulator.changes import change_backup, change_record, change_vault
 from airflow_cbr.emulator.clock import moment_text
 from airflow_cbr.emulator.faults import AnyFault
+from airflow_cbr.emulator.key_parts import PodPart, ServerPart
 from airflow_cbr.emulator.rows import record_row
 from airflow_cbr.emulator.store import Backup, Vault, WorldError
 from airflow_cbr.emulator.switches import Switches
@@ -182,6 +183,45 @@ class Control:
         identity = self._emulator.service.iam
         identity.change_user(_found("user", identity.users, name), content)
         return {"user": name}
+
+    def change_agency(self, name: str, content: Any) -> dict[str, Any]:
+        """Change an agency: whom it trusts, or what it may do.
+
+        :param name: the agency.
+        :param content: new values by the keys of a world's agency.
+        """
+        agencies = self._emulator.service.iam.agencies
+        agency = _found("agency", agencies.by_name, name)
+        agencies.change(agency, content)
+        return {"agency": name, "urn": agency.urn}
+
+    def change_server(self, content: Any) -> dict[str, Any]:
+        """Attach another agency to the server, or none.
+
+        :param content: new values by the keys of a world's server.
+        """
+        calls = self._emulator.service.key_calls
+        part = ServerPart.model_validate(calls.server.model_dump() | content)
+        if part.agency is not None:
+            _found("agency", self._emulator.service.iam.agencies.by_name, part.agency)
+        calls.server = part
+        return part.model_dump()
+
+    def change_pod(self, content: Any) -> dict[str, Any]:
+        """Rotate the pod's token, or associate another agency with it.
+
+        :param content: new values by the keys of a world's pod.
+        """
+        calls = self._emulator.service.key_calls
+        part = PodPart.model_validate((calls.pod.model_dump() if calls.pod else {}) | content)
+        _found("agency", self._emulator.service.iam.agencies.by_name, part.agency)
+        calls.pod = part
+        return {"agency": part.agency}
+
+    def end_keys(self) -> dict[str, Any]:
+        """Let all keys that end do so now."""
+        agencies = self._emulator.service.iam.agencies
+        return {"ended": sum(agencies.end(access_key) for access_key in agencies.keys)}
 
     def add_vault(self, content: Any) -> dict[str, Any]:
         """Add a vault with its backups.

@@ -18,6 +18,7 @@ from airflow_cbr.emulator.world import UserPart, describe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from airflow_cbr.emulator.agencies import Agencies, Agency, EndingKey
     from airflow_cbr.emulator.exchange import Call, Refusal
     from airflow_cbr.emulator.ids import Ids
     from airflow_cbr.emulator.switches import Switches
@@ -66,21 +67,40 @@ class Token:
 class Principal:
     """Who made a call, and by what."""
 
-    user: User
-    token: Token | None
+    user: User | Agency
+    token: Token | None = None
+    key: EndingKey | None = None
+    """The key that ends, if it was signed with one."""
 
     @property
     def name(self) -> str:
         """Return the name and the means, as the ledger shows them."""
-        return f"{self.user.name} ({'token' if self.token else self.user.access_key})"
+        return f"{self.user.name} ({self._means()})"
+
+    def _means(self) -> str:
+        if self.token is not None:
+            return "token"
+        return self.key.access_key if self.key is not None else self.user.access_key if isinstance(self.user, User) else "key"
 
 
 class Iam:
-    """Users and tokens of one account."""
+    """Users and tokens of one account, and agencies of any.
 
-    def __init__(self, *, account: str, users: list[UserPart], store: Store, clock: Clock, switches: Switches, ids: Ids) -> None:
+    :param account: the account's name.
+    :param users: its users.
+    :param agencies: the agencies, and the keys that end.
+    :param store: the projects.
+    :param clock: simulated time.
+    :param switches: the switches.
+    :param ids: where ids and tokens come from.
+    """
+
+    def __init__(
+        self, *, account: str, users: list[UserPart], agencies: Agencies, store: Store, clock: Clock, switches: Switches, ids: Ids
+    ) -> None:
         self.account = account
         self.account_id = ids.hex32()
+        self.agencies = agencies
         self._store = store
         self._clock = clock
         self._switches = switches
@@ -118,7 +138,7 @@ class Iam:
             raise gateway("APIG.0301", "Incorrect IAM authentication information: decrypt token fail", 401)
         if token.expires_at <= self._clock.now():
             raise gateway("APIG.0307", "The token must be updated.", 401)
-        return Principal(token.user, token)
+        return Principal(token.user, token=token)
 
     def _by_signature(self, call: Call, project: Project | None) -> Principal:
         header = call.headers.get("authorization")
@@ -128,26 +148,16 @@ class Iam:
             authorization = Authorization.read(header)
         except SignatureError as error:
             raise _unauthenticated(error) from None
+        key = self.agencies.keys.get(authorization.access_key)
+        if key is not None:
+            return self._by_ending_key(call, project, authorization, key)
         user = next((user for user in self.users.values() if user.access_key == authorization.access_key), None)
         if user is None:
             raise gateway("APIG.0301", f"Incorrect IAM authentication information: ak {authorization.access_key} not exist", 401)
         if user.keys_locked_until > self._clock.now():
             raise gateway("APIG.0301", "Incorrect IAM authentication information: AK access failed to reach the limit, forbidden", 401)
-        judged_at = self._clock.real() if self._switches.signature_clock == "real" else self._clock.now()
-        if project is not None:
-            judged_at += self._store.clocks_ahead.get(project.region, 0.0)
         try:
-            verify(
-                authorization,
-                secret_key=user.secret_key,
-                security_token=user.security_token,
-                method=call.method,
-                raw_path=call.raw_path,
-                raw_query=call.raw_query,
-                headers=call.headers,
-                body=call.body,
-                now=judged_at,
-            )
+            self._verify(call, project, authorization, user)
         except SignatureError as error:
             user.signature_failures += 1
             if user.signature_failures > FAILURES_ALLOWED:
@@ -155,7 +165,32 @@ class Iam:
                 user.keys_locked_until = self._clock.now() + LOCK_SECONDS
             raise _unauthenticated(error) from None
         user.signature_failures = 0
-        return Principal(user, None)
+        return Principal(user)
+
+    def _by_ending_key(self, call: Call, project: Project | None, authorization: Authorization, key: EndingKey) -> Principal:
+        try:
+            self._verify(call, project, authorization, key)
+        except SignatureError as error:
+            raise _unauthenticated(error) from None
+        if key.ends_at <= self._clock.now():
+            raise gateway("APIG.0301", "Incorrect IAM authentication information: the security token has expired", 401)
+        return Principal(key.holder, key=key)
+
+    def _verify(self, call: Call, project: Project | None, authorization: Authorization, keys: User | EndingKey) -> None:
+        judged_at = self._clock.real() if self._switches.signature_clock == "real" else self._clock.now()
+        if project is not None:
+            judged_at += self._store.clocks_ahead.get(project.region, 0.0)
+        verify(
+            authorization,
+            secret_key=keys.secret_key,
+            security_token=keys.security_token,
+            method=call.method,
+            raw_path=call.raw_path,
+            raw_query=call.raw_query,
+            headers=call.headers,
+            body=call.body,
+            now=judged_at,
+        )
 
     # --- tokens ---------------------------------------------------------------------------------------------------
 
@@ -304,10 +339,10 @@ class Iam:
             services.append(service("cbr", "cbr", project.region, f"{base}/v3/{project.id}"))
         return services
 
-    def projects_of(self, user: User) -> list[Project]:
-        """Return the projects that a user may see.
+    def projects_of(self, user: User | Agency) -> list[Project]:
+        """Return the projects that a user or an agency may see.
 
-        :param user: the user.
+        :param user: the user or agency.
         """
         return [project for project in self._store.projects.values() if user.may_use(project.id)]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from airflow_cbr.emulator.agencies import Agencies
 from airflow_cbr.emulator.backup_jobs import BackupJobs
 from airflow_cbr.emulator.bounds import MOST_AT_START, MOST_BACKUPS
 from airflow_cbr.emulator.cbr_calls import CbrCalls, Visit
@@ -19,6 +20,7 @@ from airflow_cbr.emulator.faults import Arrival, FaultsInForce
 from airflow_cbr.emulator.iam import Iam
 from airflow_cbr.emulator.iam_calls import IamCalls
 from airflow_cbr.emulator.ids import Ids
+from airflow_cbr.emulator.key_calls import KeyCalls
 from airflow_cbr.emulator.ledger import CallEntry, Ledger
 from airflow_cbr.emulator.populate import Populator
 from airflow_cbr.emulator.replication_rules import ReplicationRules
@@ -42,7 +44,7 @@ class Reply:
 
 
 class Service:
-    """IAM and CBR of one world.
+    """IAM, STS and CBR of one world, and what hands out keys on a server and in a pod.
 
     :param world: what there is.
     :param clock: simulated time; it goes on when another world takes this one's place.
@@ -63,7 +65,16 @@ class Service:
         self._ids = Ids(world.seed)
         self.populator = Populator(self.store, self._ids, self.switches, self.ledger)
         self.populator.build(world, clock.now(), most_backups)
-        self.iam = Iam(account=world.account, users=world.users, store=self.store, clock=clock, switches=self.switches, ids=self._ids)
+        self.iam = Iam(
+            account=world.account,
+            users=world.users,
+            agencies=Agencies(world.agencies, account=world.account, clock=clock, ids=self._ids),
+            store=self.store,
+            clock=clock,
+            switches=self.switches,
+            ids=self._ids,
+        )
+        self.key_calls = KeyCalls(world, self.iam, clock=clock, switches=self.switches, ids=self._ids)
         machinery: dict[str, Any] = {
             "store": self.store,
             "timeline": self.timeline,
@@ -79,7 +90,7 @@ class Service:
             checkpoints=BackupJobs(**machinery),
             populator=self.populator,
         )
-        self._iam_calls = IamCalls(self.iam)
+        self._of_no_project = IamCalls(self.iam).by_name | self.key_calls.by_name
 
     def anew(self) -> Service:
         """Return the service as it was at the start of its world; the clock has gone on."""
@@ -144,9 +155,9 @@ class Service:
         :return: the answer, and in a word what was decided: ``accepted`` or a code.
         """
         try:
-            on_iam = self._iam_calls.by_name.get(call.name)
-            if on_iam is not None:
-                return on_iam(call), "accepted"
+            of_no_project = self._of_no_project.get(call.name)
+            if of_no_project is not None:
+                return of_no_project(call), "accepted"
             handler = self.cbr.by_name.get(call.name)
             if handler is None:
                 raise gateway("APIG.0101", "The API does not exist or has not been published in the environment.", 404)

@@ -104,6 +104,13 @@ class Switches(BaseModel):
         default="filled", description="Whether GET of a checkpoint repeats `extra_info` with its name."
     )
     token_seconds: Seconds = Field(default=86400.0, gt=0, description="Lifetime of a token.")
+    key_seconds: Seconds = Field(
+        default=86400.0, gt=0, description="Lifetime of a key that the metadata service or a pod's identity gives."
+    )
+    key_overlap_seconds: Seconds = Field(
+        default=2400.0,
+        description="Seconds before a key's end from which the metadata service gives a new one; until then the same.",
+    )
     signature_clock: Literal["real", "simulated"] = Field(
         default="real", description="By which clock the date of a signature is judged; simulated time may have been advanced by hours."
     )

@@ -22,6 +22,7 @@ from airflow_cbr.emulator.bounds import (
     Row,
 )
 from airflow_cbr.emulator.faults import AnyFault
+from airflow_cbr.emulator.key_parts import AgencyPart, OidcPart, PodPart, ServerPart
 from airflow_cbr.emulator.kinds import BackupStatus, ImageType, ObjectType, ProtectType, VaultStatus
 from airflow_cbr.emulator.store import WorldError
 from airflow_cbr.emulator.switches import Switches
@@ -168,6 +169,10 @@ class World(_Part):
     regions: list[RegionPart] = Field(min_length=1, max_length=MOST_THINGS, description="Regions.")
     projects: list[ProjectPart] = Field(min_length=1, max_length=MOST_THINGS, description="Projects.")
     vaults: list[VaultPart] = Field(default_factory=list, max_length=MOST_THINGS, description="Vaults.")
+    agencies: list[AgencyPart] = Field(default_factory=list, max_length=MOST_THINGS, description="Agencies, of this account and of others.")
+    server: ServerPart = Field(default_factory=ServerPart, description="The server that the metadata service belongs to.")
+    pod: PodPart | None = Field(default=None, description="The pod whose identity can be asked for; null: there is none.")
+    oidc_providers: list[OidcPart] = Field(default_factory=list, max_length=MOST_THINGS, description="Identity providers in IAM.")
     switches: Switches = Field(default_factory=Switches, description="Switches.")
     faults: list[AnyFault] = Field(default_factory=list, max_length=MOST_THINGS, description="Faults, as the control call takes them.")
     seed: int | None = Field(
@@ -184,7 +189,13 @@ class World(_Part):
         for vault in self.vaults:
             if vault.project_id not in projects:
                 raise ValueError(f"vault {vault.id or vault.name} is in an unknown project: {vault.project_id}")
+        agencies = {agency.name for agency in self.agencies}
+        for agency in (self.server.agency, self.pod.agency if self.pod else None):
+            if agency is not None and agency not in agencies:
+                raise ValueError(f"agency {agency} is unknown")
         for what, ids in (
+            ("agency", [agency.name for agency in self.agencies]),
+            ("identity provider", [provider.name for provider in self.oidc_providers]),
             ("region", [region.id for region in self.regions]),
             ("project", [project.id for project in self.projects]),
             ("user", [user.name for user in self.users]),
@@ -251,6 +262,9 @@ def default_world() -> World:
             ),
             VaultPart(id=DESTINATION_VAULT, name="vault-replicas", project_id=DESTINATION_PROJECT, protect_type="replication", size=1000),
         ],
+        agencies=[AgencyPart(name="airflow"), AgencyPart(name="partner-backup", account="partner", projects=[DESTINATION_PROJECT])],
+        server=ServerPart(agency="airflow"),
+        pod=PodPart(agency="airflow"),
     )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow_cbr.api.endpoints import Endpoints, check_cloud, check_id, check_region
 from airflow_cbr.api.secret import Secret
 from airflow_cbr.exceptions import CbrConfigurationError, CbrParameterError
+from airflow_cbr.hooks.sign_in import AUTH_TYPES, WITH_A_LOGIN, SignInFields
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,15 +36,16 @@ class ConnectionFields:
     """The fields of a connection, checked.
 
     :param conn_id: the connection's id, for messages.
-    :param auth_type: ``aksk`` or ``password``.
-    :param login: access key, or IAM user name.
-    :param password: secret key, or IAM password.
+    :param auth_type: ``aksk``, ``password``, or the word of a source of keys that nobody has to keep.
+    :param login: access key, or IAM user name; empty with the others.
+    :param password: secret key, or IAM password; empty with the others.
     :param domain_name: account name; only with ``password``.
     :param region: the connection's own region.
     :param project_id: the connection's own project, if it names one.
     :param security_token: with temporary keys.
     :param endpoints: domain suffix and endpoint overrides.
     :param verify: TLS verification: True, False, or the path of a CA bundle.
+    :param sign_in: the extras by which a source of keys, or an agency, is described. Default: none.
     """
 
     conn_id: str
@@ -56,6 +58,7 @@ class ConnectionFields:
     security_token: Secret | None
     endpoints: Endpoints
     verify: bool | str
+    sign_in: SignInFields = field(default_factory=SignInFields)
 
     @classmethod
     def of(cls, connection: Connection, extra: Mapping[str, Any] | None = None) -> ConnectionFields:
@@ -85,12 +88,23 @@ class ConnectionFields:
                 )
             return value or None
 
+        def seconds(name: str) -> str | None:
+            value = fields.get(name)
+            if isinstance(value, int) and not isinstance(value, bool):
+                return str(value)
+            return text(name)
+
         if not isinstance(fields["security_token"], Secret | None):
             text("security_token")
         auth_type = text("auth_type") or "aksk"
-        if auth_type not in ("aksk", "password"):
-            raise CbrConfigurationError(f"Connection {conn_id}: extra auth_type must be aksk or password, not {auth_type!r}.")
-        if not login or not password:
+        if auth_type not in AUTH_TYPES:
+            raise CbrConfigurationError(
+                f"Connection {conn_id}: extra auth_type must be one of {', '.join(AUTH_TYPES)}, not {ascii(auth_type)[:40]}."
+            )
+        if auth_type not in WITH_A_LOGIN:
+            # Whoever signs in otherwise sends neither.
+            login, password = "", Secret("")
+        elif not login or not password:
             names = "login (access key) and password (secret key)" if auth_type == "aksk" else "login (IAM user name) and password"
             raise CbrConfigurationError(f"Connection {conn_id}: {names} are both required.", advice="Set both in the connection.")
         domain_name = text("domain_name")
@@ -106,7 +120,9 @@ class ConnectionFields:
                 check_region(region)
             if project_id:
                 check_id(project_id, "project_id")
-            endpoints = Endpoints(cloud=check_cloud(cloud), cbr=text("cbr_endpoint"), iam=text("iam_endpoint"))
+            endpoints = Endpoints(cloud=check_cloud(cloud), cbr=text("cbr_endpoint"), iam=text("iam_endpoint"), sts=text("sts_endpoint"))
+            settings = {name: seconds(name) if name == "agency_duration" else text(name) for name in SignInFields.names()}
+            sign_in = SignInFields.checked(settings, auth_type=auth_type, is_temporary=bool(fields["security_token"]))
         except CbrParameterError as error:
             raise CbrConfigurationError(f"Connection {conn_id}: extra {error.message}", advice=error.advice) from error
         if host and endpoints.cbr is None:
@@ -122,6 +138,7 @@ class ConnectionFields:
             security_token=fields["security_token"],
             endpoints=endpoints,
             verify=_verify(conn_id, fields.get("verify")),
+            sign_in=sign_in,
         )
 
     def client(
@@ -141,8 +158,8 @@ class ConnectionFields:
         :raises CbrConfigurationError: when neither the caller nor the connection names a region, or a field cannot be right.
         :raises CbrParameterError: when the caller's region or project cannot be right.
         """
-        from airflow_cbr.api.auth import AkSkCredentials, PasswordCredentials
         from airflow_cbr.api.client import CbrClient
+        from airflow_cbr.hooks.sign_in import credentials_of
 
         # Empty text is no None: it would go unseen where the connection's own stands in for None.
         if region is not None:
@@ -160,13 +177,8 @@ class ConnectionFields:
         if on_secret is not None:
             options["on_secret"] = on_secret
         try:
-            credentials = (
-                AkSkCredentials(self.login, self.password, self.security_token)
-                if self.auth_type == "aksk"
-                else PasswordCredentials(self.login, self.password, self.domain_name or "")
-            )
             return CbrClient(
-                credentials,
+                credentials_of(self),
                 region=region,
                 project_id=project_id or own_project,
                 home_region=home,
@@ -176,6 +188,11 @@ class ConnectionFields:
             )
         except CbrConfigurationError as error:
             raise CbrConfigurationError(f"Connection {self.conn_id}: {error.message}", advice=error.advice) from error
+
+    @property
+    def account(self) -> str:
+        """Return whose requests the service counts, as far as the fields tell; never a secret."""
+        return self.sign_in.account or self.domain_name or self.login or self.auth_type
 
 
 def check_connection(connection: Connection) -> None:

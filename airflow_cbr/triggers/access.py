@@ -94,8 +94,8 @@ class ConnectionAccess:
             return fields.client(region=self.region, project_id=self.project_id, on_secret=on_secret, retry_budget=0.0)
 
         # The users of a domain share its quota; of an access key, nothing tells whose it is.
-        account = (fields.endpoints, fields.domain_name or fields.login)
-        credentials = hash((account, fields.login, fields.password, fields.security_token))
+        account = (fields.endpoints, fields.account)
+        credentials = hash((account, fields.auth_type, fields.login, fields.password, fields.security_token, fields.sign_in))
         # With the endpoints, this is what their addresses are made of.
         endpoint = (fields.endpoints, fields.region, self.region)
         return Opened(account, credentials, (self.region, self.project_id), make_client, endpoint)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_cbr.api import auth
+from airflow_cbr.api import tokens
 from airflow_cbr.api.auth import PasswordCredentials
 from airflow_cbr.api.client import CbrClient
 from airflow_cbr.api.endpoints import Endpoints
@@ -162,9 +162,9 @@ def test_a_token_is_renewed_before_it_expires(keystone: Keystone, gate: TokenGat
     client = client_of(keystone, gate, person)
     assert token_calls_during(keystone, lambda: list(client.list_vaults())) == [201]
     # Keystone's tokens live 3600 seconds, of which the last 360 are not used.
-    monkeypatch.setattr(auth, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + 3600 - 360 - 60))
+    monkeypatch.setattr(tokens, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + 3600 - 360 - 60))
     assert token_calls_during(keystone, lambda: list(client.list_vaults())) == []
-    monkeypatch.setattr(auth, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + 3600 - 60))
+    monkeypatch.setattr(tokens, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + 3600 - 60))
     assert token_calls_during(keystone, lambda: list(client.list_vaults())) == [201]
     first, second = gate.tokens
     assert first != second
@@ -194,7 +194,7 @@ def test_a_token_that_expires_in_the_middle_costs_one_login_and_no_error(
     token = gate.tokens[-1]
     # The worst case: by this machine's clock no time passes, and the token is still good.
     standstill = time.monotonic()
-    monkeypatch.setattr(auth, "time", SimpleNamespace(monotonic=lambda: standstill))
+    monkeypatch.setattr(tokens, "time", SimpleNamespace(monotonic=lambda: standstill))
     wait_until(lambda: keystone.token_of(token) is None, 30)
     before = len(gate.seen)
     assert token_calls_during(keystone, lambda: next(client.list_vaults())) == [201]

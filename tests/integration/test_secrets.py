@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_cbr.emulator.key_parts import POD_TOKEN
 from airflow_cbr.emulator.service import Service
 from airflow_cbr.emulator.world import BACKUPS
 from airflow_cbr.exceptions import CbrError
 from airflow_cbr.hooks import cbr as hook_module
 from airflow_cbr.hooks.cbr import CbrHook
 from tests.support.airflow_errors import AirflowException, TaskDeferred
+from tests.support.key_world import Pod, extras_of, keyless_world
 from tests.support.task_run import (
     PASSWORD,
     SECRET_KEY,
@@ -32,6 +34,7 @@ from tests.support.task_run import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from airflow_cbr.emulator.exchange import Call
     from tests.support.emulator import EmulatorServer
@@ -55,6 +58,12 @@ class Watch:
     def received(self, call: Call) -> None:
         """Take note of what a request carries: its token or its signature must not be seen either."""
         self.urls.append(f"{call.method} {call.raw_path}?{call.raw_query}")
+        # The keys, and the tokens that they are asked with.
+        self.derived |= {call.headers[name] for name in ("x-security-token", "x-metadata-token") if name in call.headers} - {SECURITY_TOKEN}
+        if call.name == "GetPodIdentityCredentials":
+            self.derived.add(call.headers["authorization"])
+        if call.name == "AssumeAgencyWithOIDC":
+            self.derived.add(call.json["id_token"])
         token = call.headers.get("x-auth-token")
         if token:
             self.derived.add(token)
@@ -122,8 +131,9 @@ class ProcessReaper(logging.Handler):
 
 
 @pytest.fixture
-def watch(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Iterator[Watch]:
+def watch(pod: Pod, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Iterator[Watch]:
     watching = Watch()
+    watching.secrets |= pod.secrets
     handle = Service.handle
 
     def noted(self: Service, call: Call) -> Any:
@@ -144,10 +154,15 @@ def watch(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> 
 
 
 WAYS = ["temporary keys", "password"]
+KEYLESS = ["ecs_agency, then agency_urn", "pod_identity, then agency_name", "oidc"]
 
 
 def connect(emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch, way: str, *, wrong: bool = False) -> None:
-    """Define the connection in one of two ways; temporary keys have all the secrets that keys can have."""
+    """Define the connection; temporary keys have all the secrets that keys can have."""
+    if way in KEYLESS:
+        emulator.control.world(keyless_world().model_copy(update={"switches": emulator.emulator.service.switches}))
+        set_connection(monkeypatch, emulator.url, login="", password="", **extras_of(way, emulator.url))
+        return
     if way == "password":
         set_password_connection(monkeypatch, emulator.url, password=WRONG_PASSWORD if wrong else PASSWORD)
     else:
@@ -155,7 +170,12 @@ def connect(emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch, way: str,
         set_connection(monkeypatch, emulator.url, password=WRONG_KEY if wrong else SECRET_KEY, security_token=SECURITY_TOKEN)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.fixture(autouse=True)
+def pod(emulator: EmulatorServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pod:
+    return Pod(tmp_path, emulator.url, monkeypatch)
+
+
+@pytest.mark.parametrize("way", [*WAYS, *KEYLESS])
 def test_in_success(emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch, watch: Watch, way: str) -> None:
     connect(emulator, monkeypatch, way)
     replicate = replicating()
@@ -170,9 +190,12 @@ def test_in_success(emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch, w
     watch.check(derived=1 if way == "password" else 2)
     if way == "password":
         assert watch.derived <= set(watch.masked), "each token is given to Airflow to be masked"
+    if way in KEYLESS:
+        keys = emulator.emulator.service.iam.agencies.keys.values()
+        assert {secret for key in keys for secret in (key.secret_key, key.security_token)} <= set(watch.masked)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [*WAYS, *KEYLESS])
 def test_in_a_deferral(emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch, watch: Watch, way: str) -> None:
     connect(emulator, monkeypatch, way)
     emulator.control.switch(copy_seconds=3600)
@@ -231,6 +254,30 @@ def test_when_the_service_itself_says_them_back(emulator: EmulatorServer, monkey
     watch.secrets = own
     error = watch.run(replicating())
     assert "6119" in str(error)
+    watch.check(derived=1)
+
+
+@pytest.mark.parametrize("way", KEYLESS)
+@pytest.mark.parametrize("trouble", ["refused", "html", "status", "reset", "says it back"])
+def test_when_signing_in_goes_wrong(
+    emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch, watch: Watch, pod: Pod, way: str, trouble: str
+) -> None:
+    connect(emulator, monkeypatch, way)
+    calls = {"oidc": "AssumeAgencyWithOIDC", "ecs_agency, then agency_urn": "AssumeAgency"}
+    call = calls.get(way, "CreateTemporaryAccessKey")
+    if trouble == "refused":
+        emulator.control.change_agency("airflow", trusts=[])
+    elif trouble == "says it back":
+        # Each service the token that it was sent; the metadata service's own is another each time.
+        asked = {"oidc": call, "ecs_agency, then agency_urn": call}.get(way, "GetPodIdentityCredentials")
+        said = next(one for one in sorted(pod.secrets) if (one == POD_TOKEN) is (way != "oidc"))
+        watch.secrets = pod.secrets if way != "ecs_agency, then agency_urn" else set()
+        emulator.control.fault("code", call=asked, code="6119", message=f"You sent {said}.", count=None)
+    else:
+        emulator.control.fault(trouble, call=call, when="before")
+    watch.hook(lambda hook: hook.test_connection())
+    watch.run(replicating())
+    watch.run(replicating(deferrable=True))
     watch.check(derived=1)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from jsonschema import Draft4Validator
 
 from airflow_cbr.emulator.service import Service
+from tests.support.key_schemas import KEY_ANSWERS, published_key_validator
 
 if TYPE_CHECKING:
     import pytest
@@ -36,6 +37,8 @@ def published_folder() -> Path | None:
 def published_validator(call: str) -> Draft4Validator | None:
     """Return a validator of a call's answer, made of the published definition, or None."""
     folder = published_folder()
+    if call in KEY_ANSWERS:
+        return published_key_validator(call, folder)
     if folder is None:
         return None
     path = folder / f"{'IAM' if call.startswith('Keystone') else 'CBR'}.{call}.json"
@@ -361,7 +364,7 @@ OWN: dict[str, dict[str, Any]] = {
 @cache
 def own_validator(call: str) -> Draft4Validator:
     """Return a validator of a call's answer by the project's own schema."""
-    return Draft4Validator(OWN[call])
+    return Draft4Validator((OWN | KEY_ANSWERS)[call])
 
 
 def check_answer(call: str, status: int, body: bytes) -> None:
@@ -374,6 +377,9 @@ def check_answer(call: str, status: int, body: bytes) -> None:
     """
     if status == 204:
         assert body == b"", "a 204 has no body"
+        return
+    if call == "GetMetadataToken":
+        assert body.isalnum(), "a token of the metadata service is text"
         return
     content = json.loads(body)
     for name, value in content.items():

@@ -120,6 +120,23 @@ class ControlClient:
         """Rotate keys or the password, or change what the user may do."""
         self._ask("PATCH", f"/users/{name}", changes)
 
+    def change_agency(self, name: str, **changes: Any) -> None:
+        """Change whom an agency trusts, or what it may do."""
+        self._ask("PATCH", f"/agencies/{name}", changes)
+
+    def change_server(self, **changes: Any) -> None:
+        """Change the server that the metadata service belongs to."""
+        self._ask("PATCH", "/server", changes)
+
+    def change_pod(self, **changes: Any) -> None:
+        """Change the pod whose identity is asked for."""
+        self._ask("PATCH", "/pod", changes)
+
+    def end_keys(self) -> int:
+        """Let all keys that end do so now; return how many."""
+        ended: int = self._ask("POST", "/keys/end")["ended"]
+        return ended
+
     def add_vault(self, **vault: Any) -> dict[str, Any]:
         """Add a vault with its backups."""
         return self._ask("POST", "/vaults", vault)

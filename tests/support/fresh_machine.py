@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 
-from airflow_cbr.api import auth, brake
+from airflow_cbr.api import brake, projects, sign_in, tokens
 from airflow_cbr.api.tallies import DIRECTORY_VARIABLE
 
 
 def new_machine() -> None:
     """Forget what outlives a client; tokens of another service are worth nothing here, and its refusals are none of this one's."""
-    auth._TOKENS.clear()
-    auth._PROJECT_IDS.clear()
+    tokens._TOKENS.clear()
+    projects._PROJECT_IDS.clear()
+    sign_in.KEYS.clear()
     brake.forget()
     shutil.rmtree(os.environ[DIRECTORY_VARIABLE], ignore_errors=True)

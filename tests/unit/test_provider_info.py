@@ -30,6 +30,12 @@ EXTRA_FIELDS = {
     "cloud",
     "cbr_endpoint",
     "iam_endpoint",
+    "agency_urn",
+    "agency_name",
+    "agency_domain_name",
+    "agency_duration",
+    "sts_endpoint",
+    "metadata_endpoint",
     "verify",
 }
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_cbr.api import auth
+from airflow_cbr.api import tokens
 from airflow_cbr.api.auth import AkSkCredentials, PasswordCredentials
 from airflow_cbr.api.signing import authorization
 from airflow_cbr.exceptions import (
@@ -61,7 +61,7 @@ def show(client: CbrClient) -> object:
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Return this machine's monotonic clock as the cache of tokens sees it; set ``now`` to let time pass."""
     clock = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr(auth, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(tokens, "time", SimpleNamespace(monotonic=lambda: clock.now))
     return clock
 
 
@@ -297,9 +297,9 @@ def test_neither_the_cache_nor_its_keys_hold_the_password(service: Service, make
     service.iam_answers(token_answer("token-1"))
     service.answers(SHOWN)
     show(make_client(USER))
-    assert len(auth._TOKENS._values) == 1
-    assert "the-password" not in repr(auth._TOKENS._values)
-    assert "token-1" not in repr(auth._TOKENS._values)
+    assert len(tokens._TOKENS._values) == 1
+    assert "the-password" not in repr(tokens._TOKENS._values)
+    assert "token-1" not in repr(tokens._TOKENS._values)
 
 
 @pytest.mark.parametrize(
@@ -474,7 +474,7 @@ def test_threads_whose_token_is_refused_at_once_log_in_once(service: Service, ma
 
 def test_threads_with_a_wrong_password_try_it_once(service: Service, make_client: MakeClient) -> None:
     waiting = threading.Semaphore(0)
-    real_guard = auth._TOKENS._guard
+    real_guard = tokens._TOKENS._guard
 
     class Guard:
         """Counts who has come to wait for the login."""
@@ -495,11 +495,11 @@ def test_threads_with_a_wrong_password_try_it_once(service: Service, make_client
 
     service.iam_answers(refuse)
     client = make_client(USER)
-    auth._TOKENS._guard = Guard()  # type: ignore[assignment]
+    tokens._TOKENS._guard = Guard()  # type: ignore[assignment]
     try:
         results = in_threads(8, lambda: show(client))
     finally:
-        auth._TOKENS._guard = real_guard
+        tokens._TOKENS._guard = real_guard
     assert all(isinstance(result, CbrAuthenticationError) for result in results)
     assert len(service.iam_requests) == 1
 

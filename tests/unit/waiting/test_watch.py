@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_cbr.api import auth
+from airflow_cbr.api import signed
 from airflow_cbr.api.auth import AkSkCredentials, PasswordCredentials
 from airflow_cbr.exceptions import (
     CbrAuthenticationError,
@@ -571,7 +571,7 @@ def test_refused_credentials_are_not_tried_for_every_vault(
     async def scene(service: Service) -> None:
         service.credentials = credentials
         clock = service.emulator.clock
-        monkeypatch.setattr(auth, "datetime", SimpleNamespace(now=lambda zone: datetime.fromtimestamp(clock.now(), zone)))
+        monkeypatch.setattr(signed, "datetime", SimpleNamespace(now=lambda zone: datetime.fromtimestamp(clock.now(), zone)))
         with ThreadPoolExecutor(4) as threads:
             monkeypatch.setattr(watch, "_lanes", ThreadedLooks(service.loop, threads))
             waits = [asyncio.create_task(first(service, vault, lambda poll: poll.refused)) for vault in service.vaults]

@@ -1,0 +1,187 @@
+"""The least privileges of the documentation: every call has its action, and each task runs with its own policies and nothing else."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_cbr.airflow_names import AirflowFailException
+from airflow_cbr.emulator.app import ROUTES
+from airflow_cbr.emulator.world import DESTINATION_PROJECT, SOURCE_PROJECT
+from airflow_cbr.hooks.cbr import CbrHook
+from airflow_cbr.operators.cbr import CbrPreflightOperator
+from tests.support.task_run import IDS, TaskRun, checkpointing, replicating, set_connection, verifying, waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.emulator import EmulatorServer
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PAGE = (REPOSITORY / "docs" / "howto" / "permissions.md").read_text(encoding="utf-8")
+ACTION_OF = dict(re.findall(r"^\| `(\w+)` \| `(cbr:\w+:\w+)` \|$", PAGE, re.MULTILINE))
+
+
+@cache
+def policies() -> dict[str, frozenset[str]]:
+    """Return the actions of each policy of CBR, by its heading."""
+    found = re.findall(r"^## (.+?)$.*?^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    return {title: frozenset(json.loads(text)["Statement"][0]["Action"]) for title, text in found if '"cbr:' in text}
+
+
+def calls_of_the_client() -> set[str]:
+    """Return the calls of CBR that the client can make: the names that it hands to what sends them."""
+    names = {name for name, _, _ in ROUTES if not name.startswith("Keystone")}
+    return {node.value for node in ast.walk(CLIENT) if isinstance(node, ast.Constant) and node.value in names}
+
+
+def test_every_call_of_the_client_has_its_action_and_no_other_is_there() -> None:
+    assert set(ACTION_OF) == calls_of_the_client()
+    assert len(ACTION_OF) == 12
+
+
+def test_the_policies_together_are_the_actions_of_the_tasks() -> None:
+    granted = set().union(*policies().values())
+    assert granted <= set(ACTION_OF.values())
+    assert set(ACTION_OF.values()) - granted == {ACTION_OF["ShowOpLog"]}, "which the hook alone calls"
+
+
+CLIENT = ast.parse((REPOSITORY / "airflow_cbr" / "api" / "client.py").read_text(encoding="utf-8"))
+#: The modules of each task, and its policies; those of its two sides together are what it calls.
+TASK_MODULES = {
+    "replicate": (("replication", "waiting", "sensors"), ["Replicating", "Replicating, at a destination without records"]),
+    "preflight": (("preflight",), ["Looking before replicating", "Looking at the destination before replicating"]),
+    "verify": (("verification",), ["Verifying at the source", "Verifying at the destination"]),
+    "back up": (("checkpoints",), ["Backing up"]),
+}
+
+
+@cache
+def calls_of_methods() -> dict[str, set[str]]:
+    """Return the calls that each method of the client makes."""
+    (client,) = (node for node in CLIENT.body if isinstance(node, ast.ClassDef))
+    methods = (node for node in client.body if isinstance(node, ast.FunctionDef))
+    made = {
+        method.name: {str(node.value) for node in ast.walk(method) if isinstance(node, ast.Constant) and node.value in ACTION_OF}
+        for method in methods
+    }
+    # It lists the operation log in whichever way the service can.
+    return {name: calls for name, calls in made.items() if calls} | {"list_replication_logs": {"ListOpLogs"}}
+
+
+def calls_of_modules(*parts: str) -> set[str]:
+    """Return the calls that modules make: by the names of the client's methods that stand in them."""
+    called: set[str] = set()
+    for path in (path for part in parts for path in (REPOSITORY / "airflow_cbr" / part).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+            called |= calls_of_methods().get(name, set())
+    return called
+
+
+@pytest.mark.parametrize("task", TASK_MODULES)
+def test_the_policies_of_a_task_are_exactly_what_its_modules_call(task: str) -> None:
+    parts, titles = TASK_MODULES[task]
+    granted = set().union(*(policies()[title] for title in titles))
+    assert granted == {ACTION_OF[call] for call in calls_of_modules(*parts)}
+
+
+def allow(emulator: EmulatorServer, source: list[str], destination: list[str]) -> None:
+    """Let two users do what policies say, one on each side."""
+    for name, project, granted in (("source", SOURCE_PROJECT, source), ("destination", DESTINATION_PROJECT, destination)):
+        actions = set().union(*(policies()[title] for title in granted)) if granted else set()
+        denied = [call for call, action in ACTION_OF.items() if action not in actions]
+        emulator.control.change_user(name, projects=[project, DESTINATION_PROJECT], denied_calls=denied)
+
+
+@pytest.fixture(autouse=True)
+def two_users(emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = emulator.emulator.service.world.model_dump(mode="json")
+    user = world["users"][0]
+    world["users"] = [user | {"name": name, "access_key": f"AK{name.upper()}"} for name in ("source", "destination")]
+    emulator.control.world(world)
+    set_connection(monkeypatch, emulator.url, login="AKSOURCE", project_id=SOURCE_PROJECT)
+    set_connection(
+        monkeypatch, emulator.url, conn_id="there", login="AKDESTINATION", project_id=DESTINATION_PROJECT, region="cn-shenzhen-1"
+    )
+
+
+THERE = {"destination_conn_id": "there"}
+
+
+def replicate(**more: Any) -> list[str]:
+    run = replicating(**more)
+    run.attempt()
+    return list(run.xcoms["return_value"])
+
+
+def replicate_with_troubles(emulator: EmulatorServer) -> None:
+    """Make the task use all it may use: one backup is left out, and one record cannot be seen."""
+    emulator.control.fault("records_hidden", call="ListBackups", nth=2, count=3)
+    emulator.control.fault("empty_backups", call="CopyCheckpoint", when="before")
+    waiting(replicate()).attempt()
+
+
+def replicate_after_a_look(emulator: EmulatorServer) -> None:
+    replicate(preflight=True, **THERE)
+
+
+def verify(emulator: EmulatorServer) -> None:
+    emulator.control.change_user("source", denied_calls=[])
+    records = replicate()
+    allow(emulator, ["Verifying at the source"], ["Verifying at the destination"])
+    for given in (records, []):
+        assert verifying(given, **THERE).attempt()["verdict"] == "verified"
+
+
+def preflight(emulator: EmulatorServer) -> None:
+    TaskRun(CbrPreflightOperator(task_id="look", **IDS, **THERE)).attempt()
+
+
+def back_up(emulator: EmulatorServer) -> None:
+    emulator.control.switch(checkpoint_seconds=0.2)
+    checkpointing().attempt()
+
+
+def ask_for_a_connection_test(emulator: EmulatorServer) -> None:
+    works, said = CbrHook().test_connection()
+    if not works:
+        raise AirflowFailException(said)
+
+
+TASKS: list[tuple[Callable[[EmulatorServer], None], list[str], list[str]]] = [
+    (replicate_with_troubles, ["Replicating"], []),
+    (
+        replicate_after_a_look,
+        ["Replicating", "Looking before replicating"],
+        ["Looking at the destination before replicating"],
+    ),
+    (preflight, ["Looking before replicating"], ["Looking at the destination before replicating"]),
+    (verify, ["Verifying at the source"], ["Verifying at the destination"]),
+    (back_up, ["Backing up"], []),
+    (ask_for_a_connection_test, ["Testing a connection"], []),
+]
+NAMES = ["replicate", "replicate with a preflight", "preflight", "verify", "back up", "test a connection"]
+
+
+@pytest.mark.parametrize(("task", "source", "destination"), TASKS, ids=NAMES)
+def test_a_task_runs_with_its_policies_and_nothing_else(
+    emulator: EmulatorServer, task: Callable[[EmulatorServer], None], source: list[str], destination: list[str]
+) -> None:
+    allow(emulator, source, destination)
+    task(emulator)
+
+
+@pytest.mark.parametrize(("task", "source", "destination"), [TASKS[0], TASKS[4], TASKS[5]], ids=[NAMES[0], NAMES[4], NAMES[5]])
+def test_without_them_it_does_not(
+    emulator: EmulatorServer, task: Callable[[EmulatorServer], None], source: list[str], destination: list[str]
+) -> None:
+    allow(emulator, [], destination)
+    with pytest.raises(AirflowFailException):
+        task(emulator)
