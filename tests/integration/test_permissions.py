@@ -13,9 +13,9 @@ import pytest
 
 from airflow_cbr.airflow_names import AirflowFailException
 from airflow_cbr.emulator.app import ROUTES
-from airflow_cbr.emulator.world import DESTINATION_PROJECT, SOURCE_PROJECT
+from airflow_cbr.emulator.world import BACKUPS, DESTINATION_PROJECT, SOURCE_PROJECT
 from airflow_cbr.hooks.cbr import CbrHook
-from airflow_cbr.operators.cbr import CbrPreflightOperator
+from airflow_cbr.operators.cbr import CbrPreflightOperator, CbrReplicateBackupOperator
 from tests.support.task_run import IDS, TaskRun, checkpointing, replicating, set_connection, verifying, waiting
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def policies() -> dict[str, frozenset[str]]:
 def calls_of_the_client() -> set[str]:
     """Return the calls of CBR that the client can make: the names that it hands to what sends them."""
     names = {name for name, _, _ in ROUTES if not name.startswith("Keystone")}
-    return {node.value for node in ast.walk(CLIENT) if isinstance(node, ast.Constant) and node.value in names}
+    return {node.value for module in CLIENT for node in ast.walk(module) if isinstance(node, ast.Constant) and node.value in names}
 
 
 def test_every_call_of_the_client_has_its_action_and_no_other_is_there() -> None:
@@ -52,7 +52,8 @@ def test_the_policies_together_are_the_actions_of_the_tasks() -> None:
     assert set(ACTION_OF.values()) - granted == {ACTION_OF["ShowOpLog"]}, "which the hook alone calls"
 
 
-CLIENT = ast.parse((REPOSITORY / "airflow_cbr" / "api" / "client.py").read_text(encoding="utf-8"))
+#: The modules that bring the client's calls.
+CLIENT = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted((REPOSITORY / "airflow_cbr" / "api" / "calls").glob("*.py"))]
 #: The modules of each task, and its policies; those of its two sides together are what it calls.
 TASK_MODULES = {
     "replicate": (("replication", "waiting", "sensors"), ["Replicating", "Replicating, at a destination without records"]),
@@ -65,8 +66,8 @@ TASK_MODULES = {
 @cache
 def calls_of_methods() -> dict[str, set[str]]:
     """Return the calls that each method of the client makes."""
-    (client,) = (node for node in CLIENT.body if isinstance(node, ast.ClassDef))
-    methods = (node for node in client.body if isinstance(node, ast.FunctionDef))
+    kinds = (node for module in CLIENT for node in module.body if isinstance(node, ast.ClassDef))
+    methods = (node for kind in kinds for node in kind.body if isinstance(node, ast.FunctionDef))
     made = {
         method.name: {str(node.value) for node in ast.walk(method) if isinstance(node, ast.Constant) and node.value in ACTION_OF}
         for method in methods
@@ -132,6 +133,18 @@ def replicate_after_a_look(emulator: EmulatorServer) -> None:
     replicate(preflight=True, **THERE)
 
 
+def replicate_one(emulator: EmulatorServer) -> None:
+    """Copy a backup again whose replica was deleted."""
+    emulator.control.change_user("source", denied_calls=[])
+    replicate()
+    allow(emulator, ["Replicating one backup"], ["Replicating one backup, at the destination"])
+    records = CbrHook().show_backup(BACKUPS[0]).replication_records or []
+    emulator.control.remove_backup(str(records[0].destination_backup_id))
+    there = {name: value for name, value in IDS.items() if name != "vault_id"}
+    quick = {"poll_interval": 0.1, "max_poll_interval": 0.2, "settle_time": 0.2}
+    TaskRun(CbrReplicateBackupOperator(task_id="again", backup_id=BACKUPS[0], **there, **quick, **THERE)).attempt()
+
+
 def verify(emulator: EmulatorServer) -> None:
     emulator.control.change_user("source", denied_calls=[])
     records = replicate()
@@ -163,11 +176,12 @@ TASKS: list[tuple[Callable[[EmulatorServer], None], list[str], list[str]]] = [
         ["Looking at the destination before replicating"],
     ),
     (preflight, ["Looking before replicating"], ["Looking at the destination before replicating"]),
+    (replicate_one, ["Replicating one backup"], ["Replicating one backup, at the destination"]),
     (verify, ["Verifying at the source"], ["Verifying at the destination"]),
     (back_up, ["Backing up"], []),
     (ask_for_a_connection_test, ["Testing a connection"], []),
 ]
-NAMES = ["replicate", "replicate with a preflight", "preflight", "verify", "back up", "test a connection"]
+NAMES = ["replicate", "replicate with a preflight", "preflight", "replicate one backup", "verify", "back up", "test a connection"]
 
 
 @pytest.mark.parametrize(("task", "source", "destination"), TASKS, ids=NAMES)
@@ -178,7 +192,7 @@ def test_a_task_runs_with_its_policies_and_nothing_else(
     task(emulator)
 
 
-@pytest.mark.parametrize(("task", "source", "destination"), [TASKS[0], TASKS[4], TASKS[5]], ids=[NAMES[0], NAMES[4], NAMES[5]])
+@pytest.mark.parametrize(("task", "source", "destination"), [TASKS[0], TASKS[5], TASKS[6]], ids=[NAMES[0], NAMES[5], NAMES[6]])
 def test_without_them_it_does_not(
     emulator: EmulatorServer, task: Callable[[EmulatorServer], None], source: list[str], destination: list[str]
 ) -> None:
