@@ -78,7 +78,7 @@ def test_a_clear_sends_nothing_and_another_run_makes_another(service: EmulatorSe
     run.cleared_after = 1
     assert run.attempt() == first
     assert run.xcoms["checkpoint"]["adopted"] is True
-    assert f"Adopted checkpoint {first} by this task's note" in run.log
+    assert f"Adopted checkpoint {first}, recognised by this task's note" in run.log
     second = checkpointing(run_id="manual__2").attempt()
     third = checkpointing(run_id="manual__2", map_index=4).attempt()
     assert made(service.control) == [first, second, third]

@@ -99,10 +99,10 @@ def counted(**counts: int) -> dict[str, int]:
 
 
 def test_every_switch_is_among_the_settings() -> None:
-    # Left out is what these tests do not reach: checkpoints, tokens, the clock of signatures, the length of copies, replicas that settle,
-    # and a cloud without records.
+    # Left out is what these tests do not reach: checkpoints, tokens and keys, the clock of signatures, the length of copies, replicas that
+    # settle, and a cloud without records.
     elsewhere = {"replication_records"}
-    elsewhere |= {"token_seconds", "signature_clock", "copy_seconds_per_gb", "replica_settle_seconds"}
+    elsewhere |= {"token_seconds", "key_seconds", "key_overlap_seconds", "signature_clock", "copy_seconds_per_gb", "replica_settle_seconds"}
     elsewhere |= {"checkpoint_seconds", "checkpoint_delay", "checkpoint_backup_names", "show_checkpoint_extra"}
     assert {name for switches in (*WITH_A_BACKUP_THAT_IS_LEFT_OUT, *WITHOUT_ONE) for name in switches} | elsewhere == set(
         Switches.model_fields

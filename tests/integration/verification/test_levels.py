@@ -306,7 +306,7 @@ def test_what_an_unjudged_level_would_have_caught_is_not_called_verified(stage: 
     assert stage.play(run)["verdict"] == "verified"
     (web,) = [one for one in report_of(run)["backups"] if one["id"] == WEB]
     assert web["verdict"] == "skipped"
-    assert "replica is not asked for" in web["reason"]
+    assert "levels does not name replica" in web["reason"]
 
 
 def test_by_its_records_alone_nothing_is_asked_of_the_destination(stage: Stage) -> None:
