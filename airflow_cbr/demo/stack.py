@@ -64,7 +64,8 @@ def airflow_environment(home: Path, dag_folders: Sequence[Path]) -> dict[str, st
     return {
         **clean_environment(os.environ),
         "AIRFLOW_HOME": str(home),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout=60",
+        # The api-server's event loop can wait for a lock whose holder cannot commit without the loop: nothing moves for so many seconds.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout=5",
         "AIRFLOW__CORE__DAGS_FOLDER": str(dag_folders[0].resolve()),
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+pytestmark = pytest.mark.full
+
 LIFE = 900.0
 RENEWED_AFTER = 0.9 * LIFE
 DAY = 86400.0
