@@ -47,6 +47,15 @@ def airflow_command(*arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", "airflow", *arguments]
 
 
+def database(home: Path, patience: int) -> str:
+    """Return the address of a stack's database.
+
+    :param home: ``AIRFLOW_HOME``.
+    :param patience: seconds for which SQLite waits for its write lock before it says that the database is locked.
+    """
+    return f"sqlite:///{home}/airflow.db?timeout={patience}"
+
+
 def airflow_environment(home: Path, dag_folders: Sequence[Path]) -> dict[str, str]:
     """Return the environment that every Airflow process in one folder shares.
 
@@ -64,8 +73,7 @@ def airflow_environment(home: Path, dag_folders: Sequence[Path]) -> dict[str, st
     return {
         **clean_environment(os.environ),
         "AIRFLOW_HOME": str(home),
-        # The api-server's event loop can wait for a lock whose holder cannot commit without the loop: nothing moves for so many seconds.
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout=5",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database(home, 60),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dag_folders[0].resolve()),
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -183,7 +191,9 @@ class AirflowStack:
             if self.pace is not None:
                 install_intervals(self.home, self.pace)
             migrate_database(self.home, self._environment, check=self.check)
-            self._start_component("api-server", "api-server")
+            # Its event loop can wait for the lock while the thread that holds it cannot commit without the loop: nothing moves for so
+            # long. A call that fails is made again; a scheduler that finds the database locked dies.
+            self._start_component("api-server", "api-server", AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=database(self.home, 3))
             self._start_component("dag-processor", "dag-processor")
             self._start_component("scheduler", "scheduler", NO_LOG_SERVER)
             for _ in range(self.triggerers):
@@ -219,11 +229,11 @@ class AirflowStack:
             shutil.rmtree(self._home)
             self._home = None
 
-    def _start_component(self, name: str, *arguments: str) -> Component:
+    def _start_component(self, name: str, *arguments: str, **settings: str) -> Component:
         component = Component(
             name,
             airflow_command(*arguments),
-            environment=self._environment,
+            environment={**self._environment, **settings},
             directory=self.home,
             log=self.home / f"{name}.log",
         )

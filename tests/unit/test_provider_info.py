@@ -204,7 +204,7 @@ def test_the_form_offers_the_defaults(form: dict[str, Any]) -> None:
     defaults = {name: field["value"] for name, field in form["extra_fields"].items() if field["value"] is not None}
 
     assert defaults == {"auth_type": "aksk", "cloud": "myhuaweicloud.com", "verify": "true"}
-    assert form["extra_fields"]["auth_type"]["schema"]["enum"] == ["aksk", "password"]
+    assert form["extra_fields"]["auth_type"]["schema"]["enum"] == ["aksk", "password", "ecs_agency", "pod_identity", "oidc"]
 
 
 def test_the_form_has_a_placeholder_for_every_empty_field() -> None:

@@ -307,7 +307,7 @@ def test_the_agency_must_trust_the_provider(cbr: Plain, control: ControlClient) 
     [
         ({"server": {"agency": "nobody"}}, "agency nobody is unknown"),
         ({"pod": {"agency": "nobody"}}, "agency nobody is unknown"),
-        ({"agencies": [{"name": "airflow"}, {"name": "airflow"}]}, "agency airflow is there twice"),
+        ({"agencies": [{"name": "airflow"}, {"name": "airflow"}]}, "agency airflow is listed twice"),
     ],
 )
 def test_a_world_whose_agencies_make_no_sense_is_refused(changes: dict[str, Any], said: str) -> None:
