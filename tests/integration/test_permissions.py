@@ -140,9 +140,9 @@ def replicate_one(emulator: EmulatorServer) -> None:
     allow(emulator, ["Replicating one backup"], ["Replicating one backup, at the destination"])
     records = CbrHook().show_backup(BACKUPS[0]).replication_records or []
     emulator.control.remove_backup(str(records[0].destination_backup_id))
-    there = {name: value for name, value in IDS.items() if name != "vault_id"}
-    quick = {"poll_interval": 0.1, "max_poll_interval": 0.2, "settle_time": 0.2}
-    TaskRun(CbrReplicateBackupOperator(task_id="again", backup_id=BACKUPS[0], **there, **quick, **THERE)).attempt()
+    there: dict[str, Any] = {name: value for name, value in IDS.items() if name != "vault_id"}
+    quick: dict[str, Any] = {"poll_interval": 0.1, "max_poll_interval": 0.2, "settle_time": 0.2}
+    TaskRun(CbrReplicateBackupOperator(task_id="again", backup_id=BACKUPS[0], **there, **quick, destination_conn_id="there")).attempt()
 
 
 def verify(emulator: EmulatorServer) -> None:
