@@ -74,10 +74,12 @@ def test_a_second_run_finds_nothing_to_do_and_verifies_the_newest(
     assert pair.copied() == pair.backups
 
 
+# Twenty runs share one api-server over SQLite: on a busy machine it is that which takes the time.
+@pytest.mark.timeout(900)
 def test_twenty_vaults_at_once_each_with_either_way_to_authenticate(api: AirflowApi, vaults: Callable[..., VaultPair]) -> None:
     pairs = [vaults(backups=2) for _ in range(20)]
     runs = [trigger(api, f"replicate_{'aksk' if number % 2 else 'password'}", pair.params()) for number, pair in enumerate(pairs)]
 
-    assert [run.wait(limit=240) for run in runs] == ["success"] * 20
+    assert [run.wait(limit=600) for run in runs] == ["success"] * 20
     assert [pair.copied() for pair in pairs] == [pair.backups for pair in pairs]
     assert {run.task("replicate")["try_number"] for run in runs} == {1}
