@@ -157,7 +157,7 @@ def test_the_second_wait_of_a_vault_goes_on_when_the_first_has_ended_and_each_lo
     # A deferred task has no other process than the triggerer to say this.
     case.until_logged("0/1 replicated, 1 replicating (5", "second")
     assert case.run.task("second")["state"] == "deferred"
-    assert case.run.log("second").count("Deferring; ") == 1, "it has not been woken for the end of the other one"
+    assert case.run.log("second").count("Deferring the task") == 1, "it has not been woken for the end of the other one"
     assert case.run.log("first") == log_of_first
     assert "1 waiting" not in log_of_first
 
