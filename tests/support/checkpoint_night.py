@@ -15,10 +15,11 @@ from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.world import SOURCE_VAULT, default_world
 from airflow_cbr.once.attempt import Attempt
 from airflow_cbr.once.steps import Pause
+from tests.support.cleared_attempts import ClearedAttempts, Intents
 from tests.support.emulator import IN_PROCESS_URL, InProcessAdapter
 from tests.support.fresh_machine import new_machine
 from tests.support.plain_client import Plain
-from tests.support.replication_night import Intents, client_of
+from tests.support.replication_night import client_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,7 @@ MARK = mark_of("a_dag", "a_run", "a_task", -1)
 
 
 @dataclass
-class CheckpointNight:
+class CheckpointNight(ClearedAttempts):
     """One order, from its first attempt to its last. The vault has room for many checkpoints; one takes ten minutes.
 
     :param durable_store: whether intents outlive an attempt, as on Airflow 3.3; None before that.
@@ -48,8 +49,6 @@ class CheckpointNight:
         self.control.switch(checkpoint_seconds=600)
         self.clock = self.adapter.clock
         self.intents = Intents() if self.durable_store else None
-        self.number = 0
-        self.generation = 0
         self.published: list[tuple[str, dict[str, Any]]] = []
         self.run_after = self.clock.now()
         self.pauses: list[Pause] = []
@@ -99,17 +98,6 @@ class CheckpointNight:
             if deferred:
                 creation = self.creation(state=CheckpointState.load(creation.state.dump()), observe=observe)
         return step
-
-    def clear(self) -> None:
-        """Clear the task: attempts count anew, and belong to another generation."""
-        self.generation += self.number
-        self.number = 0
-
-    def clear_and_forget(self) -> None:
-        """Clear the task as Airflow 3.4 does unless it is told to keep the task state: what was written down is gone."""
-        self.clear()
-        if self.intents is not None:
-            self.intents.stored = None
 
     def back_up_by_hand(self, **parameters: Any) -> requests.Response:
         """Let somebody else back up the vault."""

@@ -18,7 +18,7 @@ from airflow_cbr.once.steps import Pause
 from airflow_cbr.replication.spec import ReplicationSpec
 from airflow_cbr.replication.state import ReplicationState
 from airflow_cbr.replication.submission import Submission
-from tests.support.replication_night import Intents
+from tests.support.cleared_attempts import Intents
 
 if TYPE_CHECKING:
     from airflow_cbr.replication.steps import Result

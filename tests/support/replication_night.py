@@ -21,6 +21,7 @@ from airflow_cbr.once.steps import Pause
 from airflow_cbr.replication.spec import ReplicationSpec
 from airflow_cbr.replication.state import ReplicationState
 from airflow_cbr.replication.submission import Submission
+from tests.support.cleared_attempts import ClearedAttempts, Intents
 from tests.support.emulator import IN_PROCESS_URL, InProcessAdapter
 from tests.support.fresh_machine import new_machine
 
@@ -33,23 +34,6 @@ ENDPOINTS = Endpoints(cbr=IN_PROCESS_URL, iam=IN_PROCESS_URL)
 
 class Killed(BaseException):
     """The process is gone: nothing of the package may catch this."""
-
-
-@dataclass
-class Intents:
-    """What outlives a process."""
-
-    stored: dict[str, Any] | None = None
-    saves: int = 0
-
-    def load(self) -> Any:
-        """Return what was saved last."""
-        return self.stored
-
-    def save(self, intent: dict[str, Any]) -> None:
-        """Keep it."""
-        self.stored = intent
-        self.saves += 1
 
 
 def client_of(adapter: InProcessAdapter, sleep: Callable[[float], None], **options: Any) -> CbrClient:
@@ -67,7 +51,7 @@ def client_of(adapter: InProcessAdapter, sleep: Callable[[float], None], **optio
 
 
 @dataclass
-class Night:
+class Night(ClearedAttempts):
     """One order, from its first attempt to its last.
 
     :param durable_store: whether intents outlive an attempt, as on Airflow 3.3; None before that.
@@ -84,8 +68,6 @@ class Night:
         self.control = self.adapter.control()
         self.clock = self.adapter.clock
         self.intents = Intents() if self.durable_store else None
-        self.number = 0
-        self.generation = 0
         self.published: list[tuple[list[str], dict[str, int]]] = []
         self.run_after = self.clock.now()
         self.pauses: list[Pause] = []
@@ -149,17 +131,6 @@ class Night:
             if deferred:
                 submission = self.submission(state=ReplicationState.load(submission.state.dump()), observe=observe)
         return step
-
-    def clear(self) -> None:
-        """Clear the task: attempts count anew, and belong to another generation."""
-        self.generation += self.number
-        self.number = 0
-
-    def clear_and_forget(self) -> None:
-        """Clear the task as Airflow 3.4 does unless it is told to keep the task state: what was written down is gone."""
-        self.clear()
-        if self.intents is not None:
-            self.intents.stored = None
 
     @property
     def ledger(self) -> dict[str, Any]:

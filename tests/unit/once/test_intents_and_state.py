@@ -15,7 +15,7 @@ from airflow_cbr.once.clock import ServiceClock
 from airflow_cbr.once.intents import Intent, IntentLog
 from airflow_cbr.once.publisher import Publisher
 from airflow_cbr.once.state import AttemptState
-from tests.support.replication_night import Intents
+from tests.support.cleared_attempts import Intents
 
 NOW = 1_800_000_000.0
 

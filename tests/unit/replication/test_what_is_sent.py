@@ -12,7 +12,8 @@ from airflow_cbr.once.ceiling import CALLS_PER_ITEM, CallCounts
 from airflow_cbr.once.steps import Pause
 from airflow_cbr.replication.intents import has_sent
 from airflow_cbr.replication.steps import Step
-from tests.support.replication_night import DESTINATION, Intents, Night
+from tests.support.cleared_attempts import Intents
+from tests.support.replication_night import DESTINATION, Night
 
 if TYPE_CHECKING:
     from airflow_cbr.replication.submission import Submission
