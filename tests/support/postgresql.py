@@ -48,9 +48,7 @@ def postgresql() -> Iterator[str]:
         options = f"-h {HOST} -p {port} -k {home} -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=400"
         _run([programs / "pg_ctl", "-D", data, "-w", "-t", str(_START_LIMIT), "-l", home / "log", "-o", options, "start"], user)
         try:
-            environment = {**os.environ, "PGPASSWORD": password}
-            _run([programs / "createdb", "-h", HOST, "-p", str(port), "-U", _USER, _USER], user, environment)
-            yield f"postgresql+psycopg2://{_USER}:{password}@{HOST}:{port}/{_USER}"
+            yield f"postgresql+psycopg2://{_USER}:{password}@{HOST}:{port}/postgres"
         finally:
             _run([programs / "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop"], user)
     finally:
@@ -60,28 +58,21 @@ def postgresql() -> Iterator[str]:
 def _programs() -> Path:
     """Return the folder of the server's programs; Debian keeps them off the path."""
     found = shutil.which("initdb")
-    folders = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    folders = [Path(found).resolve().parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     if not folders:
         raise RuntimeError("PostgreSQL is not installed, which --postgresql needs: apt-get install postgresql")
     return folders[-1]
 
 
-def _run(command: list[str | Path], user: str | None, environment: dict[str, str] | None = None) -> None:
+def _run(command: list[str | Path], user: str | None) -> None:
     """Run one of the server's programs to its end.
 
     :param command: the program with its arguments.
     :param user: who runs it, or None for the caller.
-    :param environment: its environment. Default: the caller's.
     """
-    done = subprocess.run(
-        command,
-        check=False,
-        user=user,
-        env=environment,
-        cwd="/",
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    if done.returncode:
-        raise RuntimeError(f"{command[0]} ended with exit code {done.returncode}:\n{done.stdout.decode(errors='replace')}")
+    # A server that pg_ctl starts keeps its output, so that a pipe would not end before it.
+    with tempfile.TemporaryFile() as output:
+        done = subprocess.run(command, check=False, user=user, cwd="/", stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+        if done.returncode:
+            output.seek(0)
+            raise RuntimeError(f"{command[0]} ended with exit code {done.returncode}:\n{output.read().decode(errors='replace')}")
