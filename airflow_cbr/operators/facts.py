@@ -32,6 +32,9 @@ def verified(report: Report, path: str | None) -> dict[str, Any]:
         "violations": {str(level): count for level, count in report.violations.items()},
         "source": dict(report.source),
         "destination": {"region": there.region, "project_id": there.project_id, "vault_id": there.vault_id},
+        "verified_at": None if report.verified_at is None else report.verified_at.isoformat(timespec="seconds"),
+        "age_seconds": report.age_seconds,
+        "max_age": report.spec.max_age,
         "at": None if report.now is None else report.now.isoformat(timespec="seconds"),
         "report": path,
     }

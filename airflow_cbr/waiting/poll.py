@@ -42,11 +42,13 @@ class VaultPoll:
         :param client: a client of the source region and project.
         :param waiters: who waits.
         :param at: the event loop's clock.
-        :return: by waiter, the result and the seconds until its next look; a listener whose time has not come is left out.
+        :return: by waiter, the result and the seconds until its next look; listeners are left out until one of them is due.
         :raises CbrError: the vault cannot be looked at.
         """
-        # One who listens needs the whole list, which others can often do without: it gets it in its own time, and not whenever they look.
-        listeners = [waiter for waiter in waiters if isinstance(waiter, Listener) and waiter.due <= at]
+        # Those who listen need the whole list, which others can often do without: it is read when one of them is due, and then tells them all.
+        listeners = [waiter for waiter in waiters if isinstance(waiter, Listener)]
+        if not any(listener.due <= at for listener in listeners):
+            listeners = []
         waiters = [waiter for waiter in waiters if not isinstance(waiter, Listener)]
         collector = CopyCollector(self._vault_id) if listeners else None
         seen = (self._few(client, waiters) if collector is None else None) or self._all(client, waiters, collector)
