@@ -45,7 +45,7 @@ class VaultPoll:
         :return: by waiter, the result and the seconds until its next look; listeners are left out until one of them is due.
         :raises CbrError: the vault cannot be looked at.
         """
-        # Those who listen need the whole list, which others can often do without: it is read when one of them is due, and then tells them all.
+        # Those who listen need the whole list, which others can often do without: it is read when one of them is due, and for all of them.
         listeners = [waiter for waiter in waiters if isinstance(waiter, Listener)]
         if not any(listener.due <= at for listener in listeners):
             listeners = []
