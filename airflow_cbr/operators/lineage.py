@@ -22,7 +22,7 @@ class TracedOperator(BaseOperator):
         try:
             if (facts := self._lineage_facts()) is None:
                 return None
-            from airflow_cbr.lineage import lineage_of
+            from airflow_cbr.lineage.facets import lineage_of
 
             return lineage_of(facts)
         except Exception:
