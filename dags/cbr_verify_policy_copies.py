@@ -11,8 +11,8 @@ A run that is started by hand has no events; it verifies the newest backup of ea
 `verify` names the replica vault as its outlet. A Dag that is scheduled on `replicas` runs when copies *were verified*. That must be another
 asset than the one that is watched, or this Dag would start itself.
 
-To run it against your own vaults, set the connection `huaweicloud_cbr_default` and the ids below. They are no params: the triggerer watches
-whether or not a run exists.
+To run it against your own vaults, set the connection `huaweicloud_cbr_default` and the ids below, and then unpause the Dag. The ids are no
+params: the triggerer watches whether or not a run exists.
 """
 
 from __future__ import annotations
@@ -56,6 +56,8 @@ with DAG(
     schedule=copies,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
+    # As long as it is paused, nothing is watched.
+    is_paused_upon_creation=True,
     default_args={"retries": 3, "retry_delay": timedelta(minutes=5), "cbr_conn_id": "huaweicloud_cbr_default"},
     tags=["backup", "cbr"],
 ) as dag:

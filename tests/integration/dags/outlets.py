@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.sdk import DAG, AssetAlias
 
 from airflow_cbr.assets import vault_asset
@@ -24,5 +26,5 @@ with DAG("outlets_without_copies", schedule=None) as without_copies:
     verifications()
 
 with DAG("outlets_with_copies", schedule=None) as with_copies:
-    quick = {"poll_interval": 0.1, "max_poll_interval": 0.2, "settle_time": 1.0}
+    quick: dict[str, Any] = {"poll_interval": 0.1, "max_poll_interval": 0.2, "settle_time": 1.0}
     CbrReplicateCheckpointOperator(task_id="replicate", **IDS, **quick, outlets=[REPLICAS]) >> verifications()

@@ -131,12 +131,24 @@ def test_it_is_kept_only_when_something_has_changed() -> None:
     assert cursor.has_changed
 
 
+EMPTY: dict[str, Any] = {"version": 1, "since": 0.0, "told": {}, "open": {}}
+
+
 @pytest.mark.parametrize(
     "value",
-    [None, 5, "x", [], {}, {"version": 2, "since": 0, "told": {}, "open": {}}, {"version": 1, "since": None, "told": {}, "open": {}}]
-    + [
-        {"version": 1, "since": 0.0, "told": {}, "open": {}} | change
-        for change in ({"since": float("nan")}, {"since": True}, {"told": []}, {"open": {"a": "b"}}, {"open": {"a": float("inf")}})
+    [
+        None,
+        5,
+        "x",
+        [],
+        {},
+        {**EMPTY, "version": 2},
+        {**EMPTY, "since": None},
+        {**EMPTY, "since": float("nan")},
+        {**EMPTY, "since": True},
+        {**EMPTY, "told": []},
+        {**EMPTY, "open": {"a": "b"}},
+        {**EMPTY, "open": {"a": float("inf")}},
     ],
 )
 def test_what_is_no_cursor_is_a_value_error(value: Any) -> None:
@@ -164,7 +176,9 @@ class History:
         for number in range(rng.randrange(1, 25)):
             start = NOW + rng.uniform(-3 * 86400, 3 * 86400)
             spans[number] = (start, start + rng.expovariate(1 / (6 * HOUR)), rng.uniform(0, WINDOW * 0.9), rng.random() < 0.2)
-        now, cursor, before, after = NOW, EndedCopies(), set(), set()
+        now, cursor = NOW, EndedCopies()
+        before: set[str] = set()
+        after: set[str] = set()
         stored = None
         while now < NOW + 5 * 86400:
             listed = []
