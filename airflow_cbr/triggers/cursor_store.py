@@ -23,8 +23,7 @@ class CursorStore:
     """
 
     def __init__(self, stores: Any, key: str, *, log: Any) -> None:
-        # Two assets may have the same watcher; Airflow's own short form takes one only. Any of them will do, and all are written.
-        self._stores: Sequence[Any] = () if stores is None else (*stores._by_name.values(), *stores._by_uri.values())
+        self._stores: Sequence[Any] = () if stores is None else _each_of(stores)
         self._key = key
         self._log = log
 
@@ -59,6 +58,12 @@ class CursorStore:
             self._log.warning("The watcher's cursor could not be kept (%s); a restart may repeat the last event", type(error).__name__)
             return False
         return True
+
+
+def _each_of(stores: Any) -> Sequence[Any]:
+    """Return the store of each asset: two may have the same watcher, and Airflow's own short form takes one only."""
+    by_asset = [store for name in ("_by_name", "_by_uri") for store in getattr(stores, name, {}).values()]
+    return by_asset or (stores,)
 
 
 async def _call(store: Any, name: str, *arguments: Any) -> Any:

@@ -113,10 +113,24 @@ def test_the_provider_writes_the_lineage_of_a_task_that_airflow_runs(
     assert SECRET_KEY not in events.read_text()
 
 
+@pytest.mark.db
+def test_nothing_is_imported_for_it_where_the_provider_is_off(emulator: EmulatorServer) -> None:
+    (line,) = (line for line in run_python("-c", WHAT_IT_LOADS).splitlines() if line.startswith("LOADED"))
+    assert line == "LOADED"
+
+
 RUNS = f"""
 import sys
 sys.path.insert(0, {str(DAGS)!r})
 import outlets
 outlets.without_copies.test()
 outlets.with_copies.test()
+"""
+
+WHAT_IT_LOADS = f"""
+import sys
+sys.path.insert(0, {str(DAGS)!r})
+import outlets
+assert outlets.without_copies.test().state == "failed"
+print("LOADED", *(name for name in sys.modules if name.startswith("airflow_cbr.lineage")))
 """
