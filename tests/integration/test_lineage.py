@@ -98,7 +98,7 @@ def test_the_provider_writes_the_lineage_of_a_task_that_airflow_runs(
 ) -> None:
     events = tmp_path / "events.ndjson"
     monkeypatch.setenv("AIRFLOW__OPENLINEAGE__TRANSPORT", json.dumps({"type": "file", "log_file_path": str(events), "append": True}))
-    run_python("-c", RUNS)
+    run_python("-c", RUNS, limit=280)
     written = [json.loads(line) for line in events.read_text().splitlines()]
     told = {(event["job"]["name"].partition(".")[2], event["eventType"]): event for event in written}
     for task, end, kind in (("replicate", "COMPLETE", "replicated"), ("verify", "COMPLETE", "verified")):
@@ -115,7 +115,7 @@ def test_the_provider_writes_the_lineage_of_a_task_that_airflow_runs(
 
 @pytest.mark.db
 def test_nothing_is_imported_for_it_where_the_provider_is_off(emulator: EmulatorServer) -> None:
-    (line,) = (line for line in run_python("-c", WHAT_IT_LOADS).splitlines() if line.startswith("LOADED"))
+    (line,) = (line for line in run_python("-c", WHAT_IT_LOADS, limit=280).splitlines() if line.startswith("LOADED"))
     assert line == "LOADED"
 
 
