@@ -18,7 +18,7 @@ from tests.support.python_process import run_python
 REGION, PROJECT, VAULT = "cn-north-4", "4229d7a45436489f8c3dc2b1d35d4987", "3b5816b5-f29c-4172-9d9a-76c719a659ce"
 URI = f"huaweicloud-cbr://{REGION}/{PROJECT}/{VAULT}"
 
-regions = st.from_regex(r"[a-z]{2}-[a-z]{4,9}-[1-9]\d?", fullmatch=True)
+regions = st.from_regex(r"[a-z]{2}-[a-z]{4,9}-[1-9][0-9]?", fullmatch=True)
 ids = st.uuids().map(str) | st.uuids().map(lambda one: one.hex)
 
 
