@@ -31,6 +31,8 @@ RINGS: dict[str, set[str]] = {
     "exceptions": {"languages"},
     "get_provider_info": set(),
     "airflow_names": set(),
+    "assets": {"languages", "exceptions", "api"},
+    "lineage": {"languages", "exceptions", "api", "assets"},
     "api": {"languages", "exceptions"},
     "once": {"languages", "exceptions", "api"},
     "inventory": {"languages", "exceptions", "api"},
@@ -39,7 +41,7 @@ RINGS: dict[str, set[str]] = {
     "preflight": {"languages", "exceptions", "api", "once", "inventory", "replication"},
     "verification": {"languages", "exceptions", "api", "once", "inventory"},
     "checkpoints": {"languages", "exceptions", "api", "once"},
-    **{adapter: CORE | ADAPTERS | {"airflow_names", "get_provider_info"} for adapter in ADAPTERS},
+    **{adapter: CORE | ADAPTERS | {"airflow_names", "assets", "get_provider_info", "lineage"} for adapter in ADAPTERS},
     "emulator": set(),
     "demo": CORE | ADAPTERS | {"emulator"},
     "cli": {"demo", "emulator"},
@@ -101,7 +103,8 @@ def test_the_inner_rings_and_the_emulator_do_not_import_airflow() -> None:
 
 
 def test_what_moves_in_airflow_is_taken_from_airflow_names() -> None:
-    others = [path for path in MODULES if part_of(path) != "airflow_names"]
+    # Only where the OpenLineage provider asks is the lineage imported, so that provider is there.
+    others = [path for path in MODULES if part_of(path) not in {"airflow_names", "lineage"}]
 
     assert [f"{name_of(path)} imports {name}" for path in others for name in imports_of(path) if name.startswith(MOVING)] == []
 
@@ -161,8 +164,8 @@ def test_what_is_imported_is_declared() -> None:
     distributions = importlib.metadata.packages_distributions()
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     declared = {re.split(r"[<>=!~\[; ]", requirement)[0] for requirement in project["dependencies"]}
-    # Only used where an old Airflow brings them; airflow.providers.* belongs to several distributions.
-    optional = {"flask_appbuilder", "wtforms"}
+    # Only used where an old Airflow, or the OpenLineage provider, brings them; airflow.providers.* belongs to several distributions.
+    optional = {"flask_appbuilder", "wtforms", "attr", "openlineage"}
 
     imported = (
         {name.split(".")[0] for path in MODULES for name in imports_of(path)} - set(sys.stdlib_module_names) - {"airflow_cbr", "airflow"}
