@@ -11,6 +11,7 @@ from airflow_cbr.operators.parameters import check_intervals, check_seconds, che
 from airflow_cbr.replication.spec import ReplicationSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import timedelta
 
     from airflow.sdk import Context
@@ -35,13 +36,6 @@ class ReplicatingOperator(BetweenRegions, OnceOperator[list[str]]):
 
     _unlisted_for = 120.0
     """Seconds after which a record that no backup lists wakes the task."""
-
-    def on_kill(self) -> None:
-        """Log which copies continue: the API cannot cancel one."""
-        if self._running:
-            self.log.warning(
-                "The task was stopped. CBR cannot cancel copies; these replication records keep running: %s", ", ".join(self._running)
-            )
 
     def _source_vault(self) -> str:
         """Return the id of the vault whose backups list the records."""
@@ -96,6 +90,14 @@ class ReplicatingOperator(BetweenRegions, OnceOperator[list[str]]):
             durable=check_truth(self.durable, "durable"),
             **limits,
         )
+
+    def _ids_started(self, state: ReplicationState) -> Sequence[str]:
+        return list(state.followed)
+
+    def _what_continues(self, ids: Sequence[str]) -> str:
+        if not ids:
+            return "No copy of its own is running"
+        return f"CBR cannot cancel copies; these replication records keep running: {', '.join(ids)}"
 
     def _recall(self, event: Any) -> ReplicationState:
         from airflow_cbr.once.machine import TROUBLES_LIMIT
