@@ -46,7 +46,7 @@ class DagRun:
 
     def tasks(self) -> list[dict[str, Any]]:
         """Return the rows of all task instances."""
-        rows: list[dict[str, Any]] = self.api.request("GET", f"{self._path}/taskInstances")["task_instances"]
+        rows: list[dict[str, Any]] = self.api.request("GET", f"{self._path}/taskInstances", params={"limit": 100})["task_instances"]
         return rows
 
     def task_states(self) -> dict[str, str | None]:
@@ -97,9 +97,10 @@ class DagRun:
         )["extra_links"]
         return links
 
-    def clear(self, *task_ids: str, **more: Any) -> None:
+    def clear(self, *task_ids: str | list[str | int], **more: Any) -> None:
         """Clear tasks, and set the run to running again.
 
+        :param task_ids: their ids; of one mapped instance a list of its task's id and its map index.
         :param more: further fields of the request; Airflow refuses one that it does not know.
         """
         body = {
