@@ -68,7 +68,7 @@ def changes(control: ControlClient) -> dict[str, list[str]]:
     ledger = control.ledger()
     return {
         "calls": [call["call"] for call in ledger["calls"]],
-        "copies": [entry["record_id"] for entry in ledger["replications"] if entry["outcome"] != "skip"],
+        "copies": [entry["record_id"] for entry in ledger["replications"]],
         "checkpoints": [entry["checkpoint_id"] for entry in ledger["checkpoints"]],
     }
 
@@ -111,7 +111,10 @@ class Stopper:
                 seen.append(changes(self.control))
                 os.kill(os.getpid(), signal.SIGTERM)
 
-        return {"place": place, **self.in_fork(scenario, stop_here, report=lambda: seen[0] if seen else None), "end": changes(self.control)}
+        outcome = self.in_fork(scenario, stop_here, report=lambda: seen[0] if seen else None)
+        # What the service has skipped has ended; the task asks for those backups again, and names them no more.
+        skipped = [entry["record_id"] for entry in self.control.ledger()["replications"] if entry["outcome"] == "skip"]
+        return {"place": place, **outcome, "end": changes(self.control), "skipped": skipped}
 
     def stopped_when(self, scenario: Scenario, has_come: Callable[[], bool]) -> dict[str, Any]:
         """Return what came of a task that was stopped from outside."""

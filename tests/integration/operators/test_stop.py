@@ -37,10 +37,12 @@ SENDING = {
 
 def outcomes_of(emulator: EmulatorServer, what: str) -> list[dict[str, Any]]:
     # Airflow's own lines are on standard output too.
-    lines = run_python("-m", "tests.support.stopped_task", emulator.url, what, limit=400).splitlines()
+    lines = run_python("-m", "tests.support.stopped_task", emulator.url, what, limit=800).splitlines()
     return [json.loads(line.removeprefix(OUTCOME)) for line in lines if line.startswith(OUTCOME)]
 
 
+# Some twenty processes, one after the other.
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_task_that_is_stopped_at_a_step_starts_nothing_more_and_names_what_runs(emulator: EmulatorServer, scenario: str) -> None:
     outcomes = outcomes_of(emulator, scenario)
@@ -53,7 +55,7 @@ def test_a_task_that_is_stopped_at_a_step_starts_nothing_more_and_names_what_run
             continue
         assert one["error"] == "CbrStoppedError", one
         started = one["end"]["copies"] + one["end"]["checkpoints"]
-        assert [each for each in started if each not in one["text"]] == [], one
+        assert [each for each in started if each not in one["text"] and each not in one["skipped"]] == [], one
         assert set(one["running"]) <= set(started)
 
 
