@@ -42,6 +42,7 @@ __all__ = [
     "CbrReplicationError",
     "CbrReplicationFailedError",
     "CbrReplicationTimeoutError",
+    "CbrStoppedError",
     "CbrThrottledError",
     "CbrTimeoutError",
     "CbrTransportError",
@@ -271,6 +272,19 @@ class CbrLimitError(CbrReplicationError):
 
 class CbrCallLimitError(CbrWorkError):
     """A task has sent as many calls that cost money as it may send in a Dag run, whatever their outcome; nothing more was sent."""
+
+
+class CbrStoppedError(CbrWorkError):
+    """The task was stopped, and has sent nothing since that changes anything. A retry looks first, and continues.
+
+    :param running: the ids of what it had started, which continues in CBR. Default: nothing.
+    """
+
+    permanent: bool = False
+
+    def __init__(self, message: str, *, running: Sequence[str] = (), **details: Any) -> None:
+        super().__init__(message, **details)
+        self.running = list(running)
 
 
 class CbrPreflightError(CbrReplicationError):

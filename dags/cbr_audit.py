@@ -28,6 +28,8 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
+    # How many vaults are read at once; a deferred task is not among them.
+    max_active_tasks=8,
     default_args={"retries": 2, "retry_delay": timedelta(minutes=5), "cbr_conn_id": "huaweicloud_cbr_default"},
     # Change these for your vaults; one run may be given others in the form of "Trigger Dag".
     params={
@@ -69,5 +71,4 @@ with DAG(
         levels={"record": "fail", "replica": "fail", "coverage": "fail", "rpo": "fail", "vault": "warn"},
         scope="all",
         require_locked=True,
-        max_active_tis_per_dag=8,
     ).expand_kwargs(targets())

@@ -1,4 +1,4 @@
-"""A brake on refused credentials, for all processes of a machine together.
+"""A brake on refused credentials, for all processes of a machine together; and of a deployment, where machines can tell each other.
 
 More than five wrong passwords or signatures in a row lock an IAM user or an access key, for everybody who uses it. So what the service has
 refused is not tried by each task again: after a refusal nobody on the machine tries the same secret for :data:`PAUSE` seconds, and at most
@@ -20,7 +20,8 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from airflow_cbr.api import tallies
+from airflow_cbr.api import deployment, tallies
+from airflow_cbr.api.deployment import Deployment
 from airflow_cbr.api.tallies import RefusedCredential, Tally, open_tally
 from airflow_cbr.exceptions import CbrAuthenticationError, CbrConnectionError
 
@@ -55,6 +56,7 @@ def forget() -> None:
     _proven.clear()
     _fingerprints.clear()
     tallies.forget()
+    deployment.forget()
 
 
 class Brake:
@@ -89,6 +91,16 @@ class Brake:
         self._patience = min(max(patience, SHORTEST_PATIENCE), LONGEST_PATIENCE)
         self._clock = clock or time.time
         self._while_proven = _WhileProven(self)
+        self._deployment = Deployment(
+            self._name[:24],
+            who=who,
+            scope=scope,
+            fingerprint=self._compute_fingerprint,
+            check=lambda record, fingerprint: self._check(record, fingerprint, "No task of this deployment tries"),
+            patience=self._patience,
+            within=WITHIN,
+            clock=self._clock,
+        )
 
     @contextlib.contextmanager
     def attempt(self) -> Iterator[None]:
@@ -99,13 +111,14 @@ class Brake:
         """
         reservation = self._reserve()
         try:
-            yield
-        except CbrAuthenticationError as error:
-            self.note_refusal(error, reservation)
-            raise
-        except BaseException:
-            with self._tally() as tally:
-                tally.pending.pop(reservation, None)
+            with self._deployment.attempt():
+                yield
+        except BaseException as error:
+            if isinstance(error, CbrAuthenticationError) and not error.is_local:
+                self.note_refusal(error, reservation)
+            else:
+                with self._tally() as tally:
+                    tally.pending.pop(reservation, None)
             raise
         self._note_success(reservation)
 
@@ -189,7 +202,15 @@ class Brake:
                 )
             time.sleep(random.uniform(0.01, 0.1))  # noqa: S311 - spreads load, guards nothing
 
-    def _check(self, tally: Tally, fingerprint: str | None) -> int:
+    def note_late_refusal(self, error: CbrAuthenticationError) -> None:
+        """Keep the refusal of a secret that had worked, and tell other machines.
+
+        :param error: the service's refusal.
+        """
+        self.note_refusal(error)
+        self._deployment.note_refusal(error)
+
+    def _check(self, tally: Tally, fingerprint: str | None, nobody_tries: str = "This machine does not try") -> int:
         """Return how many refusals count, if the secret may be tried."""
         own, in_a_row = self._own(tally, fingerprint), self._in_a_row(tally, fingerprint)
         until = own[-1].at + PAUSE if own else 0.0
@@ -197,13 +218,15 @@ class Brake:
             if len(counted) >= LIMIT:
                 until = max(until, counted[-LIMIT].at + WITHIN)
         if until > self._clock():
-            raise self._refusal((own or in_a_row)[-1], max(own, in_a_row, key=len), until)
+            raise self._refusal((own or in_a_row)[-1], max(own, in_a_row, key=len), until, nobody_tries)
         return len(in_a_row)
 
-    def _refusal(self, last: RefusedCredential, counted: list[RefusedCredential], until: float) -> CbrAuthenticationError:
+    def _refusal(
+        self, last: RefusedCredential, counted: list[RefusedCredential], until: float, nobody_tries: str
+    ) -> CbrAuthenticationError:
         times = "once" if len(counted) == 1 else f"{len(counted)} times"
         error = CbrAuthenticationError(
-            f"The service has refused the secret of {self._who} {times} since {_moment(counted[0].at)}. This machine does not try it "
+            f"The service has refused the secret of {self._who} {times} since {_moment(counted[0].at)}. {nobody_tries} it "
             f"again before {_moment(until)}, so that the login is not locked. The service's message: {last.message}",
             advice="Correct login and password of the connection; a new secret is tried at once. If they are right, wait until then.",
             error_code=last.error_code,
@@ -265,7 +288,7 @@ class _WhileProven:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         if isinstance(error, CbrAuthenticationError):
-            self._brake.note_refusal(error)
+            self._brake.note_late_refusal(error)
 
 
 def _moment(at: float) -> str:

@@ -31,6 +31,7 @@ from airflow_cbr.api.deadline import seconds_left
 from airflow_cbr.api.endpoints import is_loopback
 from airflow_cbr.api.responses import ServiceResponse
 from airflow_cbr.api.secret import Secret
+from airflow_cbr.api.stopping import refuse_if_stopped
 from airflow_cbr.api.wire import Exchange, WatchedAdapter
 from airflow_cbr.exceptions import (
     CbrApiError,
@@ -136,6 +137,7 @@ class Transport:
         :param auth: authenticates each attempt. Default: nothing does.
         :param secrets: texts that must not appear in a message.
         :return: what ``read`` returned.
+        :raises CbrStoppedError: a call that is not repeatable was not sent, because the task was stopped.
         :raises CbrOutcomeUnknownError: a call that is not repeatable may or may not have been processed.
         :raises CbrTransportError: no usable answer. After a call that is not repeatable: it was certainly not processed.
         :raises CbrApiError: the service's own error.
@@ -204,6 +206,8 @@ class Transport:
             gap=gap,
             largest=2 * _LARGEST_BODY,
             until=now + seconds_left(),
+            # To connect takes a while, and so do the pauses before a call is repeated.
+            permit=None if call.repeatable else lambda: refuse_if_stopped(f"{call.name} was not sent."),
         )
         try:
             with exchange.on_this_thread():

@@ -15,7 +15,7 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
@@ -45,15 +45,26 @@ class Exchange:
     :param gap: seconds without a byte of the answer.
     :param largest: bytes of the answer, with its headers and as they are sent, that are read.
     :param until: reading of the monotonic clock at which all ends in any case. Default: none.
+    :param permit: called right before the first byte goes out; what it raises keeps the request from being sent. Default: nothing does.
     """
 
-    __slots__ = ("_answering", "_deadline", "_gap", "_largest", "_received", "_until", "allotted", "is_sent")
+    __slots__ = ("_answering", "_deadline", "_gap", "_largest", "_permit", "_received", "_until", "allotted", "is_sent")
 
-    def __init__(self, *, connecting: float, answering: float, gap: float, largest: int, until: float = math.inf) -> None:
+    def __init__(
+        self,
+        *,
+        connecting: float,
+        answering: float,
+        gap: float,
+        largest: int,
+        until: float = math.inf,
+        permit: Callable[[], None] | None = None,
+    ) -> None:
         self._answering = answering
         self._gap = gap
         self._largest = largest
         self._until = until
+        self._permit = permit
         self._deadline = min(time.monotonic() + connecting, until)
         self._received = 0
         self.allotted = answering
@@ -75,6 +86,8 @@ class Exchange:
         """Note that from now on the service may see the request."""
         if not self.is_sent:
             self.seconds()
+            if self._permit is not None:
+                self._permit()
             self.is_sent = True
             now = time.monotonic()
             self.allotted = min(self._answering, self._until - now)

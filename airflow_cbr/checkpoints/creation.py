@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_cbr.api.stopping import refuse_if_stopped
 from airflow_cbr.api.texts import counted
 from airflow_cbr.checkpoints.condition import CheckpointFinding, Condition, describe, failure, judge, summarise
 from airflow_cbr.checkpoints.intents import CheckpointIntents
@@ -162,6 +163,7 @@ class Creation(Machine[CheckpointResult]):
         return True
 
     def _create(self) -> Pause | None:
+        refuse_if_stopped("CreateCheckpoint was not sent.")
         spec, state = self._spec, self.state
         self._ceiling.count([spec.name], of=1)
         self._intents.record_intent(state)

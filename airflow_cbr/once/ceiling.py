@@ -13,7 +13,14 @@ from typing import Final, TypeVar
 import msgspec
 
 from airflow_cbr.api.texts import counted
-from airflow_cbr.exceptions import CbrBusyError, CbrCallLimitError, CbrError, CbrThrottledError, CbrTransportError
+from airflow_cbr.exceptions import (
+    CbrBusyError,
+    CbrCallLimitError,
+    CbrError,
+    CbrStoppedError,
+    CbrThrottledError,
+    CbrTransportError,
+)
 
 __all__ = ["CALLS_PER_ITEM", "REFUSALS", "CallCeiling", "CallCounts", "calls_per_task"]
 
@@ -87,7 +94,8 @@ class CallCeiling:
         try:
             return call()
         except CbrError as error:
-            if isinstance(error, CbrThrottledError | CbrBusyError) or (isinstance(error, CbrTransportError) and not error.sent):
+            nothing_started = CbrThrottledError | CbrBusyError | CbrStoppedError
+            if isinstance(error, nothing_started) or (isinstance(error, CbrTransportError) and not error.sent):
                 counts = self._counts
                 counts.made -= 1
                 counts.refused += 1

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
+from airflow_cbr.api.stopping import refuse_if_stopped
 from airflow_cbr.exceptions import CbrError
 from airflow_cbr.once.backoff import backoff
 from airflow_cbr.once.clock import ServiceClock
@@ -85,9 +86,11 @@ class Machine(Generic[Outcome]):
         """Do everything that can be done now.
 
         :return: a pause (sleep or defer, then call this again) or the result.
+        :raises CbrStoppedError: the task was stopped.
         :raises CbrError: a permanent one when running the task again would not help.
         """
         while True:
+            refuse_if_stopped("nothing more was sent.")
             step = self._step()
             if step is not None:
                 return step

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from airflow_cbr.airflow_names import BaseOperator
 from airflow_cbr.api.deadline import within
-from airflow_cbr.exceptions import CbrError
+from airflow_cbr.api.stopping import refuse_if_stopped, stoppable
+from airflow_cbr.exceptions import CbrError, CbrStoppedError
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
 from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, CbrVaultLink, console_url
@@ -33,6 +34,9 @@ __all__ = ["LAST_LOOK", "BaseCbrOperator", "BetweenRegions", "OnceOperator", "Wa
 
 LAST_LOOK: Final = 60.0
 """Seconds that a look may take beyond the task's deadline: one that begins at the deadline still finds copies that have ended."""
+
+_WHILE_WAITING: Final = "it was waiting, and sends nothing more."
+_LOOKS_FIRST: Final = "Nothing: the next attempt looks at what was started, adopts it, and sends the rest."
 
 Outcome = TypeVar("Outcome", covariant=True)
 Returned = TypeVar("Returned")
@@ -113,9 +117,6 @@ class WaitingOperator(BaseCbrOperator, Generic[Returned]):
 
     deferrable: bool
 
-    _running: Sequence[str] = ()
-    """Ids of what continues in CBR when the task is stopped now."""
-
     def execute(self, context: Context) -> Returned:
         """Do the work, and wait for it.
 
@@ -154,10 +155,6 @@ class WaitingOperator(BaseCbrOperator, Generic[Returned]):
         """Return the seconds that are left to the task, at least 0. Default: it has no deadline."""
         return math.inf
 
-    def _going_on(self, state: Any, pause: Pause) -> Sequence[str]:
-        """Return the ids of what continues in CBR during a pause."""
-        return pause.records
-
     def _trigger(self, state: Any, pause: Pause, seconds: float) -> BaseTrigger:
         """Return the trigger that waits for a pause to end. Default: it waits for the moment."""
         from airflow_cbr.triggers.cbr import CbrPauseTrigger
@@ -181,13 +178,14 @@ class WaitingOperator(BaseCbrOperator, Generic[Returned]):
             with within(self._seconds_left(work.state) + LAST_LOOK):
                 step = work.advance()
             if not isinstance(step, Pause):
-                self._running = ()
                 return step
-            self._running = self._going_on(work.state, step)
             seconds = min(step.seconds, self._seconds_left(work.state) + 1.0)
             if self.deferrable:
                 self._defer(work.state, step, seconds)
-            time.sleep(seconds)
+            self._sleep(seconds)
+
+    def _sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     def _defer(self, state: Any, pause: Pause, seconds: float) -> None:
         self.defer(
@@ -195,6 +193,34 @@ class WaitingOperator(BaseCbrOperator, Generic[Returned]):
             method_name="execute_complete",
             timeout=timedelta(seconds=self._backstop(state, seconds)),
         )
+
+
+class _Watched(Generic[Outcome]):
+    """Work that is asked, at any moment, what of it continues in CBR.
+
+    :param work: the work.
+    :param ids_started: returns from its state the ids of all that it has started.
+    """
+
+    def __init__(self, work: Work[Outcome], ids_started: Callable[[Any], Sequence[str]]) -> None:
+        self._work = work
+        self._ids_started = ids_started
+        self._waited_for: tuple[str, ...] = ()
+        self._known_before = frozenset(ids_started(work.state))
+        self.state = work.state
+
+    def advance(self) -> Pause | Outcome:
+        """Advance the work."""
+        step = self._work.advance()
+        started = self._ids_started(self.state)
+        # What a pause waits for; where it waits for no records, all that was started.
+        self._waited_for = (step.records or tuple(started)) if isinstance(step, Pause) else ()
+        self._known_before = frozenset(started)
+        return step
+
+    def running(self) -> Sequence[str]:
+        """Return the ids of what the last pause waited for, and of what has been started since."""
+        return tuple(dict.fromkeys((*self._waited_for, *(one for one in self._ids_started(self.state) if one not in self._known_before))))
 
 
 class OnceOperator(WaitingOperator[Returned]):
@@ -207,12 +233,61 @@ class OnceOperator(WaitingOperator[Returned]):
     operator_extra_links = (CbrVaultLink(),)
     ui_color = "#f7d4d4"
 
+    _is_stopped = False
+    _is_asleep = False
+    _started: Callable[[], Sequence[str]] = staticmethod(tuple)
+    """Returns the ids of what continues in CBR when the task is stopped now."""
+
+    def on_kill(self) -> None:
+        """Send nothing more that changes anything, and log what continues in CBR.
+
+        Airflow calls this in a signal handler, and lets the task's process live on for some seconds.
+        """
+        self._is_stopped = True
+        self.log.warning("The task was stopped; it sends nothing more. %s", self._what_continues(self._started()))
+        if self._is_asleep:
+            # Nothing else is going on that this could tear apart.
+            refuse_if_stopped(_WHILE_WAITING)
+
     def at_step(self, step: Any, moment: str) -> None:
         """Do nothing; called before and after each step of the work, so that a subclass can observe or interrupt it.
 
         :param step: the step.
         :param moment: ``before`` or ``after``.
         """
+
+    # --- what an operator defines ------------------------------------------------------------------------------------------
+
+    def _ids_started(self, state: Any) -> Sequence[str]:
+        """Return the ids of all that this task has started or adopted, whether it continues or not."""
+        raise NotImplementedError
+
+    def _what_continues(self, ids: Sequence[str]) -> str:
+        """Return a sentence that names what continues in CBR."""
+        raise NotImplementedError
+
+    # --- the loop -------------------------------------------------------------------------------------------------------
+
+    def _run_leg(self, context: Context, recall: Callable[[], Any]) -> Returned:
+        with stoppable(lambda: self._is_stopped):
+            return super()._run_leg(context, recall)
+
+    def _follow(self, work: Work[Outcome]) -> Outcome:
+        watched = _Watched(work, self._ids_started)
+        self._started = watched.running
+        try:
+            return super()._follow(watched)
+        except CbrStoppedError as error:
+            running = self._started()
+            raise CbrStoppedError(f"{error.message} {self._what_continues(running)}", running=running, advice=_LOOKS_FIRST) from error
+
+    def _sleep(self, seconds: float) -> None:
+        self._is_asleep = True
+        try:
+            refuse_if_stopped(_WHILE_WAITING)
+            super()._sleep(seconds)
+        finally:
+            self._is_asleep = False
 
     def _seconds_left(self, state: Any) -> float:
         # Before there is a state, the deadline that an earlier attempt wrote down is not read yet; it is never further away.

@@ -117,11 +117,6 @@ class CbrCreateCheckpointOperator(OnceOperator[str]):
         self.timeout = timeout
         self.settle_time = settle_time
 
-    def on_kill(self) -> None:
-        """Log which checkpoint continues: the API cannot cancel one."""
-        for checkpoint_id in self._running:
-            self.log.warning("The task was stopped. CBR cannot cancel a checkpoint; checkpoint %s continues", checkpoint_id)
-
     def _perform(self, context: Context, state: CheckpointState | None) -> str:
         result = self._follow(self._creation(context, state))
         self.log.info("Checkpoint %s: %s", result.checkpoint_id, result.summary)
@@ -189,8 +184,11 @@ class CbrCreateCheckpointOperator(OnceOperator[str]):
 
         return memory_of(event, CheckpointState.load)
 
-    def _going_on(self, state: CheckpointState, pause: Pause) -> Sequence[str]:
+    def _ids_started(self, state: CheckpointState) -> Sequence[str]:
         return () if state.checkpoint_id is None else (state.checkpoint_id,)
+
+    def _what_continues(self, ids: Sequence[str]) -> str:
+        return f"CBR cannot cancel a checkpoint; checkpoint {', '.join(ids)} continues" if ids else "No checkpoint of its own is being made"
 
     def _trigger(self, state: CheckpointState, pause: Pause, seconds: float) -> BaseTrigger:
         if state.checkpoint_id is not None:

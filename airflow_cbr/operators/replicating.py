@@ -12,6 +12,7 @@ from airflow_cbr.operators.parameters import check_intervals, check_seconds, che
 from airflow_cbr.replication.spec import ReplicationSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import timedelta
 
     from airflow.sdk import Context
@@ -39,13 +40,6 @@ class ReplicatingOperator(TracedOperator, BetweenRegions, OnceOperator[list[str]
 
     _replication: dict[str, Any] | None = None
     """The XCom ``replication``, as it was pushed last."""
-
-    def on_kill(self) -> None:
-        """Log which copies continue: the API cannot cancel one."""
-        if self._running:
-            self.log.warning(
-                "The task was stopped. CBR cannot cancel copies; these replication records keep running: %s", ", ".join(self._running)
-            )
 
     def _source_vault(self) -> str:
         """Return the id of the vault whose backups list the records."""
@@ -118,6 +112,14 @@ class ReplicatingOperator(TracedOperator, BetweenRegions, OnceOperator[list[str]
             durable=check_truth(self.durable, "durable"),
             **limits,
         )
+
+    def _ids_started(self, state: ReplicationState) -> Sequence[str]:
+        return list(state.followed)
+
+    def _what_continues(self, ids: Sequence[str]) -> str:
+        if not ids:
+            return "No copy of its own is running"
+        return f"CBR cannot cancel copies; these replication records keep running: {', '.join(ids)}"
 
     def _recall(self, event: Any) -> ReplicationState:
         from airflow_cbr.once.machine import TROUBLES_LIMIT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_cbr.api.stopping import refuse_if_stopped
 from airflow_cbr.once.ceiling import CallCeiling
 from airflow_cbr.replication.steps import Step
 
@@ -52,9 +53,11 @@ class ReplicateCalls:
 
         :param coverage: the look that the call rests on.
         :param wanted: the backups that it is meant for.
+        :raises CbrStoppedError: the task was stopped; nothing was sent.
         :raises CbrCallLimitError: the ceiling is reached; nothing was sent.
         :raises CbrError: as :meth:`airflow_cbr.api.client.CbrClient.replicate_checkpoint` does.
         """
+        refuse_if_stopped("CopyCheckpoint was not sent.")
         spec, there = self._spec, self._spec.destination
         asked = [one.backup.id for one in wanted]
         self._ceiling.count(asked, of=len(coverage.eligible))
@@ -78,9 +81,11 @@ class ReplicateCalls:
         :param backup_id: the backup.
         :param coverage: the look that the call rests on.
         :param wanted: all that is needed, for the intent.
+        :raises CbrStoppedError: the task was stopped; nothing was sent.
         :raises CbrCallLimitError: the ceiling is reached; nothing was sent.
         :raises CbrError: as :meth:`airflow_cbr.api.client.CbrClient.replicate_backup` does.
         """
+        refuse_if_stopped(f"CopyBackup was not sent for backup {backup_id}.")
         there = self._spec.destination
         self._ceiling.count([backup_id], of=len(coverage.eligible))
         self._intents.record_intent(self._state, coverage, wanted)

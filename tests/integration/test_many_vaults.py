@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from airflow_cbr.emulator.world import DESTINATION_PROJECT, SOURCE_PROJECT
 from airflow_cbr.waiting import watch
@@ -32,16 +31,12 @@ def dag(monkeypatch: pytest.MonkeyPatch) -> DAG:
     monkeypatch.setattr(watch, "_SPREAD", 0.1)
     monkeypatch.setattr(watch, "SHORTEST_GAP", 0.1)
     dag: DAG = load(EXAMPLE).dag
-    mapped(dag, "replicate").partial_kwargs.update(poll_interval=0.2, max_poll_interval=0.4, settle_time=1.0)
+    replicate: Any = dag.get_task("replicate")
+    replicate.poll_interval, replicate.max_poll_interval, replicate.settle_time = 0.2, 0.4, 1.0
     for task_id in ("replicate", "verify"):
-        mapped(dag, task_id).partial_kwargs.update(retries=0, retry_delay=timedelta(0))
+        task = dag.get_task(task_id)
+        task.retries, task.retry_delay = 0, timedelta(0)
     return dag
-
-
-def mapped(dag: DAG, task_id: str) -> Any:
-    task = dag.get_task(task_id)
-    assert isinstance(task, MappedOperator)
-    return task
 
 
 def pairs(emulator: EmulatorServer, count: int) -> list[dict[str, str]]:
@@ -93,9 +88,12 @@ def test_a_vault_that_is_there_twice_sends_nothing(emulator: EmulatorServer, dag
 def test_the_example_respects_what_the_service_can_take() -> None:
     module = load(EXAMPLE)
     dag: DAG = module.dag
-    replicate = mapped(dag, "replicate")
+    replicate: Any = dag.get_task("replicate")
     assert (dag.max_active_runs, dag.catchup, dag.doc_md) == (1, False, module.__doc__)
-    assert replicate.partial_kwargs["deferrable"] is True
-    assert replicate.partial_kwargs["max_active_tis_per_dag"] == 16
-    assert replicate.partial_kwargs["timeout"] < timedelta(days=1).total_seconds()
+    assert dag.max_active_tasks == 16
+    assert replicate.deferrable is True
+    assert replicate.timeout < timedelta(days=1).total_seconds()
+    for one in dag.tasks:
+        # From Airflow 3.2 on these count deferred tasks, and would let only so many vaults wait at once.
+        assert (one.max_active_tis_per_dag, one.max_active_tis_per_dagrun) == (None, None)
     assert dag.params["vaults"] == [IDS]

@@ -46,7 +46,7 @@ class DagRun:
 
     def tasks(self) -> list[dict[str, Any]]:
         """Return the rows of all task instances."""
-        rows: list[dict[str, Any]] = self.api.request("GET", f"{self._path}/taskInstances")["task_instances"]
+        rows: list[dict[str, Any]] = self.api.request("GET", f"{self._path}/taskInstances", params={"limit": 100})["task_instances"]
         return rows
 
     def task_states(self) -> dict[str, str | None]:
@@ -84,11 +84,22 @@ class DagRun:
 
     def log(self, task_id: str, *, tries: int | None = None, map_index: int = -1) -> str:
         """Return the log of one try as text, one event per line; by default the newest try's."""
+        content = self._log_events(task_id, tries, map_index)
+        return "\n".join(event["event"] if isinstance(event, dict) else str(event) for event in content)
+
+    def errors(self, task_id: str, *, tries: int | None = None, map_index: int = -1) -> list[str]:
+        """Return the texts of the exceptions in the log of one try; by default the newest try's."""
+        events = self._log_events(task_id, tries, map_index)
+        details = [one for event in events if isinstance(event, dict) for one in event.get("error_detail") or []]
+        return [str(one["exc_value"]) for one in details]
+
+    def _log_events(self, task_id: str, tries: int | None, map_index: int) -> list[Any]:
         number = tries or max(self.task(task_id, map_index)["try_number"], 1)
         answer = self.api.request(
             "GET", f"{self._path}/taskInstances/{task_id}/logs/{number}", params={"map_index": map_index, "full_content": "true"}
         )
-        return "\n".join(event["event"] if isinstance(event, dict) else str(event) for event in answer["content"])
+        events: list[Any] = answer["content"]
+        return events
 
     def links(self, task_id: str, map_index: int = -1) -> dict[str, str | None]:
         """Return the extra links of a task instance by name."""
@@ -97,9 +108,10 @@ class DagRun:
         )["extra_links"]
         return links
 
-    def clear(self, *task_ids: str, **more: Any) -> None:
+    def clear(self, *task_ids: str | list[str | int], **more: Any) -> None:
         """Clear tasks, and set the run to running again.
 
+        :param task_ids: their ids; of one mapped instance a list of its task's id and its map index.
         :param more: further fields of the request; Airflow refuses one that it does not know.
         """
         body = {

@@ -12,7 +12,7 @@ def run_python(*arguments: str, limit: float = 120) -> str:
 
     Airflow's unit test mode is left out: Airflow announces it on stdout, and the commands should behave as they do for users.
 
-    :param limit: seconds that it may take.
+    :param limit: seconds after which it is stopped, and the test fails.
     """
     environment = {name: value for name, value in os.environ.items() if name != "AIRFLOW__CORE__UNIT_TEST_MODE"}
     run = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=limit)

@@ -355,3 +355,17 @@ def broken_links(page: str) -> list[str]:
 
 def test_links_lead_somewhere() -> None:
     assert [f"{page}: {target}" for page in PAGES for target in broken_links(page)] == []
+
+
+def test_no_example_limits_by_what_counts_deferred_tasks_on_some_versions_only() -> None:
+    """From Airflow 3.2 on ``max_active_tis_per_dag`` counts deferred tasks: vaults that should wait together would queue."""
+    limits = {"max_active_tis_per_dag", "max_active_tis_per_dagrun"}
+    examples = [*REPOSITORY.glob("dags/*.py"), *REPOSITORY.glob("docs/examples/*.py")]
+    assert len(examples) > 10
+    limited = [
+        (path.name, node.arg)
+        for path in examples
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.keyword) and node.arg in limits
+    ]
+    assert limited == []

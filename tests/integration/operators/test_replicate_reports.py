@@ -12,7 +12,7 @@ import pytest
 
 from airflow_cbr.airflow_names import AirflowFailException
 from airflow_cbr.emulator.world import BACKUPS, SOURCE_PROJECT, SOURCE_VAULT
-from airflow_cbr.exceptions import CbrLimitError, CbrReplicationFailedError, CbrReplicationTimeoutError
+from airflow_cbr.exceptions import CbrLimitError, CbrReplicationFailedError, CbrReplicationTimeoutError, CbrStoppedError
 from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, CbrVaultLink
 from airflow_cbr.operators.cbr import CbrReplicateCheckpointOperator, CbrVerifyReplicationOperator
 from airflow_cbr.replication.steps import Step
@@ -286,20 +286,31 @@ def test_a_killed_task_says_which_copies_go_on(emulator: EmulatorServer, monkeyp
     try:
         with monkeypatch.context() as patch:
             patch.setattr("airflow_cbr.operators.base.time.sleep", killed_while_waiting)
-            run.attempt()
+            with pytest.raises(CbrStoppedError) as caught:
+                run.attempt()
     finally:
         signal.signal(signal.SIGTERM, before)
     (warning,) = [line for line in run.lines if line.startswith("WARNING")]
     assert "cannot cancel copies; these replication records keep running" in warning
     assert all(record_id in warning for record_id in record_ids_by_backup(emulator).values())
+    assert sorted(caught.value.running) == sorted(record_ids_by_backup(emulator).values())
 
 
-def test_a_task_without_running_copies_has_nothing_to_say_when_it_is_killed(emulator: EmulatorServer) -> None:
+def test_a_task_that_is_stopped_before_it_began_sends_nothing_and_says_so(emulator: EmulatorServer) -> None:
     run = replicating()
     run.task.on_kill()
+    with pytest.raises(CbrStoppedError, match="No copy of its own is running"):
+        run.attempt()
+    (warning,) = [line for line in run.lines if line.startswith("WARNING")]
+    assert "sends nothing more. No copy of its own is running" in warning
+    assert emulator.control.ledger()["replications"] == []
+
+
+def test_a_finished_task_claims_no_copies_when_it_is_stopped(emulator: EmulatorServer) -> None:
+    run = replicating()
     run.attempt()
     run.task.on_kill()
-    assert not [line for line in run.lines if line.startswith("WARNING")]
+    assert run.lines[-1].endswith("sends nothing more. No copy of its own is running")
 
 
 # --- the link -----------------------------------------------------------------------------------------------------------------

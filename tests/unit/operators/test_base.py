@@ -126,6 +126,12 @@ class Task(base.OnceOperator[str]):
         self.machine = Machine(vars(base)["time"], state or AttemptState(deadline=NOW + self.timeout), iter(self.pauses))
         return self._follow(self.machine)
 
+    def _ids_started(self, state: Any) -> list[str]:
+        return []
+
+    def _what_continues(self, ids: Any) -> str:
+        return f"Running: {list(ids)}"
+
     def _recall(self, event: Any) -> AttemptState:
         if not isinstance(event, dict):
             raise CbrProtocolError("no event")
@@ -162,7 +168,7 @@ def test_a_deferral_carries_the_memory_and_has_a_backstop_after_the_deadline(lef
     assert deferred.timeout is not None
     assert deferred.timeout.total_seconds() == pytest.approx(remaining + 20.0)
     assert clock.slept == []
-    assert list(task._running) == ["record"]
+    assert list(task._started()) == ["record"]
 
 
 @pytest.mark.parametrize("permanent", [True, False])

@@ -1,0 +1,114 @@
+"""The files that a site starts: they parse, name what exists, and agree with one another and with the package."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from airflow_cbr.cli import _parser
+from airflow_cbr.hooks.cbr import CbrHook
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+FOLDER = REPOSITORY / "docs" / "deployment"
+CONNECTION = "AIRFLOW_CONN_HUAWEICLOUD_CBR_DEFAULT"
+PARTS = {"postgres", "redis", "emulator", "migration", "api-server", "scheduler", "dag-processor", "triggerer", "worker-1", "worker-2"}
+#: What the specification of Compose knows of a service, as far as it is used here; a misspelt word would be an error, or be ignored.
+WORDS = {
+    "image",
+    "build",
+    "restart",
+    "depends_on",
+    "environment",
+    "volumes",
+    "healthcheck",
+    "entrypoint",
+    "command",
+    "ports",
+    "stop_grace_period",
+}
+#: The same of the chart's values.
+VALUES = {"executor", "images", "env", "postgresql", "data", "config", "workers", "triggerer", "apiServer", "dagProcessor"}
+
+
+@pytest.fixture
+def compose() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((FOLDER / "docker-compose.yml").read_text())
+    return loaded
+
+
+@pytest.fixture
+def values() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((FOLDER / "kubernetes-values.yaml").read_text())
+    return loaded
+
+
+def test_every_part_of_airflow_is_there_and_knows_what_it_depends_on(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    assert set(services) == PARTS
+    for name, service in services.items():
+        assert set(service) <= WORDS, name
+        for other, how in service.get("depends_on", {}).items():
+            assert (how["condition"] != "service_healthy") or "healthcheck" in services[other], name
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            assert source in compose["volumes"] or (FOLDER / source).is_dir(), volume
+    assert {service["command"] for name, service in services.items() if name.startswith("worker")} == {"celery worker"}
+
+
+def test_all_parts_share_one_image_one_environment_and_one_key(compose: dict[str, Any]) -> None:
+    parts = {name: compose["services"][name] for name in PARTS - {"postgres", "redis"}}
+    for one in parts.values():
+        assert one["environment"] == parts["scheduler"]["environment"]
+        assert one["build"] == {"context": "../..", "dockerfile": "docs/deployment/Dockerfile"}
+    environment = parts["scheduler"]["environment"]
+    assert environment["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor"
+    assert environment["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://api-server:8080/execution/"
+    for name in ("postgres", "redis"):
+        assert any(f"{name}:" in value for value in environment.values())
+    # Only this machine reaches the web page, which asks for no password.
+    assert compose["services"]["api-server"]["ports"] == ["127.0.0.1:8080:8080"]
+
+
+def test_the_fernet_key_is_one(compose: dict[str, Any]) -> None:
+    from cryptography.fernet import Fernet
+
+    value = compose["services"]["scheduler"]["environment"]["AIRFLOW__CORE__FERNET_KEY"]
+    match = re.fullmatch(r"\$\{FERNET_KEY:-(.+)\}", value)
+    assert match is not None
+    Fernet(match[1])
+
+
+def test_the_connection_of_the_compose_file_leads_to_its_emulator(compose: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    emulator = compose["services"]["emulator"]
+    command, *arguments = emulator["entrypoint"]
+    assert command == "airflow-cbr"
+    parsed = _parser().parse_args(arguments)
+    monkeypatch.setenv(CONNECTION, emulator["environment"][CONNECTION])
+    fields = CbrHook().fields
+    assert fields.auth_type == "aksk"
+    assert fields.endpoints.cbr == fields.endpoints.iam == f"http://emulator:{parsed.port}"
+    assert parsed.allow_host == ["emulator"]
+
+
+def test_the_values_give_every_part_that_sends_an_identity(values: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set(values) == VALUES
+    (connection,) = [one for one in values["env"] if one["name"] == CONNECTION]
+    monkeypatch.setenv(CONNECTION, connection["value"])
+    assert CbrHook().fields.auth_type == "pod_identity"
+    assert json.loads(connection["value"]).keys() == {"conn_type", "extra"}, "no permanent key"
+    names = {values[part]["serviceAccount"]["name"] for part in ("workers", "triggerer", "apiServer")}
+    assert names == {"airflow-worker", "airflow-triggerer", "airflow-api-server"}
+    assert names <= set(re.findall(r"airflow-[a-z-]+", (REPOSITORY / "docs" / "howto" / "cce.md").read_text()))
+    volumes = {one["name"] for one in values["workers"]["extraVolumes"]}
+    assert {one["name"] for one in values["workers"]["extraVolumeMounts"]} == volumes
+
+
+def test_the_image_is_an_airflow_that_is_supported() -> None:
+    match = re.search(r"^FROM apache/airflow:(\d+)\.(\d+)\.(\d+)$", (FOLDER / "Dockerfile").read_text(), re.MULTILINE)
+    assert match is not None
+    assert tuple(int(part) for part in match.groups()) >= (3, 1, 2)
