@@ -55,7 +55,7 @@ with DAG(
 ) as dag:
 
     @task(doc_md="Whether something listens on the restored server.")
-    def answers(drill: dict[str, Any], port: int) -> str:
+    def answers(drill: Any, port: Any) -> str:
         """Connect to the server, and return what it says first."""
         with socket.create_connection((drill["private_ip"], int(port)), timeout=60) as connection:
             connection.settimeout(60)

@@ -33,7 +33,7 @@ def restore_drills(
     max_duration: float | timedelta | None = None,
     fail_dagrun: bool = True,
     **server: Any,
-) -> XComArg:
+) -> Any:
     """Make a task group that restores replicas, checks each server, and deletes all of it again.
 
     ``plan`` chooses and looks; a mapped group ``drill`` has, for each replica, ``name`` and ``start`` as setups, the checks, and ``end`` as
@@ -57,11 +57,11 @@ def restore_drills(
     ending = {name: server[name] for name in ("destination_region", "destination_project_id", *_CONNECTING) if name in server}
 
     @task_group(group_id=group_id)
-    def group() -> XComArg:
+    def group() -> Any:
         plan = CbrPlanRestoreDrillsOperator(task_id="plan", resource_ids=resource_ids, sample=sample, seed=seed, at_once=at_once, **server)
 
         @task_group(group_id="drill")
-        def drill(replica_id: str) -> XComArg:
+        def drill(replica_id: str) -> Any:
             start = CbrStartRestoreDrillOperator(
                 task_id="start",
                 replica_id=replica_id,

@@ -10,6 +10,7 @@ from airflow_cbr.exceptions import CbrDrillTimeoutError, CbrError, CbrParameterE
 from airflow_cbr.hooks.attempt import DRILL_STATE_KEY, attempt_of, intents_of
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, console_url
+from airflow_cbr.once.steps import Pause
 from airflow_cbr.operators.base import BetweenRegions, OnceOperator
 from airflow_cbr.operators.drilling import DRILL_XCOM_KEY, check_life, mark_of_drill, placement_of
 from airflow_cbr.operators.parameters import check_at_least, check_intervals, check_seconds, check_text, check_truth
@@ -63,7 +64,8 @@ class CbrStartRestoreDrillOperator(BetweenRegions, OnceOperator[dict[str, Any]])
     :param user_data: base64 text that the server runs at its first boot. Default: none. (templated)
     :param enterprise_project_id: enterprise project of the server. Default: none. (templated)
     :param terminate_after: seconds after which the service deletes the server by itself, 3600 to 604800. Default: 21600.
-    :param at_once: in a mapped task group, how many drills run at a time; the others wait. Needs ``end_task_id``. Default: all.
+    :param at_once: in a mapped task group, how many drills run at a time; the others wait, always
+        deferred. Needs ``end_task_id``. Default: all.
     :param end_task_id: the task that ends the drill. Default: none.
     :param cbr_conn_id: id of the connection. Default: ``huaweicloud_cbr_default``. (templated)
     :param destination_conn_id: connection for the destination region, where it needs other credentials. Default: ``cbr_conn_id``.
@@ -175,7 +177,12 @@ class CbrStartRestoreDrillOperator(BetweenRegions, OnceOperator[dict[str, Any]])
         if self.at_once is not None and (state is None or isinstance(state, TurnState)):
             at_once = check_at_least(self.at_once, 1, "at_once")
             end_task_id = check_text(self.end_task_id, "end_task_id", "the id of the task that ends the drill")
-            self._follow(Turn(context, at_once=at_once, end_task_id=end_task_id, poll_interval=spec.max_poll_interval, state=state))
+            turn = Turn(context, at_once=at_once, end_task_id=end_task_id, poll_interval=spec.max_poll_interval, state=state)
+            step = turn.advance()
+            if isinstance(step, Pause):
+                self.log.info("Waiting: %s", step.reason)
+                # Always deferred: starts that hold the worker slots would keep the ends from running, for which they wait.
+                self._defer(turn.state, step, step.seconds)
             state = None
         start = self._start(context, spec, state)
         try:

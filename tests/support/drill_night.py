@@ -127,10 +127,7 @@ class DrillNight(ClearedAttempts):
         order: dict[str, Any] = {"mark": self.mark, **ORDER} | self.spec
         return Start(
             self.client(),
-            DrillSpec(
-                **{"mark": self.mark, "vault_id": DESTINATION_VAULT, "placement": PLACEMENT, "settle_time": SETTLE, "poll_interval": 45.0}
-                | self.spec
-            ),
+            DrillSpec(**order),
             pick=self.choose,
             attempt=Attempt(number=self.number, generation=self.generation, run_after=self.run_after),
             intents=self.intents,

@@ -26,8 +26,6 @@ _NAME: Final = re.compile(r"[A-Za-z0-9\u4e00-\u9fa5._-]{1,128}")
 _LONGEST_DESCRIPTION: Final = 1024
 _JOB_ID: Final = re.compile("[0-9A-Za-z-]{1,64}")
 _PAGE: Final = 500
-_KEEP_THE_REPLICA: Final = {"delete_backup": False}
-"""The body of every call that deletes an image. True would delete the replica with it; no parameter leads here."""
 
 
 class _JobStarted(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,7 +128,8 @@ class ImageCalls:
         :param image_id: the image.
         """
         path = f"/v2/images/{segment(image_id, 'image_id')}"
-        self._images.repeat("GlanceDeleteImage", "DELETE", path, _KEEP_THE_REPLICA, lambda answer: None)
+        # True would delete the replica with its image. It is written here and nowhere else, so that nothing can lead to it.
+        self._images.repeat("GlanceDeleteImage", "DELETE", path, {"delete_backup": False}, lambda answer: None)
 
     def show_image_quota(self) -> tuple[int, int] | None:
         """Return how many private images there are and may be, or None when the service does not say it (ShowImageQuota)."""

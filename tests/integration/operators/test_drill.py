@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,6 +26,7 @@ from airflow_cbr.operators.cbr import (
     CbrStartRestoreDrillOperator,
     CbrSweepRestoreDrillsOperator,
 )
+from tests.support.airflow_errors import TaskDeferred
 from tests.support.drill_night import replicated_world
 from tests.support.emulator import EmulatorServer
 from tests.support.task_run import IDS, TaskRun, set_connection
@@ -170,20 +172,42 @@ def test_each_map_index_has_its_own(emulator: EmulatorServer) -> None:
     assert verdict["verdict"] == "failed"
 
 
-def test_a_drill_waits_for_its_turn(emulator: EmulatorServer) -> None:
+def test_a_drill_waits_for_its_turn_without_a_worker_slot(emulator: EmulatorServer) -> None:
     start = starting(map_index=2, at_once=2, end_task_id="end", states={"end_0": "running", "end_1": None})
+    with pytest.raises(TaskDeferred) as deferred:
+        start.attempt()
+    for _ in range(2):
+        event = {"wake": "resume", "memory": deferred.value.trigger.serialize()[1]["memory"]}
+        with pytest.raises(TaskDeferred) as deferred:
+            start.task.execute_complete(start.context(), event)
+    assert emulator.control.ledger()["images"] == []
+    start.states = {"end_0": None, "end_1": "failed"}
+    event = {"wake": "resume", "memory": deferred.value.trigger.serialize()[1]["memory"]}
+    assert start.task.execute_complete(start.context(), event)["server_id"]
 
-    class Ended(dict[str, Any]):
-        asked = 0
 
-        def items(self) -> Any:
-            Ended.asked += 1
-            assert emulator.control.ledger()["images"] == []
-            return ({"end_0": "success" if Ended.asked > 2 else "running", "end_1": None}).items()
+def test_the_first_drills_do_not_wait(emulator: EmulatorServer) -> None:
+    assert starting(map_index=1, at_once=2, end_task_id="end").attempt()["server_id"]
 
-    start.states = Ended()
-    start.attempt()
-    assert Ended.asked == 3
+
+def test_a_deferred_drill_is_the_same_drill(emulator: EmulatorServer) -> None:
+    start = starting(deferrable=True)
+    legs = 0
+    try:
+        result = start.attempt()
+    except TaskDeferred as first:
+        deferred: Any = first
+        while True:
+            legs += 1
+            time.sleep(0.1)
+            event = {"wake": "resume", "memory": deferred.trigger.serialize()[1]["memory"]}
+            try:
+                result = start.task.execute_complete(start.context(), event)
+                break
+            except TaskDeferred as again:
+                deferred = again
+    assert legs > 1
+    assert [one["server_id"] for one in emulator.control.ledger()["servers"]] == [result["server_id"]]
 
 
 @pytest.mark.parametrize(
@@ -263,8 +287,6 @@ def test_the_name_is_known_before_anything_is_made(emulator: EmulatorServer) -> 
 @pytest.fixture
 def two_days_ago(monkeypatch: pytest.MonkeyPatch, stop_soon: Callable[[EmulatorServer], None]) -> Iterator[EmulatorServer]:
     """Serve a world whose clock is two days behind, so that what is made now is old for the sweep."""
-    import time
-
     world = replicated_world()
     world.switches.image_seconds = world.switches.server_seconds = 0.2
     world.switches.server_delete_seconds = world.switches.image_delete_seconds = 0.2
@@ -275,7 +297,7 @@ def two_days_ago(monkeypatch: pytest.MonkeyPatch, stop_soon: Callable[[EmulatorS
 
 
 def sweeping(**changes: Any) -> TaskRun:
-    quick = {"poll_interval": 0.1, "max_poll_interval": 0.2, "deferrable": False}
+    quick: dict[str, Any] = {"poll_interval": 0.1, "max_poll_interval": 0.2, "deferrable": False}
     return TaskRun(CbrSweepRestoreDrillsOperator(**{"task_id": "sweep", **THERE, **quick} | changes))
 
 
