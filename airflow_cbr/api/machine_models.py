@@ -62,7 +62,7 @@ class ServerAddress(_Row, frozen=True, rename={"type": "OS-EXT-IPS:type"}):
     """An address of a server; ``type`` is ``fixed`` or ``floating``."""
 
     addr: str | None = None
-    version: str | None = None
+    version: str | int | None = None
     type: str | None = None
 
 

@@ -29,7 +29,6 @@ from airflow_cbr.exceptions import (
     CbrDrillFailedError,
     CbrDrillTimeoutError,
     CbrError,
-    CbrNotFoundError,
     CbrOutcomeUnknownError,
     CbrTransportError,
 )
@@ -40,6 +39,7 @@ from airflow_cbr.once.publisher import Publisher
 from airflow_cbr.once.steps import Pause
 
 if TYPE_CHECKING:
+    from airflow_cbr.api.calls.servers import NewServer
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.api.machine_models import Image, Server
     from airflow_cbr.drills.spec import DrillSpec
@@ -235,7 +235,7 @@ class Start(Machine[Restored]):
         terminate_at = (latest + _MINUTE).strftime("%Y-%m-%dT%H:%M:00Z")
         server = spec.placement.server(image.id, name=spec.mark.name, terminate_at=terminate_at, tags=spec.mark.tags)
         if not state.is_checked:
-            checked = self._look(lambda: self._client.machines.check_server(server), DrillStep.CHECK_SERVER)
+            checked = self._look(lambda: self._check(server), DrillStep.CHECK_SERVER)
             if isinstance(checked, Pause):
                 return checked
             state.is_checked = True
@@ -258,6 +258,21 @@ class Start(Machine[Restored]):
         self._intents.keep(state)
         self._tell()
         return Pause("the server was accepted", spec.poll_interval)
+
+    def _check(self, server: NewServer) -> None:
+        """Let the service check the server before it is paid for."""
+        try:
+            self._client.machines.check_server(server)
+        except CbrApiError as error:
+            if not error.permanent:
+                raise
+            raise CbrDrillFailedError(
+                f"The service refuses the drill's server in a dry run: {error.message}",
+                error_code=error.error_code,
+                request_id=error.request_id,
+                http_status=error.http_status,
+                advice=f"Check flavor, network, quotas and permissions. {_ADVICE}",
+            ) from error
 
     def _follow_server(self, server: Server) -> Pause | Restored:
         state, spec = self.state, self._spec
@@ -311,12 +326,8 @@ class Start(Machine[Restored]):
         return self.state.replica.subject if self.state.replica is not None else "an unknown replica"
 
     def _ends_attempt(self, error: CbrError) -> bool:
-        if isinstance(error, CbrDrillFailedError):
-            return True
-        # A body that the service refuses is refused again.
-        return super()._ends_attempt(error) or (
-            error.permanent and isinstance(error, CbrApiError) and not isinstance(error, CbrNotFoundError)
-        )
+        # Neither another look nor a retry of the look gives a replica, or a server that the service refuses.
+        return isinstance(error, CbrDrillFailedError) or super()._ends_attempt(error)
 
     def _timed_out(self) -> CbrDrillTimeoutError:
         state = self.state

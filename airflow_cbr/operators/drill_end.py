@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_cbr.airflow_names import conf
-from airflow_cbr.exceptions import CbrDrillTimeoutError, CbrError
+from airflow_cbr.exceptions import CbrDrillFailedError, CbrDrillTimeoutError, CbrError
 from airflow_cbr.hooks.attempt import DRILL_END_STATE_KEY, attempt_of, intents_of
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.operators.drilling import DRILL_XCOM_KEY, DrillCleaner, mark_of_drill
@@ -36,13 +36,14 @@ class CbrEndRestoreDrillOperator(DrillCleaner[dict[str, Any]]):
     replica, the state of each check, and ``durations`` with ``image_seconds``, ``boot_seconds``, ``check_seconds`` and ``rto_seconds``, the
     time from the beginning of the drill to the end of its checks.
 
-    The task fails when something is left, and when ``max_duration`` is exceeded or the server was gone too early although all checks
-    succeeded: no other task says so then. A teardown's failure fails the Dag run only with ``on_failure_fail_dagrun=True``.
+    After that the task fails, without a retry, unless the drill was successful; and it fails, with retries, when something is left. A
+    teardown's failure fails the Dag run only with ``on_failure_fail_dagrun=True``, and then Airflow looks at no check before it.
 
     :param start_task_id: id of the task that starts the drill; in a task group with the group's. (templated)
     :param destination_region: region id of the drill. (templated)
     :param destination_project_id: project id in that region. (templated)
-    :param check_task_ids: ids of the tasks whose success makes the drill successful. Default: the tasks directly before this one.
+    :param check_task_ids: ids of the tasks whose success makes the drill successful. Default: the tasks directly before this one
+        that are no setups.
     :param max_duration: seconds from the beginning of the drill to the end of its checks that the recovery may take. Default: any.
     :param cbr_conn_id: id of the connection. Default: ``huaweicloud_cbr_default``. (templated)
     :param destination_conn_id: connection for the destination region, where it needs other credentials. Default: ``cbr_conn_id``.
@@ -53,7 +54,8 @@ class CbrEndRestoreDrillOperator(DrillCleaner[dict[str, Any]]):
     :param timeout: seconds for the whole task, counted from the first attempt after the last clear. Default: 7200.
     :param settle_time: as of the start; used where the start has told nothing. Default: 1800.
     :raises CbrDrillCleanupError: something is left.
-    :raises CbrDrillTimeoutError: the recovery took too long.
+    :raises CbrDrillFailedError: the drill failed; nothing is left.
+    :raises CbrDrillTimeoutError: it took too long; nothing is left.
     """
 
     template_fields: Sequence[str] = ("start_task_id", *DrillCleaner.template_fields)
@@ -103,10 +105,11 @@ class CbrEndRestoreDrillOperator(DrillCleaner[dict[str, Any]]):
         verdict = self._verdict(context, started, cleanup.state, max_duration)
         verdict |= {"left": None, "deleted": {"servers": list(removed.servers), "images": list(removed.images)}}
         self._record(context, verdict)
-        if verdict["verdict"] == Outcome.TIMED_OUT and started is not None and started.state == "ready":
-            raise CbrDrillTimeoutError(
-                f"The drill {verdict['name']} was cleaned up, but is no success: {verdict['reason']}.",
-                advice="See the runbook of a failed drill.",
+        if verdict["verdict"] != Outcome.SUCCESSFUL:
+            # Where a teardown counts for the Dag run, Airflow no longer looks at the checks before it: it must be red itself.
+            raise (CbrDrillTimeoutError if verdict["verdict"] == Outcome.TIMED_OUT else CbrDrillFailedError)(
+                f"The drill {verdict['name']} was cleaned up, and is no success: {verdict['reason']}.",
+                advice="See the runbook of a failed restore drill.",
             )
         return verdict
 
@@ -174,8 +177,12 @@ class CbrEndRestoreDrillOperator(DrillCleaner[dict[str, Any]]):
         """Return the state of each check, by task id; of one that is mapped beyond this drill, success only if all have succeeded."""
         from airflow_cbr.operators.drill_turns import states_of
 
-        given = self.check_task_ids
-        task_ids = sorted(set(self.upstream_task_ids) if given is None else set(given)) if not isinstance(given, str) else [given]
+        if self.check_task_ids is None:
+            task_ids = sorted(task.task_id for task in self.upstream_list if not task.is_setup)
+        elif isinstance(self.check_task_ids, str):
+            task_ids = [self.check_task_ids]
+        else:
+            task_ids = sorted(set(self.check_task_ids))
         task_ids = [one for one in task_ids if one != self.start_task_id]
         if not task_ids:
             return {}

@@ -107,9 +107,21 @@ def test_a_start_that_fails_is_cleaned_up_after_though_it_is_the_setup(emulator:
     ran = Ran(dag, port=restored_host)
     assert ran.state() == "failed"
     assert sorted(ran.states("restore_drills.drill.start")) == ["failed", "success", "success"]
-    assert ran.states("restore_drills.drill.end") == ["success"] * 3
+    assert sorted(ran.states("restore_drills.drill.end")) == ["failed", "success", "success"]
     verdicts = sorted(ran.xcom("restore_drills.drill.end", map_index=place)["verdict"] for place in range(3))
     assert verdicts == ["failed", "successful", "successful"]
+    ledger = emulator.control.ledger()
+    assert {one["state"] for kind in ("images", "servers", "disks") for one in ledger[kind]} == {"deleted"}
+
+
+@pytest.mark.db
+def test_a_check_that_fails_makes_the_run_red_though_the_end_cleans_up(emulator: EmulatorServer, dag: DAG, restored_host: int) -> None:
+    """Airflow looks at no task before a teardown that counts: it must be red itself."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    ran = Ran(dag, port=port)
+    assert ran.state() == "failed"
+    assert ran.states("restore_drills.drill.answers") == ["failed"] * 3
     ledger = emulator.control.ledger()
     assert {one["state"] for kind in ("images", "servers", "disks") for one in ledger[kind]} == {"deleted"}
 
