@@ -46,7 +46,7 @@ def rows_are_there(drill: dict[str, Any], url: str, query: str, at_least: int) -
 
 THERE = {"destination_region": "cn-shenzhen-1", "destination_project_id": "68589cac08274b82b4e254268a3862d8"}
 
-with DAG(dag_id="cbr_drill_by_hand", schedule=None, start_date=datetime(2026, 1, 1)):
+with DAG(dag_id="cbr_drill_by_hand", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
     name = CbrNameRestoreDrillOperator(task_id="name", start_task_id="start")
     start = CbrStartRestoreDrillOperator(
         task_id="start",
