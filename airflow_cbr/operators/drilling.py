@@ -41,7 +41,7 @@ class DrillCleaner(OnceOperator[Returned]):
     region = None
     project_id = None
     template_fields: Sequence[str] = ("destination_region", "destination_project_id", "cbr_conn_id", "destination_conn_id")
-    operator_extra_links = ()
+    operator_extra_links = ()  # type: ignore[assignment]
     ui_color = "#e4d4f0"
 
     @cached_property

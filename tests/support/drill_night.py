@@ -70,7 +70,7 @@ class DrillNight(ClearedAttempts):
     spec: dict[str, Any] = field(default_factory=dict)
     pick: Pick | None = None
     identity: tuple[str, str, str, int] = IDENTITY
-    adapter: InProcessAdapter | None = None  # type: ignore[assignment]
+    adapter: Any = None
 
     def __post_init__(self) -> None:
         if self.adapter is None:
@@ -90,6 +90,9 @@ class DrillNight(ClearedAttempts):
         if self.pick is None:
             self.pick = Pick(resource_id=next(iter(self.adapter.emulator.service.store.vaults[SOURCE_VAULT].resources)))
 
+    def _sleep(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
     def client(self, *, source: bool = False) -> CbrClient:
         """Return a client whose requests end in this night's emulator and whose sleeps pass virtual time."""
         client = CbrClient(
@@ -97,7 +100,7 @@ class DrillNight(ClearedAttempts):
             region="cn-north-4" if source else "cn-shenzhen-1",
             project_id=SOURCE_PROJECT if source else DESTINATION_PROJECT,
             endpoints=Endpoints(**_HERE),
-            sleep=lambda seconds: self.clock.advance(seconds) and None,
+            sleep=self._sleep,
         )
         client._transport._session.mount(IN_PROCESS_URL, self.adapter)
         client._authenticator._brake._clock = self.clock.now  # type: ignore[attr-defined]
