@@ -29,6 +29,10 @@ __all__ = [
     "CbrCheckpointTimeoutError",
     "CbrConfigurationError",
     "CbrConnectionError",
+    "CbrDrillCleanupError",
+    "CbrDrillError",
+    "CbrDrillFailedError",
+    "CbrDrillTimeoutError",
     "CbrError",
     "CbrLimitError",
     "CbrNotFoundError",
@@ -363,3 +367,24 @@ class CbrCheckpointIncompleteError(CbrCheckpointError):
 
 class CbrCheckpointTimeoutError(CbrCheckpointError):
     """The task's ``timeout`` has passed; a checkpoint that is being made continues in CBR."""
+
+
+class CbrDrillError(CbrWorkError):
+    """Base of the errors about a restore drill."""
+
+
+class CbrDrillFailedError(CbrDrillError):
+    """The drill has no server: no replica to make one of, or the image or the server failed."""
+
+
+class CbrDrillTimeoutError(CbrDrillError):
+    """The drill took longer than it may: its server was not ready within ``timeout``, or was recovered too late."""
+
+
+class CbrDrillCleanupError(CbrDrillError):
+    """Something that a drill made is still there, and is billed.
+
+    :param problems: one line for each image and server that is left.
+    """
+
+    permanent: bool = False

@@ -67,6 +67,8 @@ def get_provider_info() -> dict[str, Any]:
                         "agency_domain_name": "for example acme-backup",
                         "agency_duration": "3600",
                         "sts_endpoint": "https://sts.{region}.myhuaweicloud.com",
+                        "ims_endpoint": "https://ims.{region}.myhuaweicloud.com",
+                        "ecs_endpoint": "https://ecs.{region}.myhuaweicloud.com",
                         "metadata_endpoint": "http://169.254.169.254",
                         "verify": "true, false, or the path of a CA bundle",
                     },
@@ -161,6 +163,16 @@ def get_provider_info() -> dict[str, Any]:
                     "sts_endpoint": {
                         "label": "STS endpoint",
                         "description": "Replaces https://sts.{region}.{cloud}, in the same way.",
+                        "schema": {"type": ["string", "null"], "pattern": "^https?://"},
+                    },
+                    "ims_endpoint": {
+                        "label": "IMS endpoint",
+                        "description": "Replaces https://ims.{region}.{cloud}, in the same way. Only restore drills ask it.",
+                        "schema": {"type": ["string", "null"], "pattern": "^https?://"},
+                    },
+                    "ecs_endpoint": {
+                        "label": "ECS endpoint",
+                        "description": "Replaces https://ecs.{region}.{cloud}, in the same way. Only restore drills ask it.",
                         "schema": {"type": ["string", "null"], "pattern": "^https?://"},
                     },
                     "metadata_endpoint": {

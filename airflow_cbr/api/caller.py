@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from airflow_cbr.api.auth import Authenticator
 
-__all__ = ["Caller"]
+__all__ = ["Caller", "PlainCaller"]
 
 Result = TypeVar("Result")
 
@@ -84,20 +84,41 @@ class Caller:
 
         return walk(fetch, page_size=page_size, call=name, on_repeat=on_repeat)
 
-    def send(self, name: str, method: str, path: str, read: Callable[[ServiceResponse], Result], body: bytes | None = None) -> Result:
+    def repeat(self, name: str, method: str, path: str, body: dict[str, Any], read: Callable[[ServiceResponse], Result]) -> Result:
+        """Send a call with a body that may be sent again: twice has the effect of once, or none at all.
+
+        :param name: the call's name in the API reference.
+        :param method: HTTP method.
+        :param path: path behind the project.
+        :param body: sent as JSON.
+        :param read: makes a value of the answer.
+        """
+        return self.send(name, method, path, read, msgspec.json.encode(body), repeatable=True)
+
+    def send(
+        self,
+        name: str,
+        method: str,
+        path: str,
+        read: Callable[[ServiceResponse], Result],
+        body: bytes | None = None,
+        *,
+        repeatable: bool | None = None,
+    ) -> Result:
         """Send a call; once more with a new token when the service refuses the old one as expired.
 
         :param name: the call's name in the API reference.
         :param method: HTTP method.
         :param path: path behind the project, with its query.
         :param read: makes a value of the answer.
-        :param body: JSON. A call with a body changes something and is not repeated. Default: none.
+        :param body: JSON. Default: none.
+        :param repeatable: whether it may be sent again. Default: when it has no body; a call with one changes something.
         """
         authenticator = self._authenticator
         with _nothing_sent_yet():
             auth = authenticator.current()
-            url = f"{self._base}/{quote(authenticator.project_id(), safe='')}{path}"
-        call = OutgoingCall(name, method, url, body=body, repeatable=body is None)
+            url = self._url(path)
+        call = OutgoingCall(name, method, url, body=body, repeatable=body is None if repeatable is None else repeatable)
         try:
             with authenticator.use():
                 return self._transport.send(call, read, auth=auth, secrets=authenticator.secrets)
@@ -109,6 +130,16 @@ class Caller:
             if renewed is None:
                 raise
         return self._transport.send(call, read, auth=renewed, secrets=authenticator.secrets)
+
+    def _url(self, path: str) -> str:
+        return f"{self._base}/{quote(self._authenticator.project_id(), safe='')}{path}"
+
+
+class PlainCaller(Caller):
+    """Sends calls whose path names no project; who asks says which it is."""
+
+    def _url(self, path: str) -> str:
+        return f"{self._base}{path}"
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import cached_property
 
 from airflow_cbr.api import responses
 from airflow_cbr.api.auth import Credentials, make_authenticator
@@ -18,6 +19,7 @@ from airflow_cbr.api.calls.checkpoints import CheckpointCalls
 from airflow_cbr.api.calls.operation_logs import OperationLogCalls
 from airflow_cbr.api.calls.vaults import VaultCalls
 from airflow_cbr.api.endpoints import Endpoints, check_id, check_region
+from airflow_cbr.api.machine_client import MachineClient
 from airflow_cbr.api.transport import Transport
 
 __all__ = ["CbrClient"]
@@ -87,6 +89,7 @@ class CbrClient(BackupCalls, CheckpointCalls, OperationLogCalls, VaultCalls):
             patience=retry_budget,
         )
         self._calls = Caller(self._transport, self._authenticator, base_url)
+        self._endpoints, self._home = endpoints, home
 
     @property
     def project_id(self) -> str:
@@ -95,6 +98,19 @@ class CbrClient(BackupCalls, CheckpointCalls, OperationLogCalls, VaultCalls):
         :raises CbrConfigurationError: IAM knows no such project, or several.
         """
         return self._authenticator.project_id()
+
+    @cached_property
+    def machines(self) -> MachineClient:
+        """Return the client of IMS and ECS in the same region and project, with the same credentials and connections.
+
+        :raises CbrConfigurationError: an endpoint of the two does not serve the region.
+        """
+        return MachineClient(
+            self._transport,
+            self._authenticator,
+            ims_url=self._endpoints.ims_url(self.region, home_region=self._home),
+            ecs_url=self._endpoints.ecs_url(self.region, home_region=self._home),
+        )
 
     @property
     def server_time(self) -> datetime | None:

@@ -155,29 +155,31 @@ def is_loopback(url: str) -> bool:
 
 @dataclass(frozen=True)
 class Endpoints:
-    """The addresses of CBR, IAM and STS in every region of one cloud.
+    """The addresses of CBR, IAM, STS, IMS and ECS in every region of one cloud.
 
     :param cloud: domain of the cloud. Default: ``myhuaweicloud.com``.
     :param cbr: endpoint that replaces ``https://cbr.{region}.{cloud}``; may contain ``{region}``. Default: none.
     :param iam: endpoint that replaces ``https://iam.{region}.{cloud}``; may contain ``{region}``. Default: none.
     :param sts: endpoint that replaces ``https://sts.{region}.{cloud}``; may contain ``{region}``. Default: none.
-    :raises CbrParameterError: one of them cannot be right; the error names ``cloud``, ``cbr_endpoint``, ``iam_endpoint`` or
-        ``sts_endpoint``.
+    :param ims: endpoint that replaces ``https://ims.{region}.{cloud}``; may contain ``{region}``. Default: none.
+    :param ecs: endpoint that replaces ``https://ecs.{region}.{cloud}``; may contain ``{region}``. Default: none.
+    :raises CbrParameterError: one of them cannot be right; the error names ``cloud``, ``cbr_endpoint``, ``iam_endpoint``,
+        ``sts_endpoint``, ``ims_endpoint`` or ``ecs_endpoint``.
     """
 
     cloud: str = DEFAULT_CLOUD
     cbr: str | None = None
     iam: str | None = None
     sts: str | None = None
+    ims: str | None = None
+    ecs: str | None = None
 
     def __post_init__(self) -> None:
         check_cloud(self.cloud)
-        if self.cbr is not None:
-            object.__setattr__(self, "cbr", check_endpoint(self.cbr, "cbr_endpoint"))
-        if self.iam is not None:
-            object.__setattr__(self, "iam", check_endpoint(self.iam, "iam_endpoint"))
-        if self.sts is not None:
-            object.__setattr__(self, "sts", check_endpoint(self.sts, "sts_endpoint"))
+        for service in ("cbr", "iam", "sts", "ims", "ecs"):
+            given = getattr(self, service)
+            if given is not None:
+                object.__setattr__(self, service, check_endpoint(given, f"{service}_endpoint"))
 
     def cbr_url(self, region: str, *, home_region: str) -> str:
         """Return the base URL of CBR in a region, without a trailing slash.
@@ -205,6 +207,24 @@ class Endpoints:
         :raises CbrConfigurationError: the endpoint has no ``{region}``, is not on this machine, and another region is asked for.
         """
         return self._url("sts", self.sts, region, home_region)
+
+    def ims_url(self, region: str, *, home_region: str) -> str:
+        """Return the base URL of IMS in a region, without a trailing slash.
+
+        :param region: the region to work in.
+        :param home_region: the region of the connection, which an endpoint without ``{region}`` belongs to.
+        :raises CbrConfigurationError: the endpoint has no ``{region}``, is not on this machine, and another region is asked for.
+        """
+        return self._url("ims", self.ims, region, home_region)
+
+    def ecs_url(self, region: str, *, home_region: str) -> str:
+        """Return the base URL of ECS in a region, without a trailing slash.
+
+        :param region: the region to work in.
+        :param home_region: the region of the connection, which an endpoint without ``{region}`` belongs to.
+        :raises CbrConfigurationError: the endpoint has no ``{region}``, is not on this machine, and another region is asked for.
+        """
+        return self._url("ecs", self.ecs, region, home_region)
 
     def _url(self, service: str, override: str | None, region: str, home_region: str) -> str:
         check_region(region)

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from airflow_cbr.exceptions import CbrParameterError
+from airflow_cbr.once.marks import mark_of
 
 __all__ = ["CheckpointSpec", "OnSkipped", "check_prefix", "mark_of"]
 
 OnSkipped = Literal["fail", "warn"]
 
-_MARK_LENGTH: Final = 16
 # The service takes 64 characters; the mark and its separator need 17 of them.
 _PREFIX: Final = re.compile(r"[\u4e00-\u9fa5\uf900-\ufa2da-zA-Z0-9_-]{1,47}")
-
-
-def mark_of(*identity: object) -> str:
-    """Return a short digest that is the same in every attempt of a task, and in no other task or Dag run.
-
-    :param identity: what identifies the task in its Dag run.
-    """
-    return hashlib.sha256("\0".join(map(str, identity)).encode()).hexdigest()[:_MARK_LENGTH]
 
 
 def check_prefix(value: Any, parameter: str = "checkpoint_name") -> str:

@@ -11,7 +11,9 @@ from airflow_cbr.emulator.control_routes import control_router
 from airflow_cbr.emulator.delivery import DeliveredResponse
 from airflow_cbr.emulator.exchange import Call
 from airflow_cbr.emulator.guard import CONTROL, Guard, Hosts
+from airflow_cbr.emulator.image_calls import IMAGE_ROUTES
 from airflow_cbr.emulator.key_calls import KEY_ROUTES
+from airflow_cbr.emulator.server_calls import SERVER_ROUTES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -48,7 +50,7 @@ def create_app(emulator: Emulator, hosts: Hosts | None = None) -> FastAPI:
     """
     app = FastAPI(title="CBR emulator", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.include_router(control_router(emulator), prefix=CONTROL)
-    for name, method, path in (*ROUTES, *KEY_ROUTES):
+    for name, method, path in (*ROUTES, *KEY_ROUTES, *IMAGE_ROUTES, *SERVER_ROUTES):
         app.add_api_route(path, _endpoint(emulator, name), methods=[method], name=name)
     app.add_api_route("/{anything:path}", _endpoint(emulator, "Unknown"), methods=["GET", "POST", "PUT", "PATCH", "DELETE"], name="Unknown")
     app.add_middleware(Guard, hosts=hosts or Hosts())

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from airflow_cbr.emulator.backup_jobs import BackupJobs
     from airflow_cbr.emulator.iam import Principal
     from airflow_cbr.emulator.ledger import CallEntry
+    from airflow_cbr.emulator.machines import Machines
     from airflow_cbr.emulator.populate import Populator
     from airflow_cbr.emulator.replication_rules import ReplicationRules
     from airflow_cbr.emulator.store import Backup, Project, Store, Vault
@@ -62,13 +63,21 @@ class CbrCalls:
     """The calls of CBR, by their published names."""
 
     def __init__(
-        self, *, store: Store, switches: Switches, replication: ReplicationRules, checkpoints: BackupJobs, populator: Populator
+        self,
+        *,
+        store: Store,
+        switches: Switches,
+        replication: ReplicationRules,
+        checkpoints: BackupJobs,
+        populator: Populator,
+        machines: Machines,
     ) -> None:
         self._store = store
         self._switches = switches
         self._replication = replication
         self._checkpoints = checkpoints
         self._populator = populator
+        self._machines = machines
         self.by_name: dict[str, Callable[[Visit], Answer]] = {
             "CopyCheckpoint": self.copy_checkpoint,
             "CopyBackup": self.copy_backup,
@@ -216,6 +225,8 @@ class CbrCalls:
             raise cbr("6201", f"The backup {backup.id} is {backup.status} and cannot be deleted.")
         if any(record.in_flight for record in backup.records):
             raise cbr("6216")
+        if self._machines.uses(backup.id):
+            raise cbr("6204")
         self._populator.remove_backups([backup])
         return Answer(204)
 

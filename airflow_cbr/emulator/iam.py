@@ -132,6 +132,14 @@ class Iam:
             raise gateway("APIG.0302", f"The IAM user is not authorized for {call.name}.", 403)
         return caller
 
+    def scope_of(self, call: Call) -> str | None:
+        """Return the project that a call's token is scoped to, or that a signed call names, without judging either.
+
+        :param call: the call.
+        """
+        token = self.tokens.get(call.headers.get("x-auth-token", ""))
+        return token.project_id if token is not None else call.headers.get("x-project-id")
+
     def _by_token(self, call: Call) -> Principal:
         token = self.tokens.get(call.headers["x-auth-token"])
         if token is None:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from airflow_cbr.emulator.clock import moment_text
+from airflow_cbr.emulator.machine_ledger import MachineLedger
 
 
 @dataclass(slots=True)
@@ -62,6 +63,7 @@ class Ledger:
         self.calls: list[CallEntry] = []
         self.replications: list[ReplicationEntry] = []
         self.checkpoints: list[CheckpointEntry] = []
+        self.machines = MachineLedger()
         self._by_record: dict[str, ReplicationEntry] = {}
         self._duplicates: list[dict[str, str]] = []
         self._covering: dict[tuple[str, str], list[str]] = {}
@@ -152,4 +154,5 @@ class Ledger:
             "checkpoints": [asdict(entry) for entry in self.checkpoints if concerns(entry)],
             "duplicates": [one for one in self._duplicates if vault_id is None or one["vault_id"] == vault_id],
             "requests": dict(sorted(requests.items())),
+            **self.machines.report(vault_id),
         }

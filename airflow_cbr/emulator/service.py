@@ -20,18 +20,23 @@ from airflow_cbr.emulator.faults import Arrival, FaultsInForce
 from airflow_cbr.emulator.iam import Iam
 from airflow_cbr.emulator.iam_calls import IamCalls
 from airflow_cbr.emulator.ids import Ids
+from airflow_cbr.emulator.image_calls import IMAGE_WRITES, ImageCalls
 from airflow_cbr.emulator.key_calls import KeyCalls
 from airflow_cbr.emulator.ledger import CallEntry, Ledger
+from airflow_cbr.emulator.machine_parts import DEFAULT_FLAVORS
+from airflow_cbr.emulator.machines import Machines
 from airflow_cbr.emulator.populate import Populator
 from airflow_cbr.emulator.replication_rules import ReplicationRules
+from airflow_cbr.emulator.server_calls import SERVER_WRITES, ServerCalls
 from airflow_cbr.emulator.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_cbr.emulator.store import Project
     from airflow_cbr.emulator.world import World
 
-WRITES: Final = frozenset({"CopyCheckpoint", "CopyBackup", "CreateCheckpoint", "DeleteBackup"})
+WRITES: Final = frozenset({"CopyCheckpoint", "CopyBackup", "CreateCheckpoint", "DeleteBackup"}) | IMAGE_WRITES | SERVER_WRITES
 
 
 @dataclass
@@ -44,7 +49,7 @@ class Reply:
 
 
 class Service:
-    """IAM, STS and CBR of one world, and what hands out keys on a server and in a pod.
+    """IAM, STS, CBR, IMS and ECS of one world, and what hands out keys on a server and in a pod.
 
     :param world: what there is.
     :param clock: simulated time; it goes on when another world takes this one's place.
@@ -58,6 +63,7 @@ class Service:
         self.switches = world.switches.model_copy(deep=True)
         self.timeline = Timeline()
         self.store = Store()
+        self.machines = Machines(DEFAULT_FLAVORS if world.flavors is None else world.flavors, world.networks)
         self.ledger = Ledger()
         self.faults = FaultsInForce(world.seed)
         for fault in world.faults:
@@ -89,7 +95,12 @@ class Service:
             replication=ReplicationRules(store=self.store, switches=self.switches, copies=CopyJobs(**machinery, populator=self.populator)),
             checkpoints=BackupJobs(**machinery),
             populator=self.populator,
+            machines=self.machines,
         )
+        images = ImageCalls(**machinery, machines=self.machines, populator=self.populator)
+        del machinery["store"]
+        servers = ServerCalls(**machinery, machines=self.machines)
+        self._of_a_project = self.cbr.by_name | images.by_name | servers.by_name
         self._of_no_project = IamCalls(self.iam).by_name | self.key_calls.by_name
 
     def anew(self) -> Service:
@@ -158,10 +169,10 @@ class Service:
             of_no_project = self._of_no_project.get(call.name)
             if of_no_project is not None:
                 return of_no_project(call), "accepted"
-            handler = self.cbr.by_name.get(call.name)
+            handler = self._of_a_project.get(call.name)
             if handler is None:
                 raise gateway("APIG.0101", "The API does not exist or has not been published in the environment.", 404)
-            project = self.store.projects.get(call.path["project_id"])
+            project = self._project_of(call)
             if project is None:
                 raise malformed_url()
             caller = self.iam.caller(call, project)
@@ -173,8 +184,12 @@ class Service:
             return refusal.answer(request_id, self.switches.code_status), outcome
 
     def _clock_ahead(self, call: Call) -> float:
-        project = self.store.projects.get(call.path.get("project_id", ""))
+        project = self._project_of(call)
         return self.store.clocks_ahead.get(project.region, 0.0) if project is not None else 0.0
+
+    def _project_of(self, call: Call) -> Project | None:
+        """Return the project that a call is about; IMS has most calls' project from who asks, and not from the path."""
+        return self.store.projects.get(call.path.get("project_id") or self.iam.scope_of(call) or "")
 
     def _vault_of(self, call: Call) -> str | None:
         """Return the vault that a call is about, as far as it can be told without judging the call."""

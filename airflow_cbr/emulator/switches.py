@@ -103,6 +103,34 @@ class Switches(BaseModel):
     show_checkpoint_extra: Literal["filled", "null"] = Field(
         default="filled", description="Whether GET of a checkpoint repeats `extra_info` with its name."
     )
+    image_seconds: Seconds = Field(default=30.0, description="Seconds that a whole image takes.")
+    image_seconds_per_gb: Seconds = Field(default=0.0, description="Further seconds for each GB of the resource.")
+    image_delay: Seconds = Field(default=0.0, description="Seconds until a new image shows in the list.")
+    image_listed_at: Literal["start", "end"] = Field(
+        default="start", description="Whether an image shows while it is made, or only when that has ended."
+    )
+    image_data_origin: Literal["filled", "absent"] = Field(
+        default="filled", description="Whether the row of an image names the backup that it was made of (`__data_origin`)."
+    )
+    image_delete_seconds: Seconds = Field(default=3.0, description="Seconds until an image that was deleted is no longer listed.")
+    deleting_unfinished_image: Literal["ignored", "deleted"] = Field(
+        default="ignored", description="What deleting an image does that is still being made; the answer is 204 in any case."
+    )
+    image_quota: int = Field(default=50, ge=0, le=100_000, description="Private images of a project.")
+    server_seconds: Seconds = Field(default=20.0, description="Seconds that a new server stays in `BUILD`.")
+    server_delay: Seconds = Field(default=0.0, description="Seconds until a new server shows.")
+    server_delete_seconds: Seconds = Field(default=10.0, description="Seconds until a server that was deleted is gone.")
+    server_tags: Literal["listed", "absent"] = Field(default="listed", description="Whether the rows of servers have their tags.")
+    server_quota: int = Field(default=200, ge=0, le=100_000, description="Servers of a project.")
+    core_quota: int = Field(default=800, ge=0, le=1_000_000, description="Cores of a project.")
+    ram_quota: int = Field(default=1_638_400, ge=0, le=1_000_000_000, description="MB of memory of a project.")
+    data_disks: int = Field(default=1, ge=0, le=23, description="Data disks that a server of a whole image has.")
+    data_volumes: Literal["from_image", "listed"] = Field(
+        default="from_image", description="Whether the data disks of a whole image come by themselves, or the request must list them."
+    )
+    auto_terminate_disks: Literal["deleted", "kept"] = Field(
+        default="deleted", description="What becomes of the data disks of a server that its `auto_terminate_time` deletes."
+    )
     token_seconds: Seconds = Field(default=86400.0, gt=0, description="Lifetime of a token.")
     key_seconds: Seconds = Field(
         default=86400.0, gt=0, description="Lifetime of a key that the metadata service or a pod's identity gives."

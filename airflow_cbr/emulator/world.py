@@ -24,6 +24,7 @@ from airflow_cbr.emulator.bounds import (
 from airflow_cbr.emulator.faults import AnyFault
 from airflow_cbr.emulator.key_parts import AgencyPart, OidcPart, PodPart, ServerPart
 from airflow_cbr.emulator.kinds import BackupStatus, ImageType, ObjectType, ProtectType, VaultStatus
+from airflow_cbr.emulator.machine_parts import FlavorPart, NetworkPart
 from airflow_cbr.emulator.store import WorldError
 from airflow_cbr.emulator.switches import Switches
 
@@ -173,6 +174,10 @@ class World(_Part):
     server: ServerPart = Field(default_factory=ServerPart, description="The server that the metadata service belongs to.")
     pod: PodPart | None = Field(default=None, description="The pod whose identity can be asked for; null: there is none.")
     oidc_providers: list[OidcPart] = Field(default_factory=list, max_length=MOST_THINGS, description="Identity providers in IAM.")
+    flavors: list[FlavorPart] | None = Field(
+        default=None, max_length=MOST_THINGS, description="Flavors of servers, in every region; null: `s6.large.2` and `s6.xlarge.2`."
+    )
+    networks: list[NetworkPart] = Field(default_factory=list, max_length=MOST_THINGS, description="VPCs that servers can be put into.")
     switches: Switches = Field(default_factory=Switches, description="Switches.")
     faults: list[AnyFault] = Field(default_factory=list, max_length=MOST_THINGS, description="Faults, as the control call takes them.")
     seed: int | None = Field(
@@ -196,6 +201,7 @@ class World(_Part):
         for what, ids in (
             ("agency", [agency.name for agency in self.agencies]),
             ("identity provider", [provider.name for provider in self.oidc_providers]),
+            ("flavor", [flavor.id for flavor in self.flavors or ()]),
             ("region", [region.id for region in self.regions]),
             ("project", [project.id for project in self.projects]),
             ("user", [user.name for user in self.users]),
@@ -218,6 +224,9 @@ BACKUPS: Final = (
     "6df2b54c-dd62-4059-a07c-1b8f24f2725d",
     "aa00034d-ef40-443d-ab7a-dc846d988cdf",
 )
+DRILL_VPC: Final = "2a1f3c4d-77f1-4a0e-8a2b-5f0d0b6f1e11"
+DRILL_SUBNET: Final = "5d6c1b7e-3e0d-4b55-9b0c-8d3b7e5a9c22"
+DRILL_SECURITY_GROUP: Final = "f0e1d2c3-b4a5-4687-9a8b-7c6d5e4f3a33"
 _SERVERS: Final = (
     ("94eba8b2-acc9-4d82-badc-127144cc5526", "ecs-web-01", 40),
     ("1a503932-ee8f-4dd5-8248-8dfb57e584c5", "ecs-app-01", 60),
@@ -265,6 +274,11 @@ def default_world() -> World:
         agencies=[AgencyPart(name="airflow"), AgencyPart(name="partner-backup", account="partner", projects=[DESTINATION_PROJECT])],
         server=ServerPart(agency="airflow"),
         pod=PodPart(agency="airflow"),
+        networks=[
+            NetworkPart(
+                project_id=DESTINATION_PROJECT, vpc_id=DRILL_VPC, subnet_ids=[DRILL_SUBNET], security_group_ids=[DRILL_SECURITY_GROUP]
+            )
+        ],
     )
 
 

@@ -13,6 +13,8 @@ __all__ = ["TaskStateIntents", "attempt_of", "identity_of", "intents_of"]
 
 STATE_KEY = "cbr_replication_intent"
 CHECKPOINT_STATE_KEY = "cbr_checkpoint_intent"
+DRILL_STATE_KEY = "cbr_drill_intent"
+DRILL_END_STATE_KEY = "cbr_drill_end_intent"
 
 
 def attempt_of(context: Context) -> Attempt:

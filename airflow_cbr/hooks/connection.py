@@ -120,7 +120,8 @@ class ConnectionFields:
                 check_region(region)
             if project_id:
                 check_id(project_id, "project_id")
-            endpoints = Endpoints(cloud=check_cloud(cloud), cbr=text("cbr_endpoint"), iam=text("iam_endpoint"), sts=text("sts_endpoint"))
+            services = {service: text(f"{service}_endpoint") for service in ("cbr", "iam", "sts", "ims", "ecs")}
+            endpoints = Endpoints(cloud=check_cloud(cloud), **services)
             settings = {name: seconds(name) if name == "agency_duration" else text(name) for name in SignInFields.names()}
             sign_in = SignInFields.checked(settings, auth_type=auth_type, is_temporary=bool(fields["security_token"]))
         except CbrParameterError as error:

@@ -120,6 +120,10 @@ class Machine(Generic[Outcome]):
         """Return the ids of the replication records that a pause waits for. Default: none."""
         return ()
 
+    def _subject(self) -> str:
+        """Return what it looks at, for the log. Default: the vault."""
+        return f"Vault {self._limits.vault_id}"
+
     # --- looking --------------------------------------------------------------------------------------------------------
 
     def _look(self, read: Callable[[], Found], step: StrEnum) -> Found | Pause:
@@ -145,7 +149,7 @@ class Machine(Generic[Outcome]):
             raise error
         if self._clock.local >= state.deadline:
             raise self._timed_out() from error
-        self._log.warning("Vault %s could not be read; trying again: %s", self._limits.vault_id, error)
+        self._log.warning("%s could not be read; trying again: %s", self._subject(), error)
         return Pause(str(error), self._backoff(state.troubles, error), self._followed())
 
     # --- sending --------------------------------------------------------------------------------------------------------

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from airflow_cbr.operators.checkpoint import CbrCreateCheckpointOperator
+from airflow_cbr.operators.drill_end import CbrEndRestoreDrillOperator
+from airflow_cbr.operators.drill_group import restore_drills
+from airflow_cbr.operators.drill_name import CbrNameRestoreDrillOperator
+from airflow_cbr.operators.drill_plan import CbrPlanRestoreDrillsOperator
+from airflow_cbr.operators.drill_start import CbrStartRestoreDrillOperator
+from airflow_cbr.operators.drill_sweep import CbrSweepRestoreDrillsOperator
 from airflow_cbr.operators.preflight import CbrPreflightOperator
 from airflow_cbr.operators.replicate import CbrReplicateCheckpointOperator
 from airflow_cbr.operators.replicate_backup import CbrReplicateBackupOperator
@@ -10,8 +16,14 @@ from airflow_cbr.operators.verify import CbrVerifyReplicationOperator
 
 __all__ = [
     "CbrCreateCheckpointOperator",
+    "CbrEndRestoreDrillOperator",
+    "CbrNameRestoreDrillOperator",
+    "CbrPlanRestoreDrillsOperator",
     "CbrPreflightOperator",
     "CbrReplicateBackupOperator",
     "CbrReplicateCheckpointOperator",
+    "CbrStartRestoreDrillOperator",
+    "CbrSweepRestoreDrillsOperator",
     "CbrVerifyReplicationOperator",
+    "restore_drills",
 ]

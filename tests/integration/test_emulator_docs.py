@@ -11,10 +11,12 @@ import pytest
 import requests
 from pydantic_core import PydanticUndefined
 
-from airflow_cbr.emulator import world
+from airflow_cbr.emulator import machine_parts, world
 from airflow_cbr.emulator.app import ROUTES
 from airflow_cbr.emulator.clock import Clock
-from airflow_cbr.emulator.faults import KINDS, CallFault, CheckpointFault, CopyFault, InjectedFault
+from airflow_cbr.emulator.faults import KINDS, CallFault, CheckpointFault, CopyFault, ImageFault, InjectedFault, ServerFault
+from airflow_cbr.emulator.image_calls import IMAGE_ROUTES
+from airflow_cbr.emulator.server_calls import SERVER_ROUTES
 from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.switches import Switches
 from airflow_cbr.emulator.world import default_world, read_world
@@ -35,6 +37,8 @@ PARTS: list[type[BaseModel]] = [
     world.ResourcePart,
     world.BackupPart,
     world.GeneratePart,
+    machine_parts.FlavorPart,
+    machine_parts.NetworkPart,
     Switches,
 ]
 
@@ -56,7 +60,7 @@ def table(model: type[BaseModel]) -> str:
 
 def fault_table(*families: type[InjectedFault]) -> str:
     rows = ["| kind | when | further keys (default) | what happens |", "|---|---|---|---|"]
-    general = {name for family in (CallFault, CopyFault, CheckpointFault) for name in family.model_fields}
+    general = {name for family in (CallFault, CopyFault, CheckpointFault, ImageFault, ServerFault) for name in family.model_fields}
     for model, words in (one for family in families for one in KINDS.of(family).items()):
         own = {name: field for name, field in model.model_fields.items() if name not in general}
         kind = ", ".join(f"`{word}`" for word in words)
@@ -73,12 +77,12 @@ def test_the_tables_of_the_world_file_have_every_key() -> None:
 
 
 def test_the_tables_of_faults_have_every_kind() -> None:
-    for table in (fault_table(CallFault), fault_table(CopyFault, CheckpointFault)):
+    for table in (fault_table(CallFault), fault_table(CopyFault, CheckpointFault, ImageFault, ServerFault)):
         assert table in MANUAL, f"docs/reference/emulator.md lacks the newest table of faults:\n{table}"
 
 
 def test_the_calls_are_named() -> None:
-    for name, method, path in ROUTES:
+    for name, method, path in (*ROUTES, *IMAGE_ROUTES, *SERVER_ROUTES):
         assert f"| `{name}` | `{method} {path}` |" in MANUAL
 
 

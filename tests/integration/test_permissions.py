@@ -13,6 +13,8 @@ import pytest
 
 from airflow_cbr.airflow_names import AirflowFailException
 from airflow_cbr.emulator.app import ROUTES
+from airflow_cbr.emulator.image_calls import IMAGE_ROUTES
+from airflow_cbr.emulator.server_calls import SERVER_ROUTES
 from airflow_cbr.emulator.world import BACKUPS, DESTINATION_PROJECT, SOURCE_PROJECT
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.operators.cbr import CbrPreflightOperator, CbrReplicateBackupOperator
@@ -44,6 +46,16 @@ def calls_of_the_client() -> set[str]:
 def test_every_call_of_the_client_has_its_action_and_no_other_is_there() -> None:
     assert set(ACTION_OF) == calls_of_the_client()
     assert len(ACTION_OF) == 12
+
+
+def test_every_call_of_drills_has_its_action_and_no_other_is_there() -> None:
+    told = dict(re.findall(r"^\| `(\w+)` \| `((?:ims|ecs):\w+:\w+)` \|$", PAGE, re.MULTILINE))
+    names = {name for name, _, _ in (*IMAGE_ROUTES, *SERVER_ROUTES)}
+    made = {node.value for module in CLIENT for node in ast.walk(module) if isinstance(node, ast.Constant) and node.value in names}
+    assert set(told) == made
+    (policy,) = re.findall(r"^## Drilling$.*?^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    granted = set(json.loads(policy)["Statement"][0]["Action"])
+    assert {action for action in granted if action.startswith(("ims:", "ecs:"))} == set(told.values())
 
 
 def test_the_policies_together_are_the_actions_of_the_tasks() -> None:

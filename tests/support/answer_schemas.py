@@ -16,6 +16,7 @@ from jsonschema import Draft4Validator
 
 from airflow_cbr.emulator.service import Service
 from tests.support.key_schemas import KEY_ANSWERS, published_key_validator
+from tests.support.machine_schemas import MACHINE_ANSWERS
 
 if TYPE_CHECKING:
     import pytest
@@ -364,7 +365,7 @@ OWN: dict[str, dict[str, Any]] = {
 @cache
 def own_validator(call: str) -> Draft4Validator:
     """Return a validator of a call's answer by the project's own schema."""
-    return Draft4Validator((OWN | KEY_ANSWERS)[call])
+    return Draft4Validator((OWN | KEY_ANSWERS | MACHINE_ANSWERS)[call])
 
 
 def check_answer(call: str, status: int, body: bytes) -> None:

@@ -46,7 +46,7 @@ def set_connection(
     :param url: base URL of CBR and IAM.
     :param extra: fields of the connection's extra; None leaves out one that is set here.
     """
-    fields = {"region": "cn-north-4", "cbr_endpoint": url, "iam_endpoint": url} | extra
+    fields = {"region": "cn-north-4", "cbr_endpoint": url, "iam_endpoint": url, "ims_endpoint": url, "ecs_endpoint": url} | extra
     value = {
         "conn_type": "huaweicloud_cbr",
         "login": login,
@@ -118,6 +118,10 @@ class TaskRun:
     map_index: int = -1
     outlet_events: Any = None
     """What the newest attempt told its outlets."""
+    others: dict[str, TaskRun] = field(default_factory=dict)
+    """Other tasks of the Dag run, by task id, or ``task_2`` where it is mapped."""
+    states: dict[str, str | None] = field(default_factory=dict)
+    """States of other tasks of the Dag run, by the same."""
 
     def __post_init__(self) -> None:
         """Take the task's log: Airflow's own goes to wherever standard output was when it was set up."""
@@ -146,6 +150,18 @@ class TaskRun:
         value = json.loads(json.dumps(value))
         self.xcoms[key] = value
         self.pushes.append((key, value))
+
+    def xcom_pull(self, task_ids: str, key: str = "return_value", map_indexes: int = -1) -> Any:
+        """Return an XCom of another task of the run, from ``others``."""
+        other = self.others.get(task_id_of(task_ids, map_indexes))
+        return None if other is None else other.xcoms.get(key)
+
+    def get_task_states(self, dag_id: str, task_ids: list[str], run_ids: list[str]) -> dict[str, dict[str, str | None]]:
+        """Return the states of tasks in this run, from ``states``, as Airflow keys them: by task id, or ``task_2`` where it is mapped."""
+        asked = {
+            key: state for key, state in self.states.items() if any(key in (one, f"{one}_{key.rpartition('_')[2]}") for one in task_ids)
+        }
+        return {self.run_id: asked} if (dag_id, run_ids) == (self.dag_id, [self.run_id]) else {}
 
     def get_first_reschedule_date(self, context: Any) -> datetime | None:
         """Return when a sensor was rescheduled for the first time, or None."""
@@ -186,6 +202,11 @@ class TaskRun:
         if result is not None:
             self.xcom_push("return_value", result)
         return result
+
+
+def task_id_of(task_id: str, map_index: int) -> str:
+    """Return how Airflow tells the instances of a mapped task apart."""
+    return task_id if map_index < 0 else f"{task_id}_{map_index}"
 
 
 def replicating(cls: type[CbrReplicateCheckpointOperator] = CbrReplicateCheckpointOperator, **changes: Any) -> TaskRun:

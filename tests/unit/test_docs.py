@@ -149,9 +149,14 @@ def page_of(class_name: str, name: str) -> str:
 def operator_classes() -> list[Any]:
     from airflow_cbr.operators.cbr import (
         CbrCreateCheckpointOperator,
+        CbrEndRestoreDrillOperator,
+        CbrNameRestoreDrillOperator,
+        CbrPlanRestoreDrillsOperator,
         CbrPreflightOperator,
         CbrReplicateBackupOperator,
         CbrReplicateCheckpointOperator,
+        CbrStartRestoreDrillOperator,
+        CbrSweepRestoreDrillsOperator,
         CbrVerifyReplicationOperator,
     )
     from airflow_cbr.sensors.cbr import CbrReplicationSensor
@@ -163,12 +168,19 @@ def operator_classes() -> list[Any]:
         CbrCreateCheckpointOperator,
         CbrPreflightOperator,
         CbrReplicateBackupOperator,
+        CbrPlanRestoreDrillsOperator,
+        CbrNameRestoreDrillOperator,
+        CbrStartRestoreDrillOperator,
+        CbrEndRestoreDrillOperator,
+        CbrSweepRestoreDrillsOperator,
     ]
 
 
-@pytest.mark.parametrize(
-    ("place", "name"), list(enumerate(["replicate", "verify", "sensor", "checkpoint", "preflight", "replicate-backup"]))
-)
+PAGES_OF_CLASSES = ["replicate", "verify", "sensor", "checkpoint", "preflight", "replicate-backup"]
+PAGES_OF_CLASSES += [f"drill-{name}" for name in ("plan", "name", "start", "end", "sweep")]
+
+
+@pytest.mark.parametrize(("place", "name"), list(enumerate(PAGES_OF_CLASSES)))
 def test_every_parameter_is_explained(place: int, name: str) -> None:
     """Name, default and templating of each parameter are those of the class, in the order of its signature."""
     cls = operator_classes()[place]

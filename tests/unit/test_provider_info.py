@@ -35,6 +35,8 @@ EXTRA_FIELDS = {
     "agency_domain_name",
     "agency_duration",
     "sts_endpoint",
+    "ims_endpoint",
+    "ecs_endpoint",
     "metadata_endpoint",
     "verify",
 }

@@ -22,7 +22,19 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = REPOSITORY / "airflow_cbr"
 ADAPTERS = {"hooks", "operators", "sensors", "triggers", "links"}
-CORE = {"languages", "exceptions", "api", "once", "inventory", "waiting", "replication", "preflight", "verification", "checkpoints"}
+CORE = {
+    "languages",
+    "exceptions",
+    "api",
+    "once",
+    "inventory",
+    "waiting",
+    "replication",
+    "preflight",
+    "verification",
+    "checkpoints",
+    "drills",
+}
 
 #: Part of the package: the other parts it may import. All may import ``airflow_cbr`` itself, which holds the version only.
 RINGS: dict[str, set[str]] = {
@@ -42,6 +54,7 @@ RINGS: dict[str, set[str]] = {
     "verification": {"languages", "exceptions", "api", "once", "inventory"},
     "checkpoints": {"languages", "exceptions", "api", "once"},
     **{adapter: CORE | ADAPTERS | {"airflow_names", "assets", "get_provider_info", "lineage"} for adapter in ADAPTERS},
+    "drills": {"languages", "exceptions", "api", "once", "inventory", "verification"},
     "emulator": set(),
     "demo": CORE | ADAPTERS | {"emulator"},
     "cli": {"demo", "emulator"},

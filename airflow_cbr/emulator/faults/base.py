@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from airflow_cbr.emulator.clock import Timeline
     from airflow_cbr.emulator.exchange import Call
     from airflow_cbr.emulator.iam import Iam
+    from airflow_cbr.emulator.machines import Image, Server
     from airflow_cbr.emulator.populate import Populator
     from airflow_cbr.emulator.store import Backup, Checkpoint, Record, Store
 
@@ -170,3 +171,37 @@ class CheckpointFault(InjectedFault):
 
         :param checkpoint: the checkpoint, which says ``available``.
         """
+
+
+class _MachineFault(InjectedFault):
+    backup_id: str | None = Field(default=None, description="Only what comes of this backup or replica.")
+
+    def meets(self, vault_id: str, backup_id: str) -> bool:
+        """Return whether an image or a server is one of those that the fault is about.
+
+        :param vault_id: the vault that holds the backup; empty when there is none.
+        :param backup_id: the backup; empty when there is none.
+        """
+        return self.vault_id in (None, vault_id) and self.backup_id in (None, backup_id)
+
+
+class ImageFault(_MachineFault):
+    """A fault of new images. As it stands here it does nothing."""
+
+    def on_end(self, image: Image) -> Ending:
+        """Return how the making of an image ends.
+
+        :param image: the image.
+        """
+        return Ending()
+
+
+class ServerFault(_MachineFault):
+    """A fault of new servers. As it stands here it does nothing."""
+
+    def on_end(self, server: Server) -> Ending:
+        """Return how the start of a server ends.
+
+        :param server: the server.
+        """
+        return Ending()

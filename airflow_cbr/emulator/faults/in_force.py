@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from airflow_cbr.emulator.faults.base import CallFault, CheckpointFault, CopyFault, InjectedFault
+from airflow_cbr.emulator.faults.base import CallFault, CheckpointFault, CopyFault, ImageFault, InjectedFault, ServerFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +16,8 @@ _Family = TypeVar("_Family", bound=InjectedFault)
 _NO_CALL_FAULT: Final = CallFault()
 _NO_COPY_FAULT: Final = CopyFault()
 _NO_CHECKPOINT_FAULT: Final = CheckpointFault()
+_NO_IMAGE_FAULT: Final = ImageFault()
+_NO_SERVER_FAULT: Final = ServerFault()
 
 
 class _Armed:
@@ -92,6 +94,22 @@ class FaultsInForce:
         :param vault_id: the vault that is backed up.
         """
         return self._first(CheckpointFault, lambda fault: fault.meets(vault_id)) or _NO_CHECKPOINT_FAULT
+
+    def on_image(self, vault_id: str, backup_id: str) -> ImageFault:
+        """Return the fault that strikes an image that is about to be made.
+
+        :param vault_id: the vault that holds the backup.
+        :param backup_id: the backup.
+        """
+        return self._first(ImageFault, lambda fault: fault.meets(vault_id, backup_id)) or _NO_IMAGE_FAULT
+
+    def on_server(self, vault_id: str, backup_id: str) -> ServerFault:
+        """Return the fault that strikes servers that are about to start.
+
+        :param vault_id: the vault that holds the backup of their image; empty when there is none.
+        :param backup_id: the backup; empty when there is none.
+        """
+        return self._first(ServerFault, lambda fault: fault.meets(vault_id, backup_id)) or _NO_SERVER_FAULT
 
     def _first(self, family: type[_Family], meets: Callable[[_Family], bool]) -> _Family | None:
         for armed in self._armed:

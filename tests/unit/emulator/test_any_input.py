@@ -18,12 +18,17 @@ from airflow_cbr.emulator.changes import BackupChange, RecordChange, VaultChange
 from airflow_cbr.emulator.clock import Clock
 from airflow_cbr.emulator.control import ClockChange, Control, TokensEnd
 from airflow_cbr.emulator.faults import KINDS, CallFault, CheckpointFault, CopyFault, InjectedFault
+from airflow_cbr.emulator.image_calls import IMAGE_ROUTES
+from airflow_cbr.emulator.machines import PUBLIC_IMAGE
+from airflow_cbr.emulator.server_calls import SERVER_ROUTES
 from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.switches import Switches
 from airflow_cbr.emulator.world import (
     BACKUPS,
     DESTINATION_PROJECT,
     DESTINATION_VAULT,
+    DRILL_SUBNET,
+    DRILL_VPC,
     SOURCE_PROJECT,
     SOURCE_VAULT,
     BackupPart,
@@ -416,6 +421,27 @@ REQUESTS: dict[str, dict[str, Any]] = {
             "parameters": {"name": "n", "resources": ["r"], "resource_details": [{"id": "i", "type": "t", "extra_info": {}}]},
         }
     },
+    "CreateWholeImage": {
+        "name": "n",
+        "backup_id": BACKUPS[0],
+        "whole_image_type": "CBR",
+        "description": "d",
+        "image_tags": [{"key": "k", "value": "v"}],
+    },
+    "CreatePostPaidServers": {
+        "dry_run": False,
+        "server": {
+            "name": "n",
+            "imageRef": PUBLIC_IMAGE,
+            "flavorRef": "s6.large.2",
+            "vpcid": DRILL_VPC,
+            "nics": [{"subnet_id": DRILL_SUBNET}],
+            "root_volume": {"volumetype": "SSD", "size": 40},
+            "server_tags": [{"key": "k", "value": "v"}],
+            "auto_terminate_time": "2030-01-01T00:00:00Z",
+        },
+    },
+    "DeleteServers": {"servers": [{"id": BACKUPS[0]}], "delete_volume": True},
     "KeystoneCreateUserTokenByPassword": token_body({"project": {"name": "cn-north-4", "domain": {"name": "acme"}}}),
 }
 IDS = st.one_of(
@@ -470,7 +496,7 @@ def call_bodies(name: str) -> st.SearchStrategy[Any]:
     return st.one_of(nearly(REQUESTS[name]), VALUES) if name in REQUESTS else VALUES
 
 
-CALLS = st.sampled_from(ROUTES).flatmap(lambda route: st.tuples(st.just(route), call_bodies(route[0])))
+CALLS = st.sampled_from((*ROUTES, *IMAGE_ROUTES, *SERVER_ROUTES)).flatmap(lambda route: st.tuples(st.just(route), call_bodies(route[0])))
 
 
 @settings(BOUNDED, max_examples=40)
@@ -493,7 +519,7 @@ def test_no_call_is_answered_with_500(
         ("project_id", "backup_id", "vault_id"), [SOURCE_PROJECT if len(ids[0]) % 2 else quoted[0], *quoted[1:]], strict=True
     ):
         filled = filled.replace(f"{{{name}}}", value)
-    for other in ("checkpoint_id", "operation_log_id"):
+    for other in ("checkpoint_id", "operation_log_id", "image_id", "server_id", "job_id"):
         filled = filled.replace(f"{{{other}}}", quoted[2])
     body = raw if raw is not None else json.dumps(content).encode()
     answer = cbr.session.request(
@@ -518,6 +544,8 @@ def test_no_fault_leaves_it_at_a_loss(faults: list[dict[str, Any]], name: str, d
     narrow = {"call", "path", "method", "nth", "chance", "vault_id"}
     for fault in faults:
         send(cbr, "POST", "/_emulator/faults", {key: value for key, value in fault.items() if key not in narrow})
-    path = next(path for call, _, path in ROUTES if call == name).format(project_id=SOURCE_PROJECT, backup_id=BACKUPS[0])
+    path = next(path for call, _, path in (*ROUTES, *IMAGE_ROUTES, *SERVER_ROUTES) if call == name).format(
+        project_id=SOURCE_PROJECT, backup_id=BACKUPS[0]
+    )
     send(cbr, "POST", path, data.draw(call_bodies(name)), headers={"X-Auth-Token": token})
     still_answers(cbr)

@@ -147,10 +147,12 @@ def test_a_word_belongs_to_one_kind_and_to_none_when_it_is_forgotten(control: Co
     control.fault("teapot")
 
 
-def test_every_file_of_the_two_folders_brings_a_kind() -> None:
+def test_every_file_of_the_folders_brings_a_kind() -> None:
     """No list of kinds is kept anywhere: a file is found because it is there."""
     folder = Path(airflow_cbr.emulator.faults.__file__).parent
-    files = {path.stem for name in ("on_calls", "on_copies") for path in (folder / name).glob("*.py") if path.stem != "__init__"}
+    files = {
+        path.stem for name in ("on_calls", "on_copies", "on_machines") for path in (folder / name).glob("*.py") if path.stem != "__init__"
+    }
     found = {model.__module__.rpartition(".")[2] for model in KINDS.of(InjectedFault) if model not in KIND_CLASSES}
     assert found == files
 

@@ -1,0 +1,1 @@
+"""The kinds of faults of images and servers, one in each module."""
