@@ -38,6 +38,8 @@ __all__ = [
     "CbrPermissionError",
     "CbrPreflightError",
     "CbrProtocolError",
+    "CbrPruneError",
+    "CbrPruneStoppedError",
     "CbrRefusedError",
     "CbrReplicationError",
     "CbrReplicationFailedError",
@@ -165,9 +167,9 @@ class CbrProtocolError(CbrTransportError):
 
 
 class CbrOutcomeUnknownError(CbrError):
-    """A call that copies or backs up was sent, and whether the service accepted it is not known.
+    """A call that copies, backs up or deletes was sent, and whether the service accepted it is not known.
 
-    Sending it again could copy or back up, and bill, twice. The contents of the source vault show what happened.
+    Sending it again could copy or back up, and bill, twice. The contents of the vault show what happened.
     """
 
 
@@ -262,7 +264,7 @@ class CbrNothingToReplicateError(CbrReplicationError):
 
 
 class CbrLimitError(CbrReplicationError):
-    """More would be replicated, or handed to mapped tasks, than a limit allows; nothing was sent."""
+    """More would be replicated, deleted, or handed to mapped tasks, than a limit allows; nothing was sent."""
 
 
 class CbrCallLimitError(CbrWorkError):
@@ -345,3 +347,20 @@ class CbrCheckpointIncompleteError(CbrCheckpointError):
 
 class CbrCheckpointTimeoutError(CbrCheckpointError):
     """The task's ``timeout`` has passed; a checkpoint that is being made continues in CBR."""
+
+
+class CbrPruneError(CbrWorkError):
+    """Base of the errors about pruning.
+
+    :param deleted: ids of the backups that were deleted before.
+    """
+
+    def __init__(self, message: str, *, deleted: Sequence[str] = (), **details: Any) -> None:
+        super().__init__(message, **details)
+        self.deleted = list(deleted)
+
+
+class CbrPruneStoppedError(CbrPruneError):
+    """Something was not as planned, so nothing more was deleted. A retry makes a new plan."""
+
+    permanent: bool = False

@@ -58,6 +58,15 @@ class Caller:
         """
         return self.send(name, "POST", path, read, msgspec.json.encode(body))
 
+    def delete(self, name: str, path: str, read: Callable[[ServiceResponse], Result]) -> Result:
+        """Send a call that deletes something, once: whoever calls looks again before it is sent another time.
+
+        :param name: the call's name in the API reference.
+        :param path: path behind the project.
+        :param read: makes a value of the answer.
+        """
+        return self.send(name, "DELETE", path, read)
+
     def list(
         self,
         name: str,
@@ -91,13 +100,13 @@ class Caller:
         :param method: HTTP method.
         :param path: path behind the project, with its query.
         :param read: makes a value of the answer.
-        :param body: JSON. A call with a body changes something and is not repeated. Default: none.
+        :param body: JSON. Default: none.
         """
         authenticator = self._authenticator
         with _nothing_sent_yet():
             auth = authenticator.current()
             url = f"{self._base}/{quote(authenticator.project_id(), safe='')}{path}"
-        call = OutgoingCall(name, method, url, body=body, repeatable=body is None)
+        call = OutgoingCall(name, method, url, body=body, repeatable=method == "GET", single=method == "DELETE")
         try:
             with authenticator.use():
                 return self._transport.send(call, read, auth=auth, secrets=authenticator.secrets)

@@ -37,6 +37,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "6130": (400, "The vault is replicating."),
     "6200": (404, "The backup does not exist."),
     "6201": (400, "Failed to delete the backup."),
+    "6204": (400, "The backup is used by an image and cannot be deleted."),
     "6216": (400, "The backup is in use and cannot be deleted."),
     "6217": (404, "The checkpoint does not exist."),
     "6220": (400, "The vault is locked: automatic backups cannot be deleted."),

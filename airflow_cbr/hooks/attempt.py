@@ -13,6 +13,7 @@ __all__ = ["TaskStateIntents", "attempt_of", "identity_of", "intents_of"]
 
 STATE_KEY = "cbr_replication_intent"
 CHECKPOINT_STATE_KEY = "cbr_checkpoint_intent"
+PRUNE_STATE_KEY = "cbr_prune_plan"
 
 
 def attempt_of(context: Context) -> Attempt:

@@ -150,6 +150,7 @@ def operator_classes() -> list[Any]:
     from airflow_cbr.operators.cbr import (
         CbrCreateCheckpointOperator,
         CbrPreflightOperator,
+        CbrPruneOperator,
         CbrReplicateBackupOperator,
         CbrReplicateCheckpointOperator,
         CbrVerifyReplicationOperator,
@@ -163,11 +164,12 @@ def operator_classes() -> list[Any]:
         CbrCreateCheckpointOperator,
         CbrPreflightOperator,
         CbrReplicateBackupOperator,
+        CbrPruneOperator,
     ]
 
 
 @pytest.mark.parametrize(
-    ("place", "name"), list(enumerate(["replicate", "verify", "sensor", "checkpoint", "preflight", "replicate-backup"]))
+    ("place", "name"), list(enumerate(["replicate", "verify", "sensor", "checkpoint", "preflight", "replicate-backup", "prune"]))
 )
 def test_every_parameter_is_explained(place: int, name: str) -> None:
     """Name, default and templating of each parameter are those of the class, in the order of its signature."""
@@ -240,6 +242,13 @@ def test_every_check_of_the_preflight_is_explained() -> None:
     assert {row[0] for row in rows} == set(Check)
     assert {weight for row in rows for weight in row[2].split(" or ")} == {Severity.ERROR, Severity.WARNING, Severity.NOTE}
     assert [row[0] for row in rows_below(page, "| Weight | Means | The task |")] == list(Severity)
+
+
+def test_every_reason_why_a_backup_stays_is_explained() -> None:
+    from airflow_cbr.pruning.protection import Reason
+
+    rows = rows_below(page_of("CbrPruneOperator", "prune"), "| Reason | Stays because |")
+    assert [row[0].strip("`") for row in rows] == list(Reason)
 
 
 def test_every_step_of_the_machine_is_drawn() -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = REPOSITORY / "airflow_cbr"
 ADAPTERS = {"hooks", "operators", "sensors", "triggers", "links"}
-CORE = {"exceptions", "api", "once", "inventory", "waiting", "replication", "preflight", "verification", "checkpoints"}
+CORE = {"exceptions", "api", "once", "inventory", "waiting", "replication", "preflight", "verification", "checkpoints", "pruning"}
 
 #: Part of the package: the other parts it may import. All may import ``airflow_cbr`` itself, which holds the version only.
 RINGS: dict[str, set[str]] = {
@@ -38,6 +38,7 @@ RINGS: dict[str, set[str]] = {
     "preflight": {"exceptions", "api", "once", "inventory", "replication"},
     "verification": {"exceptions", "api", "once", "inventory"},
     "checkpoints": {"exceptions", "api", "once"},
+    "pruning": {"exceptions", "api", "once", "inventory", "verification"},
     **{adapter: CORE | ADAPTERS | {"airflow_names", "get_provider_info"} for adapter in ADAPTERS},
     "emulator": set(),
     "demo": CORE | ADAPTERS | {"emulator"},
