@@ -12,7 +12,7 @@ from airflow_cbr.verification.levels import Action, Level, Scope, VerificationSp
 from airflow_cbr.verification.verify import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
     from datetime import datetime
 
     from airflow_cbr.api.client import CbrClient
@@ -52,17 +52,20 @@ class Held:
     :param source: what the verification says of the source backup: of itself, or of the one whose replica this is. None: the
         verification has not seen it, or it is nobody's replica.
     :param is_contradicted: whether it is listed more than once, with different contents.
+    :param is_shared: whether the records of several backups name this replica, or the replica of this backup. The verification does not
+        compare the records of backups that cannot be replicated, nor those of other vaults.
     """
 
     side: Side
     backup: Backup
     source: BackupRow | None
     is_contradicted: bool = False
+    is_shared: bool = False
 
     @property
     def is_verified(self) -> bool:
-        """Return whether backup and replica are verified."""
-        return self.source is not None and self.source.is_verified
+        """Return whether backup and replica are verified, and belong to each other alone."""
+        return self.source is not None and self.source.is_verified and not self.is_shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,18 +148,22 @@ def look_at_both_sides(source: CbrClient, destination: CbrClient, spec: PruneSpe
     there = spec.destination
     report = verify(source, destination, _verification(spec))
     inventory = report.inventory
-    by_id = {row.id: row for row in inventory.rows}
     by_replica = {row.replica_id: row for row in inventory.rows if row.replica_id is not None}
     vaults = {Side.SOURCE: source.show_vault(spec.vault_id), Side.REPLICA: destination.show_vault(there.vault_id)}
     backups = listed(source, vault_id=spec.vault_id, show_replication=True)
     # Of the whole project: another vault of it may replicate to the same destination, or have held the resource before.
     others = listed(source, show_replication=True)
     replicas = listed(destination, vault_id=there.vault_id)
-    rows = [Held(Side.SOURCE, found[0], by_id.get(id_), len(found) > 1) for id_, found in backups.items()]
-    rows += [Held(Side.REPLICA, found[0], by_replica.get(id_), len(found) > 1) for id_, found in replicas.items()]
     claims = claims_of([*backups.values(), *others.values()])
     for replica_id, claiming in by_replica.items():
         claims.setdefault(replica_id, set()).add(claiming.id)
+    shared = {replica_id for replica_id, claiming_ids in claims.items() if len(claiming_ids) > 1}
+    by_id = {row.id: row for row in inventory.rows}
+    rows = [
+        Held(Side.SOURCE, found[0], row := by_id.get(id_), len(found) > 1, row is not None and row.replica_id in shared)
+        for id_, found in backups.items()
+    ]
+    rows += [Held(Side.REPLICA, found[0], by_replica.get(id_), len(found) > 1, id_ in shared) for id_, found in replicas.items()]
     return Look(
         spec=spec,
         now=time_of(report.clocks),
@@ -166,7 +173,7 @@ def look_at_both_sides(source: CbrClient, destination: CbrClient, spec: PruneSpe
         claims=claims,
         unclear=_unclear(inventory),
         restores={Side.SOURCE: _restores(source), Side.REPLICA: _restores(destination)},
-        incomplete=incomplete_checkpoints(rows, inventory),
+        incomplete=incomplete_checkpoints(rows, inventory, shared=shared),
         verified=Counter(row.backup.resource_id or "" for row in rows if row.side is Side.REPLICA and row.is_verified),
         places={
             "source": report.source,
@@ -215,7 +222,11 @@ def claims_of(found: Iterable[list[Backup]]) -> dict[str, set[str]]:
 
 
 def incomplete_checkpoints(
-    rows: Iterable[Held], inventory: SourceInventory | None = None, *, apart_from: Callable[[str], bool] = lambda _: False
+    rows: Iterable[Held],
+    inventory: SourceInventory | None = None,
+    *,
+    shared: Collection[str] = (),
+    apart_from: Callable[[str], bool] = lambda _: False,
 ) -> dict[tuple[Side, str], str]:
     """Return why a checkpoint is not complete, for each one of which a row shows that.
 
@@ -223,6 +234,7 @@ def incomplete_checkpoints(
 
     :param rows: what the vaults hold, or all of it that belongs to a checkpoint.
     :param inventory: what the verification says of the source's backups. Default: only the rows' own status counts.
+    :param shared: replicas that several backups name. Default: none.
     :param apart_from: whether a backup is one that this run has deleted.
     """
     found: dict[tuple[Side, str], str] = {}
@@ -233,7 +245,7 @@ def incomplete_checkpoints(
         if backup.status != "available":
             found.setdefault((row.side, backup.checkpoint_id), f"the status of its backup {backup.id} is {backup.status}")
     for one in inventory.rows if inventory is not None else ():
-        if one.checkpoint_id is not None and one.is_eligible and not one.is_verified:
+        if one.checkpoint_id is not None and one.is_eligible and (not one.is_verified or one.replica_id in shared):
             found.setdefault((Side.SOURCE, one.checkpoint_id), f"its backup {one.id} has no verified replica")
     return found
 

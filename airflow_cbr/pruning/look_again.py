@@ -66,9 +66,13 @@ def look_again(source: CbrClient, destination: CbrClient, look: Look, removal: R
         raise _surprise(removal, f"replica {partner.backup.id}, without which it must stay, has changed")
     claims = look.claims
     if side is Side.REPLICA:
-        claims = claims_of(listed(source, resource_id=backup.resource_id, show_replication=True).values())
-        if partner.backup.id not in claims:
-            raise _surprise(removal, f"the source backup of replica {partner.backup.id}, without which it must stay, is gone")
+        backups = listed(source, resource_id=backup.resource_id, show_replication=True)
+        claims = claims_of(backups.values())
+        fresh_source = backups.get(removal.source.backup.id, [])
+        if claims.get(partner.backup.id, set()) != {removal.source.backup.id} or not all(_is_as_planned(one, removal) for one in fresh_source):
+            raise _surprise(
+                removal, f"the source backup of replica {partner.backup.id}, without which it must stay, has changed or is gone"
+            )
     found = listed(client, vault_id=look.vault_id(side), checkpoint_id=backup.checkpoint_id, show_replication=side is Side.SOURCE)
     variants = found.get(backup.id)
     if variants is None:
@@ -93,7 +97,7 @@ def look_again(source: CbrClient, destination: CbrClient, look: Look, removal: R
         raise _surprise(removal, text)
     if _decisive(fresh.backup) != _decisive(backup):
         raise _surprise(removal, "its row has changed")
-    if side is Side.SOURCE and not _names(fresh.backup, partner.backup.id):
+    if side is Side.SOURCE and not _is_as_planned(fresh.backup, removal):
         raise _surprise(removal, f"no successful record of it names its replica {partner.backup.id} any more")
     return Condition.AS_PLANNED
 
@@ -140,9 +144,11 @@ def why_incomplete(client: CbrClient, checkpoint_id: str) -> str | None:
     return "resources were left out of it" if checkpoint.vault.skipped_resources else None
 
 
-def _names(backup: Backup, replica_id: str) -> bool:
-    records = backup.replication_records or ()
-    return any(record.destination_backup_id == replica_id and record.state is CopyState.SUCCEEDED for record in records)
+def _is_as_planned(source: Backup, removal: Removal) -> bool:
+    """Return whether a source backup is what it was, and a successful record of it still names the replica that counts."""
+    replica_id, records = removal.replica.backup.id, source.replication_records or ()
+    is_named = any(record.destination_backup_id == replica_id and record.state is CopyState.SUCCEEDED for record in records)
+    return is_named and _decisive(source) == _decisive(removal.source.backup)
 
 
 def _surprise(removal: Removal, what: str) -> CbrPruneStoppedError:

@@ -49,11 +49,13 @@ class Removal:
     :param row: the backup or replica.
     :param created: when it was made.
     :param replica: the verified replica without which it must stay: its own, or another one of its resource.
+    :param source: the source backup of that replica, without which the replica is not verified; the backup itself where it is one.
     """
 
     row: Held
     created: datetime
     replica: Held
+    source: Held
 
     @property
     def id(self) -> str:
@@ -135,9 +137,10 @@ def make_plan(look: Look, *, why_incomplete: Callable[[str], str | None]) -> Pla
         look = replace(look, incomplete=look.incomplete | incomplete)
         removals, kept = _judge(look, Side.SOURCE)
     going = frozenset(one.id for one in removals)
+    staying = {row.backup.id for row in look.of_side(Side.SOURCE)} - going
     survivors: dict[str, list[Held]] = {}
     for row in look.of_side(Side.REPLICA):
-        survives = row.is_verified and row.source is not None and row.source.id not in going and not row.is_contradicted
+        survives = row.is_verified and row.source is not None and row.source.id in staying and not row.is_contradicted
         if survives and row.backup.resource_id is not None:
             survivors.setdefault(row.backup.resource_id, []).append(row)
     look = replace(look, going=going, survivors=survivors)
@@ -149,6 +152,7 @@ def _judge(look: Look, side: Side) -> tuple[list[Removal], list[Kept]]:
     protections = {row.backup.id: list(protections_of(row, look)) for row in look.of_side(side)}
     rules = _kept_by_rules(look, side, protections={id_: [line.is_useful for line, _ in found] for id_, found in protections.items()})
     replicas = {row.source.id: row for row in look.of_side(Side.REPLICA) if row.is_verified and row.source is not None}
+    sources = {row.backup.id: row for row in look.of_side(Side.SOURCE)}
     removals: list[Removal] = []
     kept: list[Kept] = []
     for row in look.of_side(side):
@@ -160,10 +164,10 @@ def _judge(look: Look, side: Side) -> tuple[list[Removal], list[Kept]]:
             kept.append(Kept(row, found[0][0].reason, found[0][1]))
         elif rule is not None:
             kept.append(Kept(row, Reason.KEEP_RULE, f"kept by {', '.join(f'keep_{name}' for name in rule)}"))
-        elif created is None or partner is None:
+        elif created is None or partner is None or partner.source is None:
             kept.append(Kept(row, Reason.UNVERIFIED, "its verified replica is not listed"))
         else:
-            removals.append(Removal(row, created, partner))
+            removals.append(Removal(row, created, partner, sources[partner.source.id]))
     return sorted(removals, key=lambda one: (one.created, one.id)), kept
 
 

@@ -213,6 +213,12 @@ def _nothing_survives_it(row: Held, look: Look) -> bool:
     return survivor_of(row, look) is None
 
 
+def _verdict(row: Held) -> str:
+    if row.source is None:
+        return "the verification has not seen it"
+    return "the records of several backups name that replica" if row.is_shared else row.source.reason
+
+
 def survivor_of(row: Held, look: Look) -> Held | None:
     """Return a verified replica of the same resource that stays and lives as long as a replica, or None where there is none.
 
@@ -297,6 +303,6 @@ def protections_of(row: Held, look: Look) -> Iterator[tuple[Protection, str]]:
                     backup=row.backup,
                     look=look,
                     why=look.incomplete.get((row.side, row.backup.checkpoint_id or ""), ""),
-                    verdict="the verification has not seen it" if row.source is None else row.source.reason,
+                    verdict=_verdict(row),
                 ),
             )

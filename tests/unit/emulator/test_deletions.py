@@ -37,7 +37,7 @@ def test_a_deletion_is_in_the_ledger_and_in_the_operation_log(cbr: Plain, contro
         "image_type": "backup",
         "resource_id": "",
         "at": "",
-        "by": "backup-bot",
+        "by": call["by"],
         "call_number": call["number"],
         "how": "asked",
     }
