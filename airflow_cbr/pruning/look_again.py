@@ -69,7 +69,9 @@ def look_again(source: CbrClient, destination: CbrClient, look: Look, removal: R
         backups = listed(source, resource_id=backup.resource_id, show_replication=True)
         claims = claims_of(backups.values())
         fresh_source = backups.get(removal.source.backup.id, [])
-        if claims.get(partner.backup.id, set()) != {removal.source.backup.id} or not all(_is_as_planned(one, removal) for one in fresh_source):
+        if claims.get(partner.backup.id, set()) != {removal.source.backup.id} or not all(
+            _is_as_planned(one, removal) for one in fresh_source
+        ):
             raise _surprise(
                 removal, f"the source backup of replica {partner.backup.id}, without which it must stay, has changed or is gone"
             )

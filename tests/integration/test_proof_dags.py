@@ -102,7 +102,7 @@ KEEP = {"keep_daily": 0, "keep_weekly": 0, "keep_monthly": 2, "keep_yearly": 0}
 
 
 def test_the_prune_plans_first_and_deletes_when_it_is_told_to(emulator: EmulatorServer, monthly: DAG) -> None:
-    vaults = pair(emulator, count=20, newest_age_seconds=8 * 86400, every_seconds=5 * 86400)
+    vaults = pair(emulator, count=12, newest_age_seconds=8 * 86400, every_seconds=86400)
     planned = Ran(monthly, **vaults, **KEEP)
     assert planned.state() == "success"
     assert planned.xcom("prune", "prune")["plan_only"] is True
@@ -117,7 +117,7 @@ def test_the_prune_plans_first_and_deletes_when_it_is_told_to(emulator: Emulator
 
 
 def test_nothing_is_pruned_when_a_backup_is_not_verified(emulator: EmulatorServer, monthly: DAG) -> None:
-    vaults = pair(emulator, count=20, newest_age_seconds=8 * 86400, every_seconds=5 * 86400)
+    vaults = pair(emulator, count=12, newest_age_seconds=8 * 86400, every_seconds=86400)
     emulator.control.add_backup(vaults["vault_id"])
     night = Ran(monthly, **vaults, **KEEP, plan_only=False)
     assert (night.states("verify"), night.states("prune")) == (["failed"], ["upstream_failed"])
