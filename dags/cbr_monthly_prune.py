@@ -13,6 +13,7 @@ To run it against your own vaults, set the connection `huaweicloud_cbr_default` 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from airflow.sdk import DAG, Param
 
@@ -42,7 +43,7 @@ with DAG(
     },
     tags=["backup", "cbr"],
 ) as dag:
-    where = {
+    where: dict[str, Any] = {
         "vault_id": "{{ params.vault_id }}",
         "destination_region": "{{ params.destination_region }}",
         "destination_project_id": "{{ params.destination_project_id }}",

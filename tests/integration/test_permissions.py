@@ -166,8 +166,8 @@ def prune(emulator: EmulatorServer) -> None:
     here = emulator.control.add_vault(project_id=SOURCE_PROJECT, generate=generate)["id"]
     allow(emulator, ["Pruning at the source"], ["Pruning at the destination"])
     emulator.control.change_user("source", projects=[SOURCE_PROJECT])
-    vaults = IDS | {"vault_id": here, "destination_vault_id": there}
-    task = CbrPruneOperator(task_id="prune", **vaults, **THERE, keep_last=1, plan_only=False)
+    vaults: dict[str, Any] = IDS | THERE | {"vault_id": here, "destination_vault_id": there}
+    task = CbrPruneOperator(task_id="prune", **vaults, keep_last=1, plan_only=False)
     assert len(TaskRun(task).attempt()) == 4
 
 

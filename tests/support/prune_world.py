@@ -81,15 +81,14 @@ class PruneWorld:
         self.adapter = InProcessAdapter(Emulator(world, Clock(speed=0)), latency=0.01)
         self.control = self.adapter.control()
         self.clock = self.adapter.clock
-        self.spec = PruneSpec(
-            **{"vault_id": SOURCE_VAULT, "destination": DESTINATION, "rules": KeepRules(last=1), "plan_only": False, "min_age": 1.0} | spec
-        )
+        given: dict[str, Any] = {"plan_only": False, "min_age": 1.0, "rules": KeepRules(last=1)} | spec
+        self.spec = PruneSpec(vault_id=SOURCE_VAULT, destination=DESTINATION, **given)
         self.violations: list[str] = []
         self._judged = 0
         self._reference: dict[str, set[str]] = {}
         self._deletions = self.service.ledger.deletions
         watched = _WatchedDeletions(self._judge)
-        self.service.ledger.deletions = watched  # type: ignore[assignment]
+        self.service.ledger.deletions = watched
 
     @property
     def service(self) -> Any:

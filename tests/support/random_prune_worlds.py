@@ -187,13 +187,13 @@ def open_world(case: Case) -> PruneWorld:
         settle_timeout=300.0,
     )
     if case.checkpoint != "available":
-        checkpoint = world.store.checkpoints["c0c0c0c0-0000-4000-8000-000000000000"]
+        first = world.store.checkpoints["c0c0c0c0-0000-4000-8000-000000000000"]
         if case.checkpoint == "skipped":
-            checkpoint.skipped.append(
+            first.skipped.append(
                 {"id": _RESOURCES[0], "name": "x", "type": "OS::Nova::Server", "code": "BackupService.6113", "reason": "x"}
             )
         else:
-            checkpoint.status = case.checkpoint
+            first.status = case.checkpoint
     for number, one in enumerate(case.backups):
         _distort(world, world.store.backups[f"b0b0b0b0-0000-4000-8000-{number:012}"], one)
     for vault_id, locked, status in zip((SOURCE_VAULT, DESTINATION_VAULT), case.locked, case.status, strict=True):

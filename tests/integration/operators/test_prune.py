@@ -71,7 +71,7 @@ def test_one_side_alone(emulator: EmulatorServer, vaults: dict[str, Any]) -> Non
 
 
 def test_params_fill_the_rules_and_the_switch(emulator: EmulatorServer, vaults: dict[str, Any]) -> None:
-    templates = {
+    templates: dict[str, Any] = {
         "plan_only": "{{ params.plan_only }}",
         "keep_last": "{{ params.keep }}",
         "keep_daily": "{{ params.keep }}",

@@ -36,7 +36,7 @@ def every(days: float, count: int) -> list[tuple[str, datetime]]:
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
-def test_examples(rules: dict[str, int], backups: list[tuple[str, datetime]], kept: list[str]) -> None:
+def test_examples(rules: dict[str, Any], backups: list[tuple[str, datetime]], kept: list[str]) -> None:
     assert sorted(kept_by(backups, KeepRules(**rules))) == kept
 
 
@@ -61,7 +61,7 @@ def test_a_week_is_one_of_the_iso_calendar() -> None:
 def test_without_a_rule_nothing_is_kept() -> None:
     assert kept_by(every(1, 3), KeepRules()) == {}
     assert not KeepRules().keeps_something
-    assert [name for name in RULES if not KeepRules(**{name: 1}).keeps_something] == []
+    assert [name for name in RULES if not KeepRules(**dict[str, Any]({name: 1})).keeps_something] == []
 
 
 backups_of_one = st.lists(

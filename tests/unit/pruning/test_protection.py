@@ -46,7 +46,7 @@ def orphan(world: PruneWorld) -> Any:
     return replica
 
 
-def change(backup: Any, **changes: Any) -> None:
+def change(backup: Any, **changes: Any) -> Any:
     for name, value in changes.items():
         setattr(backup, name, value)
     backup.forget_row()
@@ -93,7 +93,7 @@ OF_A_BACKUP: list[tuple[Reason, str, Distort]] = [
     (Reason.VAULT_STATUS, "vault", lambda world: world.control.change_vault(SOURCE_VAULT, status="frozen")),
     (Reason.VAULT_KIND, "kind of vault", lambda world: world.control.change_vault(SOURCE_VAULT, protect_type="replication")),
     *[
-        (Reason.STATUS, status, lambda world, status=status: change(world.store.backups[OLD], status=status))  # type: ignore[misc]
+        (Reason.STATUS, status, lambda world, status=status: change(world.store.backups[OLD], status=status))
         for status in ("error", "restoring", "protecting", "waiting_restore", "waiting_delete", "deleting", "thawing")
     ],
     (Reason.STATUS, "no status", lambda world: change(world.store.backups[OLD], row={"status": None})),

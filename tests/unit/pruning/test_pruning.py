@@ -222,7 +222,7 @@ def test_a_refusal_stops_the_run(code: str, permanent: bool) -> None:
 VICTIM = "b0b0b0b0-0000-4000-8000-000003000001"
 
 
-def change(world: PruneWorld, backup_id: str, **changes: Any) -> None:
+def change(world: PruneWorld, backup_id: str, **changes: Any) -> Any:
     world.control.change_backup(backup_id, **changes)
 
 
@@ -280,17 +280,20 @@ REPLICA_CHANGES: dict[str, Callable[[PruneWorld, str], Any]] = {
     "it is in error": lambda world, id_: change(world, id_, status="error"),
     "an image is made of it": lambda world, id_: change(world, id_, images=[OTHER]),
     "its vault is locked": lambda world, _: world.control.change_vault(DESTINATION_VAULT, locked=True),
-    "the last good one goes": lambda world, _: [world.control.remove_backup(id_) for id_ in newest_replicas(world)],
+    "the last good one goes": lambda world, _: remove(world, newest_replicas(world)),
     "the last good one is in error": lambda world, _: [change(world, id_, status="error") for id_ in newest_replicas(world)],
-    "the source of the last good one goes": lambda world, _: [
-        world.control.remove_backup(f"b0b0b0b0-0000-4000-8000-{number:012}") for number in (0, 1)
-    ],
+    "the source of the last good one goes": lambda world, _: remove(world, [f"b0b0b0b0-0000-4000-8000-{number:012}" for number in (0, 1)]),
     "a source backup claims it": lambda world, id_: [
         world.control.change_record(backup.records[0].id, destination_backup_id=id_)
         for backup in world.store.in_vault(SOURCE_VAULT)
         if backup.resource_id == world.store.backups[id_].resource_id
     ],
 }
+
+
+def remove(world: PruneWorld, ids: list[str]) -> None:
+    for id_ in ids:
+        world.control.remove_backup(id_)
 
 
 def newest_replicas(world: PruneWorld) -> list[str]:
