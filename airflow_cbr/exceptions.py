@@ -18,44 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
-    "CbrAlreadyReplicatedError",
-    "CbrApiError",
-    "CbrAuthenticationError",
-    "CbrBusyError",
-    "CbrCallLimitError",
-    "CbrCheckpointError",
-    "CbrCheckpointFailedError",
-    "CbrCheckpointIncompleteError",
-    "CbrCheckpointTimeoutError",
-    "CbrConfigurationError",
-    "CbrConnectionError",
-    "CbrDrillCleanupError",
-    "CbrDrillError",
-    "CbrDrillFailedError",
-    "CbrDrillTimeoutError",
-    "CbrError",
-    "CbrLimitError",
-    "CbrNotFoundError",
-    "CbrNothingToReplicateError",
-    "CbrOutcomeUnknownError",
-    "CbrParameterError",
-    "CbrPermissionError",
-    "CbrPreflightError",
-    "CbrProtocolError",
-    "CbrRefusedError",
-    "CbrReplicationError",
-    "CbrReplicationFailedError",
-    "CbrReplicationTimeoutError",
-    "CbrStoppedError",
-    "CbrThrottledError",
-    "CbrTimeoutError",
-    "CbrTransportError",
-    "CbrUnavailableError",
-    "CbrUnlistedRecordError",
-    "CbrVaultReplicatingError",
-    "CbrVerificationError",
-    "CbrWorkError",
-]
+    "CbrAlreadyReplicatedError", "CbrApiError", "CbrAuthenticationError", "CbrBusyError", "CbrCallLimitError", "CbrCheckpointError",
+    "CbrCheckpointFailedError", "CbrCheckpointIncompleteError", "CbrCheckpointTimeoutError", "CbrConfigurationError",
+    "CbrConnectionError", "CbrDrillCleanupError", "CbrDrillError", "CbrDrillFailedError", "CbrDrillTimeoutError", "CbrError",
+    "CbrLimitError", "CbrNotFoundError", "CbrNothingToReplicateError", "CbrOutcomeUnknownError", "CbrParameterError",
+    "CbrPermissionError", "CbrPreflightError", "CbrProtocolError", "CbrPruneError", "CbrPruneStoppedError", "CbrRefusedError",
+    "CbrReplicationError", "CbrReplicationFailedError", "CbrReplicationTimeoutError", "CbrStoppedError", "CbrThrottledError",
+    "CbrTimeoutError", "CbrTransportError", "CbrUnavailableError", "CbrUnlistedRecordError", "CbrVaultReplicatingError",
+    "CbrVerificationError", "CbrWorkError",
+]  # fmt: skip
 
 
 class CbrError(Exception):
@@ -174,9 +145,9 @@ class CbrProtocolError(CbrTransportError):
 
 
 class CbrOutcomeUnknownError(CbrError):
-    """A call that copies or backs up was sent, and whether the service accepted it is not known.
+    """A call that copies, backs up or deletes was sent, and whether the service accepted it is not known.
 
-    Sending it again could copy or back up, and bill, twice. The contents of the source vault show what happened.
+    Sending it again could copy or back up, and bill, twice. The contents of the vault show what happened.
     """
 
 
@@ -271,7 +242,7 @@ class CbrNothingToReplicateError(CbrReplicationError):
 
 
 class CbrLimitError(CbrReplicationError):
-    """More would be replicated, or handed to mapped tasks, than a limit allows; nothing was sent."""
+    """More would be replicated, deleted, or handed to mapped tasks, than a limit allows; nothing was sent."""
 
 
 class CbrCallLimitError(CbrWorkError):
@@ -386,5 +357,22 @@ class CbrDrillCleanupError(CbrDrillError):
 
     :param problems: one line for each image and server that is left.
     """
+
+    permanent: bool = False
+
+
+class CbrPruneError(CbrWorkError):
+    """Base of the errors about pruning.
+
+    :param deleted: ids of the backups that were deleted before.
+    """
+
+    def __init__(self, message: str, *, deleted: Sequence[str] = (), **details: Any) -> None:
+        super().__init__(message, **details)
+        self.deleted = list(deleted)
+
+
+class CbrPruneStoppedError(CbrPruneError):
+    """Something was not as planned, so nothing more was deleted. A retry makes a new plan."""
 
     permanent: bool = False

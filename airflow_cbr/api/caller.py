@@ -58,6 +58,15 @@ class Caller:
         """
         return self.send(name, "POST", path, read, msgspec.json.encode(body))
 
+    def delete(self, name: str, path: str, read: Callable[[ServiceResponse], Result]) -> Result:
+        """Send a call that deletes something, once: whoever calls looks again before it is sent another time.
+
+        :param name: the call's name in the API reference.
+        :param path: path behind the project.
+        :param read: makes a value of the answer.
+        """
+        return self.send(name, "DELETE", path, read)
+
     def list(
         self,
         name: str,
@@ -112,13 +121,15 @@ class Caller:
         :param path: path behind the project, with its query.
         :param read: makes a value of the answer.
         :param body: JSON. Default: none.
-        :param repeatable: whether it may be sent again. Default: when it has no body; a call with one changes something.
+        :param repeatable: whether it may be sent again. Default: when it reads (GET).
         """
         authenticator = self._authenticator
         with _nothing_sent_yet():
             auth = authenticator.current()
             url = self._url(path)
-        call = OutgoingCall(name, method, url, body=body, repeatable=body is None if repeatable is None else repeatable)
+        if repeatable is None:
+            repeatable = method == "GET"
+        call = OutgoingCall(name, method, url, body=body, repeatable=repeatable, single=method == "DELETE")
         try:
             with authenticator.use():
                 return self._transport.send(call, read, auth=auth, secrets=authenticator.secrets)

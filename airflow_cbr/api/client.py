@@ -30,7 +30,8 @@ class CbrClient(BackupCalls, CheckpointCalls, OperationLogCalls, VaultCalls):
 
     Reads are repeated within ``retry_budget`` after connection errors, timeouts, throttling and errors that pass. The calls that change
     something (the two replicate calls and CreateCheckpoint) are sent again only when they were certainly not processed: the connection
-    was never made, the service throttled them, or refused a token that had expired. Where that is not certain they raise
+    was never made, the service throttled them, or refused a token that had expired; DeleteBackup only in the last case. Where that is not
+    certain they raise
     :class:`~airflow_cbr.exceptions.CbrOutcomeUnknownError`.
 
     Every method raises :class:`~airflow_cbr.exceptions.CbrParameterError` before anything is sent,

@@ -4,15 +4,14 @@ Tolerant means: an unknown field is ignored, every field but the id may be absen
 list is kept as it came, a number may come as a string. What cannot be read at all raises
 :class:`~airflow_cbr.exceptions.CbrProtocolError` where the answer is decoded (:mod:`airflow_cbr.api.responses`), never something else.
 
-The structs hold the service's own field names and units: sizes of resources in GB, ``billing.used`` in MB, times as text in one of
-five notations, which :func:`parse_time` reads.
+The structs hold the service's own field names and units: GB for resources, MB for ``billing.used``, times as :func:`parse_time` reads.
 """
 
 from __future__ import annotations
 
 import contextlib
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -177,7 +176,7 @@ class ReplicationCapability(_Row, frozen=True):
 
 
 class BackupExtendInfo(_Row, frozen=True):
-    """``backup.extend_info``, as far as this package looks at it."""
+    """``backup.extend_info``, as far as this package looks at it; ``os_images_data`` lists images that were made of it."""
 
     auto_trigger: bool | None = None
     bootable: bool | None = None
@@ -185,6 +184,7 @@ class BackupExtendInfo(_Row, frozen=True):
     encrypted: bool | None = None
     system_disk: bool | None = None
     progress: int | float | None = None
+    os_images_data: Any = None
 
 
 class Backup(_Row, frozen=True):
@@ -344,6 +344,7 @@ class OperationExtra(_Row, frozen=True):
     common: OperationCommon | None = None
     resource: OperationResource | None = None
     replication: OperationReplication | None = None
+    restore: Any = None
 
 
 class OperationLog(_Row, frozen=True):

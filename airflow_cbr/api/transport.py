@@ -76,6 +76,7 @@ class OutgoingCall:
     :param url: the whole URL, with its query, percent-encoded.
     :param body: the exact bytes to send, or the secret text of them. Default: none.
     :param repeatable: whether sending it twice does no more than sending it once. Default: True.
+    :param single: whether it is sent once only, even if it was certainly not processed. Default: False.
     :param iam: whether it goes to IAM. Default: False.
     :param direct: whether no proxy of the environment may see it, as with what only this machine or its link can reach. Default: False.
     """
@@ -85,6 +86,7 @@ class OutgoingCall:
     url: str
     body: bytes | Secret | None = field(default=None, repr=False)
     repeatable: bool = True
+    single: bool = False
     iam: bool = False
     direct: bool = False
 
@@ -364,7 +366,7 @@ def _error_of(state: tenacity.RetryCallState) -> BaseException | None:
 
 def _may_repeat(call: OutgoingCall, state: tenacity.RetryCallState) -> bool:
     error = _error_of(state)
-    if not isinstance(error, CbrError) or error.permanent:
+    if call.single or not isinstance(error, CbrError) or error.permanent:
         return False
     if isinstance(error, CbrThrottledError):
         return True

@@ -18,10 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from airflow_cbr.emulator.backup_jobs import BackupJobs
+    from airflow_cbr.emulator.deletions import Deletions
     from airflow_cbr.emulator.iam import Principal
     from airflow_cbr.emulator.ledger import CallEntry
-    from airflow_cbr.emulator.machines import Machines
-    from airflow_cbr.emulator.populate import Populator
     from airflow_cbr.emulator.replication_rules import ReplicationRules
     from airflow_cbr.emulator.store import Backup, Project, Store, Vault
     from airflow_cbr.emulator.switches import Switches
@@ -63,21 +62,13 @@ class CbrCalls:
     """The calls of CBR, by their published names."""
 
     def __init__(
-        self,
-        *,
-        store: Store,
-        switches: Switches,
-        replication: ReplicationRules,
-        checkpoints: BackupJobs,
-        populator: Populator,
-        machines: Machines,
+        self, *, store: Store, switches: Switches, replication: ReplicationRules, checkpoints: BackupJobs, deletions: Deletions
     ) -> None:
         self._store = store
         self._switches = switches
         self._replication = replication
         self._checkpoints = checkpoints
-        self._populator = populator
-        self._machines = machines
+        self._deletions = deletions
         self.by_name: dict[str, Callable[[Visit], Answer]] = {
             "CopyCheckpoint": self.copy_checkpoint,
             "CopyBackup": self.copy_backup,
@@ -217,17 +208,13 @@ class CbrCalls:
 
     def delete_backup(self, visit: Visit) -> Answer:
         """Delete a backup or a replica."""
-        backup = self._backup(visit)
-        vault = self._store.vaults.get(backup.vault_id)
-        if vault is not None and vault.locked and backup.auto_trigger:
-            raise cbr("6220")
-        if backup.status != "available" and backup.status != "error":
-            raise cbr("6201", f"The backup {backup.id} is {backup.status} and cannot be deleted.")
-        if any(record.in_flight for record in backup.records):
-            raise cbr("6216")
-        if self._machines.uses(backup.id):
-            raise cbr("6204")
-        self._populator.remove_backups([backup])
+        self._deletions.delete(
+            self._backup(visit),
+            visit.now,
+            by=visit.caller.name,
+            call_number=visit.entry.number if visit.entry else None,
+            request_id=visit.request_id,
+        )
         return Answer(204)
 
     def _backup(self, visit: Visit) -> Backup:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from airflow_cbr.emulator.bounds import LONGEST_TEXT, MOST_FIELDS, AnyGigabytes, Megabytes, Moment, Row, VaultSize
+from airflow_cbr.emulator.bounds import LONGEST_TEXT, MOST_FIELDS, MOST_THINGS, AnyGigabytes, Megabytes, Moment, Row, VaultSize
 from airflow_cbr.emulator.kinds import PROVIDERS, ObjectType
 from airflow_cbr.emulator.store import Backup, Record, Store, Vault, WorldError
 
@@ -41,6 +41,7 @@ class BackupChange(_Change):
     auto_trigger: bool = False
     contain_system_disk: bool = False
     system_disk_picked: bool = False
+    images: Annotated[list[Id], Field(max_length=MOST_THINGS)] = []
     row: Row = {}
 
 

@@ -129,6 +129,8 @@ class ImageCalls:
             visible_at=now + (seconds if self._switches.image_listed_at == "end" else 0.0) + self._switches.image_delay,
         )
         self._machines.images[image.id] = image
+        backup.images.append(image.id)
+        backup.forget_row()
         job = Job(self._ids.hex32(), visit.project.id, "imsCreateWholeImage", now, {"current_task": "ImageTransformTask"})
         self._machines.jobs[job.id] = job
         self._ledger.machines.images[image.id] = ImageEntry(
@@ -254,6 +256,10 @@ class ImageCalls:
 
     def _remove(self, image: Image, now: float) -> None:
         self._machines.images.pop(image.id, None)
+        backup = self._store.backups.get(image.backup_id)
+        if backup is not None and image.id in backup.images:
+            backup.images.remove(image.id)
+            backup.forget_row()
         if self._ledger.machines.images[image.id].state != "failed":
             self._ledger.machines.end_image(image.id, "deleted", now)
 

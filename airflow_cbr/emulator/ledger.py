@@ -56,6 +56,20 @@ class CheckpointEntry:
     call_number: int | None
 
 
+@dataclass(slots=True)
+class DeletionEntry:
+    """A backup or a replica that went: ``how`` is ``asked`` or ``expired``."""
+
+    backup_id: str
+    vault_id: str
+    image_type: str
+    resource_id: str
+    at: str | None
+    by: str | None
+    call_number: int | None
+    how: str
+
+
 class Ledger:
     """The book of one emulator, from the start of its world."""
 
@@ -64,6 +78,7 @@ class Ledger:
         self.replications: list[ReplicationEntry] = []
         self.checkpoints: list[CheckpointEntry] = []
         self.machines = MachineLedger()
+        self.deletions: list[DeletionEntry] = []
         self._by_record: dict[str, ReplicationEntry] = {}
         self._duplicates: list[dict[str, str]] = []
         self._covering: dict[tuple[str, str], list[str]] = {}
@@ -152,6 +167,7 @@ class Ledger:
             "calls": [asdict(entry) for entry in self.calls if concerns(entry)],
             "replications": [asdict(entry) for entry in self.replications if concerns(entry)],
             "checkpoints": [asdict(entry) for entry in self.checkpoints if concerns(entry)],
+            "deletions": [asdict(entry) for entry in self.deletions if concerns(entry)],
             "duplicates": [one for one in self._duplicates if vault_id is None or one["vault_id"] == vault_id],
             "requests": dict(sorted(requests.items())),
             **self.machines.report(vault_id),

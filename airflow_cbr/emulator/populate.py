@@ -190,6 +190,7 @@ class Populator:
             auto_trigger=part.auto_trigger,
             contain_system_disk=part.contain_system_disk,
             system_disk_picked=part.system_disk_picked,
+            images=list(part.images),
             row=dict(part.row),
         )
         self._store.add_backup(backup)

@@ -107,7 +107,7 @@ def _backup_row(backup: Backup, switches: Switches) -> dict[str, Any]:
             "bootable": None,
             "contain_system_disk": backup.contain_system_disk,
             "encrypted": False,
-            "os_images_data": None,
+            "os_images_data": [{"image_id": image} for image in backup.images] or None,
             "progress": None,
             "snapshot_id": None,
             "support_lld": True,

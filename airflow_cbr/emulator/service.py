@@ -14,6 +14,7 @@ from airflow_cbr.emulator.bounds import MOST_AT_START, MOST_BACKUPS
 from airflow_cbr.emulator.cbr_calls import CbrCalls, Visit
 from airflow_cbr.emulator.clock import Clock, Timeline
 from airflow_cbr.emulator.copy_jobs import CopyJobs
+from airflow_cbr.emulator.deletions import Deletions
 from airflow_cbr.emulator.error_responses import gateway, malformed_url
 from airflow_cbr.emulator.exchange import Answer, Call, Delivery, Refusal
 from airflow_cbr.emulator.faults import Arrival, FaultsInForce
@@ -89,13 +90,21 @@ class Service:
             "ids": self._ids,
             "ledger": self.ledger,
         }
+        self.deletions = Deletions(
+            store=self.store,
+            timeline=self.timeline,
+            switches=self.switches,
+            ids=self._ids,
+            ledger=self.ledger,
+            populator=self.populator,
+            machines=self.machines,
+        )
         self.cbr = CbrCalls(
             store=self.store,
             switches=self.switches,
             replication=ReplicationRules(store=self.store, switches=self.switches, copies=CopyJobs(**machinery, populator=self.populator)),
             checkpoints=BackupJobs(**machinery),
-            populator=self.populator,
-            machines=self.machines,
+            deletions=self.deletions,
         )
         images = ImageCalls(**machinery, machines=self.machines, populator=self.populator)
         del machinery["store"]
@@ -114,6 +123,7 @@ class Service:
         """
         now = self.clock.now()
         self.timeline.run_until(now)
+        self.deletions.expire(now)
         return now
 
     def handle(self, call: Call) -> Reply:

@@ -122,6 +122,7 @@ class Backup:
     description: str = ""
     visible_at: float = 0.0
     protected_at: float | None = None
+    images: list[str] = field(default_factory=list)
     row: dict[str, Any] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     encoded: bytes | None = None
@@ -263,8 +264,8 @@ class Store:
         """Enter a task in the operation log.
 
         :param log_id: its id.
-        :param operation: ``replication`` or ``backup``.
-        :param backup: the backup that is copied or made; its vault exists.
+        :param operation: ``replication``, ``backup`` or ``delete``.
+        :param backup: the backup that is copied, made or deleted; its vault exists.
         :param created_at: simulated time.
         :param more: further fields of the log.
         """

@@ -131,6 +131,16 @@ class Switches(BaseModel):
     auto_terminate_disks: Literal["deleted", "kept"] = Field(
         default="deleted", description="What becomes of the data disks of a server that its `auto_terminate_time` deletes."
     )
+    delete_seconds: Seconds = Field(default=0.0, description="Seconds that a deleted backup stays in `deleting`.")
+    delete_while_deleting: Literal["6201", "204"] = Field(
+        default="6201", description="What deleting a backup that is in `deleting` answers."
+    )
+    locked_vault_keeps: Literal["automatic", "all"] = Field(
+        default="automatic", description="Whether a locked vault refuses (6220) to delete its automatic backups alone, or all."
+    )
+    expiry: Literal["kept", "removed"] = Field(
+        default="kept", description="Whether a backup that has expired is removed; if not, it stays as it is."
+    )
     token_seconds: Seconds = Field(default=86400.0, gt=0, description="Lifetime of a token.")
     key_seconds: Seconds = Field(
         default=86400.0, gt=0, description="Lifetime of a key that the metadata service or a pod's identity gives."

@@ -107,6 +107,9 @@ class BackupPart(_Part):
     auto_trigger: bool = Field(default=False, description="Made by a policy.")
     contain_system_disk: bool = Field(default=True, description="A server's backup without its system disk cannot be replicated (1004).")
     system_disk_picked: bool = Field(default=False, description="A system disk picked by the user prevents replication (1013).")
+    images: list[ResourceId] = Field(
+        default_factory=list, max_length=MOST_THINGS, description="Images that were made of it; it cannot be deleted while there are any."
+    )
     replicated_to: list[ResourceId] = Field(
         default_factory=list, max_length=MOST_THINGS, description="Destination vaults that hold a finished replica from the start."
     )

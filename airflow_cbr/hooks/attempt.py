@@ -15,6 +15,7 @@ STATE_KEY = "cbr_replication_intent"
 CHECKPOINT_STATE_KEY = "cbr_checkpoint_intent"
 DRILL_STATE_KEY = "cbr_drill_intent"
 DRILL_END_STATE_KEY = "cbr_drill_end_intent"
+PRUNE_STATE_KEY = "cbr_prune_plan"
 
 
 def attempt_of(context: Context) -> Attempt:

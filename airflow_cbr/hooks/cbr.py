@@ -214,6 +214,16 @@ class CbrHook(BaseHook):
         """
         return self.client.show_backup(backup_id)
 
+    def delete_backup(self, backup_id: str) -> None:
+        """Delete a backup or a replica: ``DELETE /v3/{project_id}/backups/{backup_id}`` (DeleteBackup). It cannot be undone.
+
+        :param backup_id: the backup.
+        :raises CbrNotFoundError: when there is no such backup in this project.
+        :raises CbrOutcomeUnknownError: when the service may have accepted the call.
+        :raises CbrApiError: when the service refuses it.
+        """
+        self.client.delete_backup(backup_id)
+
     def list_operation_logs(self, **filters: Any) -> Iterator[OperationLog]:
         """List the service's tasks: ``GET /v3/{project_id}/operation-logs`` (ListOpLogs).
 

@@ -10,6 +10,7 @@ from airflow_cbr.operators.drill_plan import CbrPlanRestoreDrillsOperator
 from airflow_cbr.operators.drill_start import CbrStartRestoreDrillOperator
 from airflow_cbr.operators.drill_sweep import CbrSweepRestoreDrillsOperator
 from airflow_cbr.operators.preflight import CbrPreflightOperator
+from airflow_cbr.operators.prune import CbrPruneOperator
 from airflow_cbr.operators.replicate import CbrReplicateCheckpointOperator
 from airflow_cbr.operators.replicate_backup import CbrReplicateBackupOperator
 from airflow_cbr.operators.verify import CbrVerifyReplicationOperator
@@ -20,6 +21,7 @@ __all__ = [
     "CbrNameRestoreDrillOperator",
     "CbrPlanRestoreDrillsOperator",
     "CbrPreflightOperator",
+    "CbrPruneOperator",
     "CbrReplicateBackupOperator",
     "CbrReplicateCheckpointOperator",
     "CbrStartRestoreDrillOperator",

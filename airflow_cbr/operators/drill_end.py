@@ -95,7 +95,7 @@ class CbrEndRestoreDrillOperator(DrillCleaner[dict[str, Any]]):
         from airflow_cbr.drills.document import Outcome
 
         max_duration = None if self.max_duration is None else check_seconds(self.max_duration, "max_duration")
-        started = self._started(context)
+        started = self._start_published(context)
         cleanup = self._cleanup(context, started, state)
         try:
             removed = self._follow(cleanup)
@@ -121,7 +121,7 @@ class CbrEndRestoreDrillOperator(DrillCleaner[dict[str, Any]]):
             "Drill %s: %s (%s); %s", verdict["name"], verdict["verdict"], verdict["reason"] or "as it must be", verdict["durations"]
         )
 
-    def _started(self, context: Context) -> Progress | None:
+    def _start_published(self, context: Context) -> Progress | None:
         """Return what the start has published, in this Dag run and for this map index."""
         from airflow_cbr.drills.document import Progress
 

@@ -165,10 +165,14 @@ class CbrStartRestoreDrillOperator(BetweenRegions, OnceOperator[dict[str, Any]])
         self.timeout = timeout
         self.settle_time = settle_time
 
-    def on_kill(self) -> None:
-        """Log what is there: the end of the drill deletes it."""
-        for thing in self._running:
-            self.log.warning("The task was stopped. %s stays until the end of the drill, which deletes it", thing)
+    def _ids_started(self, state: DrillState) -> Sequence[str]:
+        things = (("image", state.image_id), ("server", state.server_id))
+        return [f"{kind} {thing}" for kind, thing in things if thing is not None]
+
+    def _what_continues(self, ids: Sequence[str]) -> str:
+        return (
+            f"These stay until the end of the drill, which deletes them: {', '.join(ids)}" if ids else "It has made no image and no server"
+        )
 
     def _perform(self, context: Context, state: Any) -> dict[str, Any]:
         from airflow_cbr.operators.drill_turns import Turn, TurnState

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from airflow_cbr.drills.marks import DrillMark
     from airflow_cbr.drills.spec import Placement
+    from airflow_cbr.drills.state import CleanupState
 
 __all__ = ["DRILL_XCOM_KEY", "SHORTEST_LIFE", "DrillCleaner", "check_life", "mark_of_drill", "placement_of"]
 
@@ -43,6 +44,12 @@ class DrillCleaner(OnceOperator[Returned]):
     template_fields: Sequence[str] = ("destination_region", "destination_project_id", "cbr_conn_id", "destination_conn_id")
     operator_extra_links = ()  # type: ignore[assignment]
     ui_color = "#e4d4f0"
+
+    def _ids_started(self, state: CleanupState) -> Sequence[str]:
+        return list(state.asked)
+
+    def _what_continues(self, ids: Sequence[str]) -> str:
+        return f"The deletion of these was asked for, and goes on: {', '.join(ids)}" if ids else "It has asked for no deletion"
 
     @cached_property
     def destination_hook(self) -> CbrHook:
@@ -86,6 +93,7 @@ def placement_of(operator: Any) -> Placement:
     :raises CbrParameterError: one of them cannot be right.
     """
     from airflow_cbr.drills.spec import Placement
+    from airflow_cbr.drills.state import CleanupState
 
     groups = operator.security_group_ids
     if isinstance(groups, str):

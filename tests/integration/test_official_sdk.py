@@ -168,6 +168,33 @@ def test_a_backup_is_deleted(server: EmulatorServer) -> None:
     assert (gone.value.status_code, gone.value.error_code) == (404, "BackupService.6200")
 
 
+def test_what_cannot_be_deleted_is_refused(server: EmulatorServer) -> None:
+    """The refusals of DeleteBackup as the SDK reads them; a replica is deleted in its own project."""
+    sdk = client(server)
+    server.control.change_backup(BACKUPS[0], images=[BACKUPS[1]])
+    copy_checkpoint(sdk)
+    server.control.change_vault(SOURCE_VAULT, locked=True)
+    refused = {}
+    for backup_id in BACKUPS[:2]:
+        with pytest.raises(ClientRequestException) as caught:
+            sdk.delete_backup(DeleteBackupRequest(backup_id=backup_id))
+        refused[caught.value.error_code] = caught.value.status_code
+        server.control.change_vault(SOURCE_VAULT, locked=False)
+    assert refused == {"BackupService.6220": 400, "BackupService.6216": 400}
+    with pytest.raises(ClientRequestException) as used:
+        sdk.delete_backup(DeleteBackupRequest(backup_id=BACKUPS[0]))
+    assert used.value.error_code == "BackupService.6204"
+    assert [image.image_id for image in sdk.show_backup(ShowBackupRequest(backup_id=BACKUPS[0])).backup.extend_info.os_images_data] == [
+        BACKUPS[1]
+    ]
+    server.control.advance(10)
+    there = client(server, BasicCredentials(ACCESS_KEY, SECRET_KEY, DESTINATION_PROJECT))
+    replica = there.list_backups(ListBackupsRequest(limit=1)).backups[0]
+    there.delete_backup(DeleteBackupRequest(backup_id=replica.id))
+    logs = there.list_op_logs(ListOpLogsRequest(operation_type="delete", limit=10, offset=0)).operation_logs
+    assert [log.extra_info.delete.backup_id for log in logs] == [replica.id]
+
+
 def test_filters_with_characters_that_must_be_encoded(server: EmulatorServer) -> None:
     copy_checkpoint(client(server))
     request = ListOpLogsRequest(start_time="2020-01-01T00:00:00Z", vault_name="a b&c=d+e~f/ä", limit=10, offset=0)

@@ -17,7 +17,7 @@ from airflow_cbr.emulator.image_calls import IMAGE_ROUTES
 from airflow_cbr.emulator.server_calls import SERVER_ROUTES
 from airflow_cbr.emulator.world import BACKUPS, DESTINATION_PROJECT, SOURCE_PROJECT
 from airflow_cbr.hooks.cbr import CbrHook
-from airflow_cbr.operators.cbr import CbrPreflightOperator, CbrReplicateBackupOperator
+from airflow_cbr.operators.cbr import CbrPreflightOperator, CbrPruneOperator, CbrReplicateBackupOperator
 from tests.support.task_run import IDS, TaskRun, checkpointing, replicating, set_connection, verifying, waiting
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def calls_of_the_client() -> set[str]:
 
 def test_every_call_of_the_client_has_its_action_and_no_other_is_there() -> None:
     assert set(ACTION_OF) == calls_of_the_client()
-    assert len(ACTION_OF) == 12
+    assert len(ACTION_OF) == 13
 
 
 def test_every_call_of_drills_has_its_action_and_no_other_is_there() -> None:
@@ -72,6 +72,7 @@ TASK_MODULES = {
     "preflight": (("preflight",), ["Looking before replicating", "Looking at the destination before replicating"]),
     "verify": (("verification",), ["Verifying at the source", "Verifying at the destination"]),
     "back up": (("checkpoints",), ["Backing up"]),
+    "prune": (("pruning", "verification"), ["Pruning at the source", "Pruning at the destination"]),
 }
 
 
@@ -169,6 +170,19 @@ def preflight(emulator: EmulatorServer) -> None:
     TaskRun(CbrPreflightOperator(task_id="look", **IDS, **THERE)).attempt()
 
 
+def prune(emulator: EmulatorServer) -> None:
+    """Plan and delete, at both sides."""
+    emulator.control.change_user("source", denied_calls=[])
+    there = emulator.control.add_vault(project_id=DESTINATION_PROJECT, protect_type="replication")["id"]
+    generate = {"count": 3, "resources": 1, "newest_age_seconds": 90_000, "every_seconds": 86400, "replicated_to": [there]}
+    here = emulator.control.add_vault(project_id=SOURCE_PROJECT, generate=generate)["id"]
+    allow(emulator, ["Pruning at the source"], ["Pruning at the destination"])
+    emulator.control.change_user("source", projects=[SOURCE_PROJECT])
+    vaults: dict[str, Any] = IDS | THERE | {"vault_id": here, "destination_vault_id": there}
+    task = CbrPruneOperator(task_id="prune", **vaults, keep_last=1, plan_only=False)
+    assert len(TaskRun(task).attempt()) == 4
+
+
 def back_up(emulator: EmulatorServer) -> None:
     emulator.control.switch(checkpoint_seconds=0.2)
     checkpointing().attempt()
@@ -191,9 +205,10 @@ TASKS: list[tuple[Callable[[EmulatorServer], None], list[str], list[str]]] = [
     (replicate_one, ["Replicating one backup"], ["Replicating one backup, at the destination"]),
     (verify, ["Verifying at the source"], ["Verifying at the destination"]),
     (back_up, ["Backing up"], []),
+    (prune, ["Pruning at the source"], ["Pruning at the destination"]),
     (ask_for_a_connection_test, ["Testing a connection"], []),
 ]
-NAMES = ["replicate", "replicate with a preflight", "preflight", "replicate one backup", "verify", "back up", "test a connection"]
+NAMES = ["replicate", "replicate with a preflight", "preflight", "replicate one backup", "verify", "back up", "prune", "test a connection"]
 
 
 @pytest.mark.parametrize(("task", "source", "destination"), TASKS, ids=NAMES)
@@ -204,7 +219,7 @@ def test_a_task_runs_with_its_policies_and_nothing_else(
     task(emulator)
 
 
-@pytest.mark.parametrize(("task", "source", "destination"), [TASKS[0], TASKS[5], TASKS[6]], ids=[NAMES[0], NAMES[5], NAMES[6]])
+@pytest.mark.parametrize(("task", "source", "destination"), [TASKS[0], TASKS[5], TASKS[7]], ids=[NAMES[0], NAMES[5], NAMES[7]])
 def test_without_them_it_does_not(
     emulator: EmulatorServer, task: Callable[[EmulatorServer], None], source: list[str], destination: list[str]
 ) -> None:

@@ -1,4 +1,4 @@
-"""The example Dags that prove: the whole nightly chain, and the audit of many vaults, unchanged but for their intervals."""
+"""The example Dags that prove: the nightly chain, the audit of many vaults, and the monthly prune, unchanged but for their intervals."""
 
 from __future__ import annotations
 
@@ -87,3 +87,38 @@ def test_the_audit_judges_many_vaults_and_replicates_nothing(emulator: EmulatorS
     assert morning.xcom("audit", map_index=1) == {"verdict": "failed", "verified": 0, "failed": 0, "missing": 4, "skipped": 0}
     assert emulator.control.ledger()["calls"] == []
     assert DESTINATION_VAULT not in {vault["destination_vault_id"] for vault in vaults}
+
+
+@pytest.fixture
+def monthly() -> DAG:
+    """Return the monthly prune without retries."""
+    dag: DAG = load(DAGS / "cbr_monthly_prune.py").dag
+    for task in dag.tasks:
+        task.retries, task.retry_delay = 0, timedelta(0)
+    return dag
+
+
+KEEP = {"keep_daily": 0, "keep_weekly": 0, "keep_monthly": 2, "keep_yearly": 0}
+
+
+def test_the_prune_plans_first_and_deletes_when_it_is_told_to(emulator: EmulatorServer, monthly: DAG) -> None:
+    vaults = pair(emulator, count=12, newest_age_seconds=8 * 86400, every_seconds=86400)
+    planned = Ran(monthly, **vaults, **KEEP)
+    assert planned.state() == "success"
+    assert planned.xcom("prune", "prune")["plan_only"] is True
+    assert emulator.control.ledger()["deletions"] == []
+    emulator.control.change_vault(vaults["destination_vault_id"], locked=False)
+    done = Ran(monthly, **vaults, **KEEP, plan_only=False)
+    assert done.state() == "success"
+    deleted = [entry["backup_id"] for entry in emulator.control.ledger()["deletions"]]
+    assert sorted(done.xcom("prune")) == sorted(deleted)
+    assert len(deleted) > len(planned.xcom("prune")) > 0, "the replicas stayed as long as their vault was locked"
+    assert Ran(monthly, **vaults, **KEEP, plan_only=False).xcom("prune") == []
+
+
+def test_nothing_is_pruned_when_a_backup_is_not_verified(emulator: EmulatorServer, monthly: DAG) -> None:
+    vaults = pair(emulator, count=12, newest_age_seconds=8 * 86400, every_seconds=86400)
+    emulator.control.add_backup(vaults["vault_id"])
+    night = Ran(monthly, **vaults, **KEEP, plan_only=False)
+    assert (night.states("verify"), night.states("prune")) == (["failed"], ["upstream_failed"])
+    assert emulator.control.ledger()["deletions"] == []

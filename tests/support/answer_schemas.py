@@ -221,7 +221,7 @@ _LOG = _row(
     {
         "id": _UUID,
         "project_id": _PROJECT,
-        "operation_type": _one("backup", "replication"),
+        "operation_type": _one("backup", "replication", "delete"),
         "status": _one("success", "skipped", "failed", "running", "timeout", "waiting"),
         "provider_id": _UUID,
         "checkpoint_id": _maybe(_UUID),
@@ -254,6 +254,7 @@ _LOG = _row(
                     }
                 ),
                 "backup": _any_of("object"),
+                "delete": _row({"backup_id": _UUID, "backup_name": _TEXT}),
             },
             "additionalProperties": False,
         },

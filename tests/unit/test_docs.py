@@ -153,6 +153,7 @@ def operator_classes() -> list[Any]:
         CbrNameRestoreDrillOperator,
         CbrPlanRestoreDrillsOperator,
         CbrPreflightOperator,
+        CbrPruneOperator,
         CbrReplicateBackupOperator,
         CbrReplicateCheckpointOperator,
         CbrStartRestoreDrillOperator,
@@ -173,11 +174,13 @@ def operator_classes() -> list[Any]:
         CbrStartRestoreDrillOperator,
         CbrEndRestoreDrillOperator,
         CbrSweepRestoreDrillsOperator,
+        CbrPruneOperator,
     ]
 
 
 PAGES_OF_CLASSES = ["replicate", "verify", "sensor", "checkpoint", "preflight", "replicate-backup"]
 PAGES_OF_CLASSES += [f"drill-{name}" for name in ("plan", "name", "start", "end", "sweep")]
+PAGES_OF_CLASSES.append("prune")
 
 
 @pytest.mark.parametrize(("place", "name"), list(enumerate(PAGES_OF_CLASSES)))
@@ -252,6 +255,13 @@ def test_every_check_of_the_preflight_is_explained() -> None:
     assert {row[0] for row in rows} == set(Check)
     assert {weight for row in rows for weight in row[2].split(" or ")} == {Severity.ERROR, Severity.WARNING, Severity.NOTE}
     assert [row[0] for row in rows_below(page, "| Weight | Means | The task |")] == list(Severity)
+
+
+def test_every_reason_why_a_backup_stays_is_explained() -> None:
+    from airflow_cbr.pruning.protection import Reason
+
+    rows = rows_below(page_of("CbrPruneOperator", "prune"), "| Reason | Stays because |")
+    assert [row[0].strip("`") for row in rows] == list(Reason)
 
 
 def test_every_step_of_the_machine_is_drawn() -> None:

@@ -34,6 +34,7 @@ CORE = {
     "verification",
     "checkpoints",
     "drills",
+    "pruning",
 }
 
 #: Part of the package: the other parts it may import. All may import ``airflow_cbr`` itself, which holds the version only.
@@ -52,6 +53,7 @@ RINGS: dict[str, set[str]] = {
     "replication": {"languages", "exceptions", "api", "once", "inventory", "waiting"},
     "preflight": {"languages", "exceptions", "api", "once", "inventory", "replication"},
     "verification": {"languages", "exceptions", "api", "once", "inventory"},
+    "pruning": {"languages", "exceptions", "api", "once", "inventory", "verification"},
     "checkpoints": {"languages", "exceptions", "api", "once"},
     **{adapter: CORE | ADAPTERS | {"airflow_names", "assets", "get_provider_info", "lineage"} for adapter in ADAPTERS},
     "drills": {"languages", "exceptions", "api", "once", "inventory", "verification"},

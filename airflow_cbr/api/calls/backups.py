@@ -8,6 +8,7 @@ from airflow_cbr.api import responses
 from airflow_cbr.api.calls.identified import unreadable, with_ids, with_record_ids
 from airflow_cbr.api.parameters import LARGEST_PAGE, Filter, destination_of, optional_id, segment, texts_of
 from airflow_cbr.api.responses import decode
+from airflow_cbr.exceptions import CbrOutcomeUnknownError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +23,7 @@ __all__ = ["BackupCalls"]
 
 
 class BackupCalls:
-    """ListBackups, ShowBackup and CopyBackup."""
+    """ListBackups, ShowBackup, DeleteBackup and CopyBackup."""
 
     _calls: Caller
 
@@ -122,6 +123,29 @@ class BackupCalls:
             path,
             lambda answer: with_ids([decode(answer, responses.BackupAnswer, call="ShowBackup").backup], answer, "ShowBackup")[0],
         )
+
+    def delete_backup(self, backup_id: str) -> None:
+        """Delete one backup, or one replica (DeleteBackup). Sent once: look at what is there before you send it again.
+
+        When this returns, the service has accepted the deletion; the backup may be ``deleting`` for a while.
+
+        :param backup_id: id of the backup.
+        :raises CbrNotFoundError: there is no such backup in this project, or no longer.
+        :raises CbrBusyError: it is in use, or cannot be deleted at present (6216, 6201).
+        :raises CbrRefusedError: an image uses it (6204), or its vault is locked (6220).
+        :raises CbrOutcomeUnknownError: the service may have accepted the call.
+        """
+
+        def read(answer: ServiceResponse) -> None:
+            # A page of a proxy, say, is no consent.
+            if answer.body.strip() and not answer.body.lstrip().startswith(b"{"):
+                raise unreadable(answer, "DeleteBackup", "it is no JSON")
+
+        try:
+            self._calls.delete("DeleteBackup", f"/backups/{segment(backup_id, 'backup_id')}", read)
+        except CbrOutcomeUnknownError as error:
+            error.advice = "Check whether the backup still exists, and is not being deleted, before you delete it again."
+            raise
 
     def replicate_backup(
         self,

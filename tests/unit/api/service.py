@@ -123,7 +123,7 @@ class Service:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 service._give(self, Request(self.command, self.path, self.headers, body))
 
-            do_GET = do_POST = _answer  # noqa: N815 - the names that http.server calls
+            do_GET = do_POST = do_DELETE = _answer  # noqa: N815 - the names that http.server calls
 
             def log_message(self, format: str, *args: object) -> None:
                 pass

@@ -11,8 +11,17 @@ import pytest
 
 from airflow_cbr.api.client import CbrClient
 from airflow_cbr.api.endpoints import Endpoints
-from airflow_cbr.exceptions import CbrConfigurationError, CbrError, CbrNotFoundError, CbrParameterError
-from tests.unit.api.service import BACKUP, DESTINATION, PROJECT, RECORD, VAULT, Reply, Service, error, replication, reply
+from airflow_cbr.exceptions import (
+    CbrBusyError,
+    CbrConfigurationError,
+    CbrError,
+    CbrNotFoundError,
+    CbrOutcomeUnknownError,
+    CbrParameterError,
+    CbrRefusedError,
+    CbrThrottledError,
+)
+from tests.unit.api.service import BACKUP, DESTINATION, PROJECT, RECORD, RESET, VAULT, Reply, Service, error, raw, replication, reply
 
 if TYPE_CHECKING:
     from tests.unit.api.conftest import MakeClient
@@ -98,6 +107,37 @@ def test_calls_that_change_something(
     (request,) = service.requests
     assert (request.method, request.target) == ("POST", path(target))
     assert request.json == body
+
+
+def test_a_backup_is_deleted(service: Service, make_client: MakeClient) -> None:
+    service.answers(Reply(status=204))
+    make_client().delete_backup(BACKUP)
+    (request,) = service.requests
+    assert (request.method, request.target, request.body) == ("DELETE", path(f"/backups/{BACKUP}"), b"")
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (RESET, CbrOutcomeUnknownError),
+        (reply({}, 504), CbrOutcomeUnknownError),
+        (raw(b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n<html></html>"), CbrOutcomeUnknownError),
+        (error("APIG.0308", status=429), CbrThrottledError),
+        (error("BackupService.6216"), CbrBusyError),
+        (error("BackupService.6204"), CbrRefusedError),
+        (error("BackupService.6200", status=404), CbrNotFoundError),
+    ],
+    ids=["reset", "504", "a page", "throttled", "in use", "image", "gone"],
+)
+def test_a_deletion_is_sent_once_whatever_is_answered(
+    service: Service, make_client: MakeClient, answer: Reply, kind: type[CbrError]
+) -> None:
+    service.answers(answer, Reply(status=204))
+    with pytest.raises(kind) as caught:
+        make_client().delete_backup(BACKUP)
+    assert len(service.requests) == 1
+    if kind is CbrOutcomeUnknownError:
+        assert "still exists" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -381,6 +421,7 @@ CRAFTED = ["evil/", "x@evil/", "#", "..", "a b", "", f"{BACKUP}/../x", f"{BACKUP
         ),
         ("backup_id", lambda client, value: client.replicate_backup(value, **DESTINATION)),
         ("backup_id", lambda client, value: client.show_backup(value)),
+        ("backup_id", lambda client, value: client.delete_backup(value)),
         ("vault_id", lambda client, value: client.show_vault(value)),
         ("checkpoint_id", lambda client, value: client.show_checkpoint(value)),
         ("operation_log_id", lambda client, value: client.show_operation_log(value)),

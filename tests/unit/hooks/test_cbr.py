@@ -18,13 +18,13 @@ def calls_of(kind: type) -> set[str]:
     return {
         name
         for name, member in inspect.getmembers(kind, inspect.isfunction)
-        if name.startswith(("list_", "show_", "replicate_", "create_"))
+        if name.startswith(("list_", "show_", "replicate_", "create_", "delete_"))
     }
 
 
-def test_the_hook_has_each_of_the_twelve_calls() -> None:
+def test_the_hook_has_each_of_the_thirteen_calls() -> None:
     assert calls_of(CbrHook) == calls_of(CbrClient)
-    assert len(calls_of(CbrClient)) == 12
+    assert len(calls_of(CbrClient)) == 13
 
 
 @pytest.mark.parametrize("name", sorted(calls_of(CbrClient)))
