@@ -5,14 +5,13 @@ from __future__ import annotations
 import gzip
 import socket
 import threading
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest, ExportMetricsServiceResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 PREFIX = "airflow."
 
@@ -101,11 +100,14 @@ def sample_of(line: str) -> Sample:
     return Sample(name.removeprefix(PREFIX), words[kind], float(value), dict(tag.split("=", 1) for tag in tags))
 
 
-@dataclass
 class Collector:
-    """An OpenTelemetry collector; use it as a context manager."""
+    """An OpenTelemetry collector; use it as a context manager.
 
-    received: Received = field(default_factory=Received)
+    A series is told in full each time that it is exported, so the newest of its points stands for it. Each process has series of its own.
+    """
+
+    def __init__(self) -> None:
+        self._newest: dict[Any, Sample] = {}
 
     def __enter__(self) -> Self:
         """Listen."""
@@ -116,7 +118,7 @@ class Collector:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
-                collector.received += samples_in(ExportMetricsServiceRequest.FromString(body))
+                collector._newest.update(series_in(ExportMetricsServiceRequest.FromString(body)))
                 answer = ExportMetricsServiceResponse().SerializeToString()
                 self.send_response(200)
                 self.send_header("Content-Type", "application/x-protobuf")
@@ -140,8 +142,8 @@ class Collector:
 
     def take(self) -> Received:
         """Return what has come since the last time; a process flushes what it has before it ends."""
-        found, self.received = self.received, Received()
-        return found
+        found, self._newest = self._newest, {}
+        return Received(found.values())
 
     @property
     def settings(self) -> dict[str, str]:
@@ -154,20 +156,22 @@ class Collector:
         }
 
 
-def samples_in(request: Any) -> Iterator[Sample]:
-    """Yield the numbers of an export of OTLP."""
+def series_in(request: Any) -> Iterator[tuple[Any, Sample]]:
+    """Yield what is exported, each number with what tells its series from others: a counter's also with its beginning."""
     for resource in request.resource_metrics:
         for scope in resource.scope_metrics:
             for metric in scope.metrics:
-                yield from _samples_of(metric)
+                yield from _series_of(metric)
 
 
-def _samples_of(metric: Any) -> Iterator[Sample]:
+def _series_of(metric: Any) -> Iterator[tuple[Any, Sample]]:
     name, data = metric.name.removeprefix(PREFIX), metric.WhichOneof("data")
     for point in getattr(metric, data).data_points:
-        tags: Mapping[str, str] = {one.key: one.value.string_value for one in point.attributes}
+        tags = {one.key: one.value.string_value for one in point.attributes}
         if data.endswith("histogram"):
-            yield Sample(name, "timing", point.sum, dict(tags))
+            sample = Sample(name, "timing", point.sum, tags)
         else:
             value = point.as_double if point.WhichOneof("value") == "as_double" else float(point.as_int)
-            yield Sample(name, "counter" if data == "sum" else data, value, dict(tags))
+            sample = Sample(name, "counter" if data == "sum" else data, value, tags)
+        began = 0 if data == "gauge" else point.start_time_unix_nano
+        yield (name, began, tuple(sorted(tags.items()))), sample
