@@ -8,7 +8,7 @@ constraints pin that provider to the day of the Airflow release, so a site could
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow import __version__
 from airflow.sdk import BaseHook, BaseOperator, BaseOperatorLink, BaseSensorOperator, Connection
@@ -19,6 +19,7 @@ __all__ = [
     "AIRFLOW_VERSION",
     "AirflowFailException",
     "AirflowNotFoundException",
+    "AirflowRescheduleException",
     "AirflowSensorTimeout",
     "AirflowSkipException",
     "AirflowTaskTimeout",
@@ -30,6 +31,7 @@ __all__ = [
     "XCom",
     "conf",
     "mask_secret",
+    "stats",
 ]
 
 #: The installed Airflow, as three numbers; a pre-release counts as what it leads to.
@@ -40,6 +42,7 @@ if TYPE_CHECKING or AIRFLOW_VERSION >= (3, 2):
     from airflow.sdk.exceptions import (
         AirflowFailException,
         AirflowNotFoundException,
+        AirflowRescheduleException,
         AirflowSensorTimeout,
         AirflowSkipException,
         AirflowTaskTimeout,
@@ -49,7 +52,25 @@ else:
     from airflow.exceptions import (
         AirflowFailException,
         AirflowNotFoundException,
+        AirflowRescheduleException,
         AirflowSensorTimeout,
         AirflowSkipException,
         AirflowTaskTimeout,
     )
+
+
+def stats() -> Any:
+    """Return Airflow's ``Stats``. It is imported when it is asked for, since a Dag file sends no metrics.
+
+    :return: what has ``incr``, ``gauge`` and ``timing``, all of which take ``tags``.
+    """
+    if AIRFLOW_VERSION < (3, 2):
+        from airflow.stats import Stats as OldStats
+
+        return OldStats
+    if AIRFLOW_VERSION < (3, 3):
+        # Gives the Task SDK's Stats its backend as it is imported; nothing else does so in the triggerer of Airflow 3.2.
+        import airflow.sdk.serde  # noqa: F401
+    from airflow.sdk.observability.stats import Stats
+
+    return Stats

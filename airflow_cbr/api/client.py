@@ -49,6 +49,8 @@ class CbrClient(BackupCalls, CheckpointCalls, OperationLogCalls, VaultCalls):
     :param retry_budget: seconds within which another attempt may begin; 0 for a single attempt. Default: 180.
     :param sleep: waits between attempts. Default: :func:`time.sleep`.
     :param on_secret: called with each new token before it is used, in the thread of the call, so that logs can be masked. Default: none.
+    :param on_throttled: called with the region for each answer that says "too many requests", in the thread of the call. It must not raise.
+        Default: none.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class CbrClient(BackupCalls, CheckpointCalls, OperationLogCalls, VaultCalls):
         retry_budget: float = 180,
         sleep: Callable[[float], None] = time.sleep,
         on_secret: Callable[[str], None] | None = None,
+        on_throttled: Callable[[str], None] = lambda region: None,
     ) -> None:
         self.region = check_region(region)
         home = self.region if home_region is None else check_region(home_region, "home_region")
@@ -75,6 +78,7 @@ class CbrClient(BackupCalls, CheckpointCalls, OperationLogCalls, VaultCalls):
             read_timeout=read_timeout,
             retry_budget=retry_budget,
             sleep=sleep,
+            on_throttled=lambda: on_throttled(self.region),
         )
         self._authenticator = make_authenticator(
             credentials,

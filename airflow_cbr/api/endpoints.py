@@ -24,6 +24,7 @@ __all__ = [
     "check_region",
     "is_id",
     "is_loopback",
+    "is_region",
 ]
 
 DEFAULT_CLOUD: Final = "myhuaweicloud.com"
@@ -121,6 +122,14 @@ def is_id(value: object) -> bool:
     :param value: what the service gave.
     """
     return isinstance(value, str) and re.fullmatch(_ID, value) is not None
+
+
+def is_region(value: object) -> bool:
+    """Return whether a value looks like a region id: one label of a host name, such as ``cn-north-4``.
+
+    :param value: what the service gave.
+    """
+    return isinstance(value, str) and re.fullmatch(_REGION, value) is not None
 
 
 def check_endpoint(value: object, parameter: str) -> str:

@@ -101,6 +101,7 @@ class Transport:
     :param retry_budget: seconds, from the first attempt, within which another one may begin. 0: one attempt. A bound of
         :func:`airflow_cbr.api.deadline.within` around the call limits attempts, answers and pauses further.
     :param sleep: waits between attempts.
+    :param on_throttled: called for each answer that says "too many requests", in the thread of the call. Default: nothing is.
     :raises CbrConfigurationError: ``verify`` names a path that does not exist.
     """
 
@@ -112,6 +113,7 @@ class Transport:
         read_timeout: float,
         retry_budget: float,
         sleep: Callable[[float], None],
+        on_throttled: Callable[[], None] = lambda: None,
     ) -> None:
         if isinstance(verify, str) and not Path(verify).exists():
             raise CbrConfigurationError(f"verify: the file or folder with certificates {verify!r} does not exist.")
@@ -121,6 +123,7 @@ class Transport:
         self._answer_timeout = ANSWER_PATIENCE * read_timeout
         self._retry_budget = retry_budget
         self._sleep = sleep
+        self._on_throttled = on_throttled
         self._last_used = time.monotonic()
         self._proxies: dict[str, dict[str, str]] = {}
         self._session = self._make_session()
@@ -193,6 +196,8 @@ class Transport:
             answer.status, answer.headers, answer.body, call=call.name, iam=call.iam, secrets=answer.secrets
         )
         log.info("%s: HTTP %s, code %s, request id %s", call.name, answer.status, error.error_code, error.request_id)
+        if isinstance(error, CbrThrottledError):
+            self._on_throttled()
         raise error
 
     def _exchange(self, call: OutgoingCall, auth: AuthBase | None, secrets: Iterable[Secret]) -> ServiceResponse:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_cbr.airflow_names import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 from airflow_cbr.once.attempt import Attempt
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-__all__ = ["TaskStateIntents", "attempt_of", "identity_of", "intents_of"]
+__all__ = ["TaskStateIntents", "attempt_of", "identity_of", "intents_of", "will_be_retried"]
 
 STATE_KEY = "cbr_replication_intent"
 CHECKPOINT_STATE_KEY = "cbr_checkpoint_intent"
@@ -44,6 +45,29 @@ def identity_of(context: Context) -> tuple[str, str, str, int]:
     ti = context["ti"]
     map_index = getattr(ti, "map_index", None)
     return ti.dag_id, ti.run_id, ti.task_id, -1 if map_index is None else map_index
+
+
+def will_be_retried(context: Context, error: BaseException) -> bool:
+    """Return whether Airflow runs the task again after an attempt that fails with this error.
+
+    :param context: the task's context.
+    :param error: what the attempt raises.
+    """
+    if isinstance(error, AirflowFailException | AirflowSensorTimeout | AirflowSkipException):
+        return False
+    ti = context["ti"]
+    number, last = ti.try_number or 1, getattr(ti, "max_tries", 0) or 0
+    if not last or number > last:
+        return False
+    policy: Any = getattr(ti.task, "retry_policy", None)
+    if policy is None:
+        return True
+    try:
+        decision = policy.evaluate(exception=error, try_number=number, max_tries=last, context=context)
+        return bool(decision.action.value != "fail")
+    except Exception:
+        # Airflow asks it again, and says what is wrong with it.
+        return True
 
 
 class TaskStateIntents:

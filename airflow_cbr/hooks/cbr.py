@@ -9,6 +9,7 @@ from airflow_cbr.airflow_names import BaseHook, mask_secret
 from airflow_cbr.api.deadline import within
 from airflow_cbr.exceptions import CbrError
 from airflow_cbr.hooks.connection import ConnectionFields
+from airflow_cbr.hooks.metrics import tell_throttled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -85,7 +86,7 @@ class CbrHook(BaseHook):
         from airflow_cbr.hooks.refusals import share_refusals
 
         share_refusals()
-        return self.fields.client(region=self._region, project_id=self._project_id, on_secret=mask_secret)
+        return self.fields.client(region=self._region, project_id=self._project_id, on_secret=mask_secret, on_throttled=tell_throttled)
 
     def get_conn(self) -> CbrClient:
         """Return the client, under the name that every Airflow hook has for it."""

@@ -155,7 +155,7 @@ class ConnectionFields:
         :param region: region id. Default: the connection's own.
         :param project_id: project in that region. Default: the connection's own in its own region, else looked up in IAM.
         :param on_secret: called with each secret that is derived, so that it can be masked.
-        :param options: ``connect_timeout``, ``read_timeout`` and ``retry_budget`` of the client, in seconds.
+        :param options: ``connect_timeout``, ``read_timeout`` and ``retry_budget`` of the client, in seconds, and its ``on_throttled``.
         :raises CbrConfigurationError: when neither the caller nor the connection names a region, or a field cannot be right.
         :raises CbrParameterError: when the caller's region or project cannot be right.
         """

@@ -18,6 +18,7 @@ from airflow_cbr.api.stopping import refuse_if_stopped, stoppable
 from airflow_cbr.exceptions import CbrError, CbrStoppedError
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
+from airflow_cbr.hooks.metrics import tags_of
 from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, CbrVaultLink, console_url
 from airflow_cbr.once.steps import Pause
 from airflow_cbr.operators.parameters import check_access, check_destination, check_intervals, check_seconds, check_way
@@ -110,6 +111,19 @@ class BetweenRegions(BaseCbrOperator):
         destination = self.destination()
         check_way(vault_id, destination)
         return destination
+
+    def _tags(self, vault_id: str) -> dict[str, str]:
+        """Return the tags of the metrics of this way.
+
+        :param vault_id: the source vault, checked.
+        """
+        destination = self.destination()
+        return tags_of(
+            region=self.hook.region,
+            vault_id=vault_id,
+            destination_region=destination.region,
+            destination_vault_id=destination.vault_id,
+        )
 
 
 class WaitingOperator(BaseCbrOperator, Generic[Returned]):

@@ -93,7 +93,6 @@ def placement_of(operator: Any) -> Placement:
     :raises CbrParameterError: one of them cannot be right.
     """
     from airflow_cbr.drills.spec import Placement
-    from airflow_cbr.drills.state import CleanupState
 
     groups = operator.security_group_ids
     if isinstance(groups, str):

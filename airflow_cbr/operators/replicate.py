@@ -128,7 +128,7 @@ class CbrReplicateCheckpointOperator(ReplicatingOperator):
             self._check_the_way(context, spec)
         from airflow_cbr.replication.submission import Submission
 
-        result = self._follow(Submission(self.hook.client, spec, **self._submission_options(context, spec, state)))
+        result = self._follow_copies(Submission(self.hook.client, spec, **self._submission_options(context, spec, state)))
         self.log.info("All eligible backups are covered: %s", result.counts)
         self._tell_outlets(context)
         return result.record_ids

@@ -122,7 +122,7 @@ class CbrReplicateBackupOperator(ReplicatingOperator):
         vault_id = self._source_vault()
         spec = self._spec_for(vault_id, self.destination_of(vault_id))
         options = self._submission_options(context, spec, state)
-        result = self._follow(BackupSubmission(self.hook.client, spec, self._backup, **options))
+        result = self._follow_copies(BackupSubmission(self.hook.client, spec, self._backup, **options))
         self.log.info("The destination has a replica of backup %s: %s", self.backup_id, result.counts)
         self._tell_outlets(context)
         return result.record_ids

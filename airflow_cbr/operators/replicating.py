@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_cbr.airflow_names import conf
 from airflow_cbr.hooks.attempt import attempt_of, intents_of
+from airflow_cbr.hooks.metrics import concluding, tell_replication, tell_wait
 from airflow_cbr.operators.base import BetweenRegions, OnceOperator
 from airflow_cbr.operators.lineage import TracedOperator
 from airflow_cbr.operators.parameters import check_intervals, check_seconds, check_truth
 from airflow_cbr.replication.spec import ReplicationSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import timedelta
 
     from airflow.sdk import Context
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from airflow_cbr.inventory.coverage import Destination
     from airflow_cbr.once.steps import Pause
     from airflow_cbr.replication.state import ReplicationState
+    from airflow_cbr.replication.steps import Result
+    from airflow_cbr.replication.submission import Submission
 
 __all__ = ["ReplicatingOperator"]
 
@@ -41,6 +45,40 @@ class ReplicatingOperator(TracedOperator, BetweenRegions, OnceOperator[list[str]
     _replication: dict[str, Any] | None = None
     """The XCom ``replication``, as it was pushed last."""
 
+    _recalled: ReplicationState | None = None
+    """What the trigger's event brought back, for metrics of a leg that ends before it has looked."""
+    _submission: Submission | None = None
+    _counts: dict[str, int] | None = None
+    """The counts as they were published last."""
+
+    def _run_leg(self, context: Context, recall: Callable[[], Any]) -> list[str]:
+        self._recalled = self._submission = self._counts = None
+        with concluding(context, self._tell_metrics):
+            return super()._run_leg(context, recall)
+
+    def _follow_copies(self, submission: Submission) -> Result:
+        """Advance a submission until there is a result, as :meth:`_follow` does."""
+        self._submission = submission
+        return self._follow(submission)
+
+    def _tell_metrics(self) -> None:
+        """Send what came of the copies; nothing where the task came to its end before there were any to speak of."""
+        from airflow_cbr.replication.decisions import counts_before_looking
+
+        state = self._recalled if self._submission is None else self._submission.state
+        if state is None:
+            return
+        counts = self._counts or counts_before_looking(state)
+        gb = None if self._submission is None else self._submission.copied_gb
+        tags = self._tags(self._source_vault())
+        if self.wait_for_completion:
+            tell_replication(counts, tags, gb=gb)
+            if state.looked_at:
+                tell_wait(time.time() - state.looked_at, tags)
+        else:
+            # Whoever waits for the copies counts those that succeed.
+            tell_replication({key: count for key, count in counts.items() if key != "succeeded"}, tags)
+
     def _source_vault(self) -> str:
         """Return the id of the vault whose backups list the records."""
         raise NotImplementedError
@@ -58,6 +96,7 @@ class ReplicatingOperator(TracedOperator, BetweenRegions, OnceOperator[list[str]
         }
 
         def publish(record_ids: list[str], counts: dict[str, int]) -> None:
+            self._counts = counts
             ti.xcom_push(key="return_value", value=record_ids)
             self._replication = {"source": where, "destination": there, **counts}
             ti.xcom_push(key=REPLICATION_XCOM_KEY, value=self._replication)
@@ -126,7 +165,7 @@ class ReplicatingOperator(TracedOperator, BetweenRegions, OnceOperator[list[str]
         from airflow_cbr.replication.state import ReplicationState
         from airflow_cbr.triggers.events import Wake, memory_of, refusal_of, wake_of
 
-        state = memory_of(event, ReplicationState.load)
+        self._recalled = state = memory_of(event, ReplicationState.load)
         if refusal := refusal_of(event):
             raise refusal
         if wake_of(event) is Wake.LOST:

@@ -9,6 +9,7 @@ from airflow_cbr.airflow_names import AirflowSkipException, conf
 from airflow_cbr.api.endpoints import check_id
 from airflow_cbr.exceptions import CbrParameterError
 from airflow_cbr.hooks.cbr import CbrHook
+from airflow_cbr.hooks.metrics import quietly, tell_verified
 from airflow_cbr.operators.base import BetweenRegions, WaitingOperator
 from airflow_cbr.operators.lineage import TracedOperator
 from airflow_cbr.operators.parameters import (
@@ -165,6 +166,7 @@ class CbrVerifyReplicationOperator(TracedOperator, BetweenRegions, WaitingOperat
             self.log.log(severity, "%s", line)
         ti = context["ti"]
         ti.xcom_push(key="return_value", value=report.summary)
+        self._tell_metrics(report)
         path = self.report_path or (default_path(context) if report.is_large else None)
         if path is not None:
             write_report(report, path)
@@ -193,6 +195,11 @@ class CbrVerifyReplicationOperator(TracedOperator, BetweenRegions, WaitingOperat
 
     def _lineage_facts(self) -> dict[str, Any] | None:
         return self._facts
+
+    def _tell_metrics(self, report: Report) -> None:
+        """Send when the worst resource was last protected, also when the verification fails: what it found stays true."""
+        with quietly():
+            tell_verified(report.verified_at, report.age_seconds, self._tags(check_id(self.vault_id, "vault_id")))
 
     def _spec(self) -> VerificationSpec:
         destination = self.destination_of(self.vault_id)

@@ -1,14 +1,20 @@
-"""Publishing which records a task is responsible for, by valid ids only."""
+"""Publishing which records a task is responsible for, by valid ids only, and what came of their copies."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from airflow_cbr.api.endpoints import is_id
 from airflow_cbr.once.publisher import Publisher
+from airflow_cbr.replication import decisions
 from airflow_cbr.replication.decisions import Counts
 from airflow_cbr.replication.steps import Step
+
+if TYPE_CHECKING:
+    from airflow_cbr.inventory.coverage import Coverage
+    from airflow_cbr.replication.state import ReplicationState
 
 __all__ = ["Publish", "RecordPublisher"]
 
@@ -22,8 +28,21 @@ class RecordPublisher:
     :param at: marks the step, so that a test can stop there.
     """
 
+    copied_gb: float | None = None
+    """GB of the resources whose copies the newest look found to have succeeded; None before a look, or when a size is not known."""
+
     def __init__(self, publish: Publish, *, at: Callable[[Step], AbstractContextManager[None]]) -> None:
         self._publisher = Publisher(publish, Step.PUBLISH, at=at)
+
+    def tell_look(self, coverage: Coverage, state: ReplicationState) -> tuple[list[str], Counts]:
+        """Publish what a look found, unless the same was published before.
+
+        :param coverage: the look.
+        :param state: what the attempt knows.
+        :return: as of :meth:`tell`.
+        """
+        self.copied_gb = decisions.copied_gb(coverage, state)
+        return self.tell(decisions.record_ids_of(coverage, state), decisions.counts_of(coverage, state))
 
     def tell(self, record_ids: list[str], counts: Counts) -> tuple[list[str], Counts]:
         """Publish, unless the same was published before.

@@ -106,6 +106,11 @@ class Submission(Machine[Result]):
         self._unlisted = None if destination is None else UnlistedCopies(client, destination, spec, self.state, self._clock)
         self._lookup = OperationLogLookup(client, spec, self.state, clock=self._clock, at=self._at, log=log)
 
+    @property
+    def copied_gb(self) -> float | None:
+        """Return the GB of the resources whose copies this Dag run's newest look found to have succeeded, as far as known."""
+        return self._publisher.copied_gb
+
     def _step(self) -> Pause | Result | None:
         if not self._has_begun():
             self._intents.keep_deadline(self.state)
@@ -129,7 +134,7 @@ class Submission(Machine[Result]):
         if not being_made and not wanted and not (in_flight and spec.wait_for_completion):
             return self._conclude(coverage)
         if self._clock.local >= state.deadline:
-            self._tell(coverage)
+            self._publisher.tell_look(coverage, state)
             raise decisions.timed_out(spec, running)
         if being_made and (pause := self._pause_for_being_made(being_made, bool(wanted or (in_flight and spec.wait_for_completion)))):
             return pause
@@ -238,12 +243,11 @@ class Submission(Machine[Result]):
 
     def _note_already_replicated(self, backup_id: str, doubtful: dict[str, float], error: CbrAlreadyReplicatedError) -> None:
         """Wait once for the record that must exist; without one, the replica is elsewhere."""
-        state = self.state
-        state.disowned.clear()
-        if backup_id in state.sent:
-            state.given_up[backup_id] = note_of(error)
+        self.state.disowned.clear()
+        if backup_id in self.state.sent:
+            self.state.given_up[backup_id] = note_of(error)
         else:
-            state.sent.update(doubtful)
+            self.state.sent.update(doubtful)
 
     # --- looking
 
@@ -314,10 +318,9 @@ class Submission(Machine[Result]):
         state, spec = self.state, self._spec
         if not spec.durable:
             return
-        since = state.began
         # The call for the vault is made once in a Dag run: a service that takes everything again would copy twice what this run has copied.
-        state.one_by_one = state.one_by_one or decisions.has_begun(coverage, since=since)
-        found = decisions.adoptable(coverage, state, since=since)
+        state.one_by_one = state.one_by_one or decisions.has_begun(coverage, since=state.began)
+        found = decisions.adoptable(coverage, state, since=state.began)
         for record_id, record in found.items():
             backup_id, _ = coverage.records[record_id]
             state.adopted[record_id] = backup_id
@@ -332,13 +335,13 @@ class Submission(Machine[Result]):
                 "; by its auto_trigger flag, something else started it" if foreign else "",
             )
         if found:
-            self._tell(coverage)
+            self._publisher.tell_look(coverage, state)
 
     def _conclude(self, coverage: Coverage) -> Result:
         with self._at(Step.CONCLUDE):
             for one in coverage.of(CoverageStatus.SKIPPED):
                 self._log.info("Not replicated: %s", one)
-            record_ids, counts = self._tell(coverage)
+            record_ids, counts = self._publisher.tell_look(coverage, self.state)
             if error := self._failure(coverage):
                 raise error
             if not record_ids:
@@ -348,9 +351,6 @@ class Submission(Machine[Result]):
     def _failure(self, coverage: Coverage) -> CbrError | None:
         """Return why the task fails once nothing runs and nothing more can be asked for; None when it succeeds."""
         return decisions.failure(coverage, self.state, self._spec)
-
-    def _tell(self, coverage: Coverage) -> tuple[list[str], decisions.Counts]:
-        return self._publisher.tell(decisions.record_ids_of(coverage, self.state), decisions.counts_of(coverage, self.state))
 
     # --- pausing
 

@@ -22,6 +22,7 @@ from airflow_cbr.exceptions import CbrAuthenticationError, CbrError, CbrReplicat
 from airflow_cbr.hooks.attempt import attempt_of
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
+from airflow_cbr.hooks.metrics import concluding, tags_of, tell_replication, tell_wait
 from airflow_cbr.operators.base import LAST_LOOK, BaseCbrOperator
 from airflow_cbr.operators.parameters import check_access, check_duration, check_record_ids, check_seconds, check_truth
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
     from airflow.sdk.execution_time.context import TaskStateStoreAccessor
 
-    from airflow_cbr.waiting.records import RecordsSeen
+    from airflow_cbr.waiting.records import RecordsGone, RecordsSeen
 
 __all__ = ["CbrReplicationSensor"]
 
@@ -102,13 +103,15 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
         self._store: TaskStateStoreAccessor | None = None
         self._generation = 0
         self._kept: dict[str, Any] | None = None
+        self._seen: RecordsSeen | None = None
+        self._gone: RecordsGone | None = None
 
     def execute(self, context: Context) -> Any:
         """Wait: on the worker, by rescheduling, or in the triggerer.
 
         :param context: the task's context.
         """
-        with self._failing_softly():
+        with concluding(context, self._tell_metrics), self._failing_softly():
             self._begin(context)
             if not self.deferrable:
                 return super().execute(context)
@@ -122,7 +125,7 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
         :param next_kwargs: its arguments.
         :param context: the task's context.
         """
-        with self._failing_softly():
+        with concluding(context, self._tell_metrics), self._failing_softly():
             return super().resume_execution(next_method, next_kwargs, context)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> None:
@@ -180,19 +183,20 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
 
         :raises CbrReplicationFailedError: when all have ended and one did not succeed, or when one has not been listed for too long.
         """
-        from airflow_cbr.waiting.records import find_records, gone_records
+        from airflow_cbr.waiting.records import RecordsGone, find_records, gone_records
 
         client = self.hook.client
         try:
             seen = find_records(client.list_backups(vault_id=self.vault_id, show_replication=True), record_ids)
             vanished = {record_id: self._backups[record_id] for record_id in seen.unlisted if record_id in self._backups}
-            gone = gone_records(client, self.vault_id, vanished) if vanished else None
+            gone = gone_records(client, self.vault_id, vanished) if vanished else RecordsGone()
         except CbrError as error:
             # A secret that was refused is no passing reason, also where it is not tried again for a while.
             if error.permanent or isinstance(error, CbrAuthenticationError):
                 raise
             self.log.warning("Vault %s could not be read; trying again: %s", self.vault_id, error)
             return record_ids, []
+        self._seen, self._gone = seen, gone
         self._backups.update((record_id, backup.id) for record_id, (backup, _) in seen.listed.items())
         progress = seen.progress(client.server_time or datetime.now(UTC))
         if progress.change_key != self._reported:
@@ -201,10 +205,25 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
         unlisted = [record_id for record_id in seen.unlisted if record_id not in vanished]
         if unlisted:
             self._name_unlisted(seen, unlisted)
-        still_running = [*(record.id for record in seen.unfinished), *(gone.running if gone else ())]
-        if not still_running and not unlisted and (failure := seen.failure(gone.problems if gone else ())):
+        still_running = [*(record.id for record in seen.unfinished), *gone.running]
+        if not still_running and not unlisted and (failure := seen.failure(gone.problems)):
             raise failure
         return still_running, unlisted
+
+    def _tell_metrics(self) -> None:
+        """Send what came of the records; nothing where the wait ended before the vault was read."""
+        if self._seen is None or self._gone is None:
+            return
+        region, vault_id = self._seen.destination or (None, None)
+        tags = tags_of(
+            region=self.hook.region,
+            vault_id=check_id(self.vault_id, "vault_id"),
+            destination_region=region,
+            destination_vault_id=vault_id,
+        )
+        tell_replication(self._seen.counts(self._gone), tags)
+        if self._deadline is not None:
+            tell_wait(time.time() - (self._deadline - self.timeout), tags)
 
     def _name_unlisted(self, seen: RecordsSeen, unlisted: list[str]) -> None:
         """Log which records the vault has not listed so far.
@@ -305,6 +324,7 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
 
     def _begin(self, context: Context) -> None:
         """Set the deadline: with Airflow 3.3 it counts from the first attempt after the last clear, before that from this attempt."""
+        self._seen = self._gone = None
         self._store, self._generation = context.get("task_state_store"), attempt_of(context).generation
         kept: Any = self._store.get(STATE_KEY) if self._store is not None else None
         if isinstance(kept, dict) and kept.get("generation") == self._generation:

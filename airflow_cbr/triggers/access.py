@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from airflow_cbr.airflow_names import AIRFLOW_VERSION, AirflowNotFoundException, BaseHook, mask_secret
 from airflow_cbr.exceptions import CbrConfigurationError, CbrError
 from airflow_cbr.hooks.connection import ConnectionFields, check_connection
+from airflow_cbr.hooks.metrics import tell_throttled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,7 +100,9 @@ class ConnectionAccess:
 
         def make_client(on_secret: Callable[[str], None]) -> CbrClient:
             # The watch repeats a failed look itself, with all who wait in mind; a retry inside a look would only hold up a thread.
-            return fields.client(region=self.region, project_id=self.project_id, on_secret=on_secret, retry_budget=0.0)
+            return fields.client(
+                region=self.region, project_id=self.project_id, on_secret=on_secret, on_throttled=tell_throttled, retry_budget=0.0
+            )
 
         # The users of a domain share its quota; of an access key, nothing tells whose it is.
         account = (fields.endpoints, fields.account)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airflow_cbr.api.copy_state import CopyState
+from airflow_cbr.api.endpoints import is_id, is_region
 from airflow_cbr.api.replication_logs import list_replication_logs
 from airflow_cbr.api.texts import counted
 from airflow_cbr.exceptions import CbrReplicationFailedError, CbrUnlistedRecordError
@@ -54,6 +56,28 @@ class RecordsSeen:
         """
         return measure((record for _, record in self.listed.values()), unlisted=len(self.unlisted), now=now)
 
+    def counts(self, gone: RecordsGone) -> dict[str, int]:
+        """Return how many of the records ended how: ``succeeded``, ``failed``, ``skipped``, and ``missing``, of which nothing is known.
+
+        :param gone: what the operation log says of the unlisted ones.
+        """
+        states = Counter(record.state for _, record in self.listed.values())
+        return {
+            "succeeded": states[CopyState.SUCCEEDED] + gone.succeeded,
+            "failed": states[CopyState.FAILED] + gone.failed,
+            "skipped": states[CopyState.SKIPPED],
+            "missing": len(self.unlisted) - gone.succeeded - gone.failed - len(gone.running),
+        }
+
+    @property
+    def destination(self) -> tuple[str, str] | None:
+        """Return region and vault that all listed records lead to; None where they differ, or do not say so."""
+        found = {(record.destination_region, record.destination_vault_id) for _, record in self.listed.values()}
+        if len(found) != 1:
+            return None
+        region, vault_id = found.pop()
+        return (str(region), str(vault_id)) if is_region(region) and is_id(vault_id) else None
+
     def failure(self, gone: Sequence[str] = ()) -> CbrReplicationFailedError | None:
         """Return the error of records that have all ended; None when every backup was copied.
 
@@ -84,10 +108,14 @@ class RecordsGone:
 
     :param running: ids of the records whose copies are still running.
     :param problems: one line for each copy that failed, or that is not in the log.
+    :param succeeded: how many of the copies ended in success.
+    :param failed: how many failed.
     """
 
-    running: list[str]
-    problems: list[str]
+    running: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    succeeded: int = 0
+    failed: int = 0
 
 
 def find_records(backups: Iterable[Backup], record_ids: Iterable[str]) -> RecordsSeen:
@@ -136,10 +164,12 @@ def gone_records(client: CbrClient, vault_id: str, vanished: Mapping[str, str]) 
     """
     logs = newest_by_backup(list_replication_logs(client, vault_id))
     running, problems = [], []
+    ends = Counter[CoverageStatus]()
     for record_id, backup_id in vanished.items():
         status, reason = status_by_log(logs.get(backup_id), record_id)
+        ends[status] += 1
         if status is CoverageStatus.IN_FLIGHT:
             running.append(record_id)
         elif status is not CoverageStatus.SUCCEEDED:
             problems.append(f"backup {backup_id}: {status} ({reason})")
-    return RecordsGone(running, problems)
+    return RecordsGone(running, problems, succeeded=ends[CoverageStatus.SUCCEEDED], failed=ends[CoverageStatus.FAILED])

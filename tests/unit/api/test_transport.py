@@ -193,6 +193,17 @@ def test_waiting_as_asked_is_capped_by_the_budget(service: Service, make_client:
     assert pauses == [pytest.approx(30, abs=0.5)]
 
 
+def test_each_throttled_answer_is_told_with_the_region_and_nothing_else_is(service: Service, make_client: MakeClient) -> None:
+    told: list[str] = []
+    service.answers(Reply(429), error("APIGW.0308", status=429), Reply(503), RESET, SHOWN)
+    show(make_client(on_throttled=told.append))
+    assert told == ["cn-north-4"] * 2
+    service.answers(Reply(429))
+    with pytest.raises(CbrThrottledError):
+        copy_backup(make_client(on_throttled=told.append, region="cn-east-3", retry_budget=0))
+    assert told[2:] == ["cn-east-3"]
+
+
 def test_throttling_without_a_hint_waits_longer_than_other_trouble(service: Service, make_client: MakeClient, pauses: list[float]) -> None:
     service.answers(Reply(429), SHOWN)
     show(make_client())

@@ -232,6 +232,25 @@ def test_counts_are_of_records_and_of_backups() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("sizes", "gb"),
+    [
+        ((40, 60.5), 100.5),
+        ((0, 40), 40.0),
+        ((40, None), None),
+        ((40, -1), None),
+        ((40, float("inf")), None),
+        ((40, float("nan")), None),
+        ((), 0.0),
+    ],
+)
+def test_what_was_copied_is_measured_by_the_copies_of_this_run_alone(sizes: tuple[Any, ...], gb: float | None) -> None:
+    mine = [backup("abc"[number], record(f"r{number}", "success"), resource_size=size) for number, size in enumerate(sizes)]
+    others = [backup("f", record("old", "success"), resource_size=None), backup("g", record("bad", "fail"))]
+    known = state(accepted={f"r{number}": "abc"[number] for number in range(len(sizes))} | {"bad": "g"})
+    assert decisions.copied_gb(look(*mine, *others), known) == gb
+
+
 def test_a_record_that_a_newer_one_of_its_backup_has_replaced_is_told_no_more() -> None:
     seen = look(backup("a", record("old", "fail", at=BEGAN - 60), record("new", "success")))
     assert decisions.record_ids_of(seen, state(adopted={"old": "a", "new": "a"})) == ["new"]

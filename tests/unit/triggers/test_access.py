@@ -12,6 +12,7 @@ import pytest
 from airflow_cbr.airflow_names import AirflowNotFoundException
 from airflow_cbr.emulator.world import SOURCE_PROJECT
 from airflow_cbr.exceptions import CbrConfigurationError
+from airflow_cbr.hooks import metrics
 from airflow_cbr.triggers import access as access_module
 from airflow_cbr.triggers.access import ConnectionAccess
 from tests.support.task_run import set_connection, set_password_connection
@@ -32,6 +33,12 @@ def test_the_client_is_made_of_plain_credentials_and_knows_no_airflow(monkeypatc
     opened = asyncio.run(access().open())
     monkeypatch.delenv("AIRFLOW_CONN_CBR")
     client = opened.make_client(print)
+    throttled: list[str] = []
+    monkeypatch.setattr(
+        metrics, "stats", lambda: SimpleNamespace(incr=lambda stat, count, tags: throttled.append(f"{stat} {count} {tags}"))
+    )
+    client._transport._on_throttled()
+    assert throttled == ["cbr.api.throttled 1 {'region': 'cn-north-4'}"]
     assert (client.region, client.project_id) == ("cn-north-4", SOURCE_PROJECT)
     client.close()
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from airflow_cbr.api.models import Backup, ReplicationExtra, ReplicationRecord
-from airflow_cbr.emulator.world import SOURCE_VAULT
-from airflow_cbr.waiting.records import find_records, gone_records
+from airflow_cbr.emulator.world import DESTINATION_VAULT, SOURCE_VAULT
+from airflow_cbr.waiting.records import RecordsGone, find_records, gone_records
 from tests.support.replication_night import Night
 
 
@@ -55,6 +55,41 @@ def test_a_failure_names_each_record_that_did_not_end_in_a_copy() -> None:
     assert "the service skipped record record-3-0" in error.problems[2]
 
 
+def test_each_record_counts_once_by_how_it_ended() -> None:
+    rows = [backup(1, "success"), backup(2, "fail"), backup(3, "skip"), backup(4, "replicating"), backup(5, "success")]
+    asked = [f"record-{number}-0" for number in (1, 2, 3, 4)]
+    seen = find_records(rows, [*asked, "gone-well", "gone-badly", "gone-on", "lost", "never"])
+    gone = RecordsGone(running=["gone-on"], problems=["one failed", "one is lost"], succeeded=1, failed=1)
+    assert seen.counts(gone) == {"succeeded": 2, "failed": 2, "skipped": 1, "missing": 2}
+    assert find_records(rows, asked).counts(RecordsGone()) == {"succeeded": 1, "failed": 1, "skipped": 1, "missing": 0}
+
+
+@pytest.mark.parametrize(
+    ("ways", "found"),
+    [
+        ([("cn-shenzhen-1", DESTINATION_VAULT)] * 2, ("cn-shenzhen-1", DESTINATION_VAULT)),
+        ([("cn-shenzhen-1", DESTINATION_VAULT), ("cn-shenzhen-1", SOURCE_VAULT)], None),
+        ([("cn-shenzhen-1", DESTINATION_VAULT), ("cn-east-3", DESTINATION_VAULT)], None),
+        ([(None, DESTINATION_VAULT)], None),
+        ([("cn-shenzhen-1", None)], None),
+        ([("a or b", DESTINATION_VAULT)], None),
+        ([("cn-shenzhen-1", "vault,x=1")], None),
+        ([], None),
+    ],
+)
+def test_the_destination_is_known_where_all_records_agree_on_one(
+    ways: list[tuple[str | None, str | None]], found: tuple[str, str] | None
+) -> None:
+    rows = [
+        Backup(
+            id=f"backup-{number}",
+            replication_records=[ReplicationRecord(id=f"record-{number}", destination_region=region, destination_vault_id=vault_id)],
+        )
+        for number, (region, vault_id) in enumerate(ways)
+    ]
+    assert find_records(rows, [f"record-{number}" for number in range(len(ways))]).destination == found
+
+
 def test_a_skip_beside_an_earlier_copy_is_fine() -> None:
     assert find_records([backup(1, "success", "skip")], ["record-1-1"]).failure() is None
 
@@ -88,3 +123,4 @@ def test_a_copy_that_ended_well_is_no_problem_though_its_record_is_gone() -> Non
     night.clock.advance(3600)
     gone = gone_records(night.client(), SOURCE_VAULT, vanished)
     assert (gone.running, gone.problems) == ([], [])
+    assert (gone.succeeded, gone.failed) == (len(vanished), 0)
