@@ -30,6 +30,7 @@ __all__ = [
     "CbrConfigurationError",
     "CbrConnectionError",
     "CbrError",
+    "CbrEvidenceError",
     "CbrLimitError",
     "CbrNotFoundError",
     "CbrNothingToReplicateError",
@@ -345,3 +346,9 @@ class CbrCheckpointIncompleteError(CbrCheckpointError):
 
 class CbrCheckpointTimeoutError(CbrCheckpointError):
     """The task's ``timeout`` has passed; a checkpoint that is being made continues in CBR."""
+
+
+class CbrEvidenceError(CbrWorkError):
+    """The evidence of a verification could not be written; the verdict itself is in the XCom."""
+
+    permanent: bool = False
