@@ -138,6 +138,7 @@ def _say_error(message: str) -> int:
 
 
 def _check(store: Store, keys: PublicKeys | None) -> int:
+    from airflow_cbr.api.texts import counted
     from airflow_cbr.evidence.check import Checked, walk
     from airflow_cbr.evidence.texts import Texts
 
@@ -162,16 +163,17 @@ def _check(store: Store, keys: PublicKeys | None) -> int:
     if not files:
         return _say_error(f"There is no evidence in {store}.")
     signed = "Signatures were not checked." if keys is None else f"Every file must be signed with the key {' or '.join(keys.ids)}."
-    print(f"{problems or 'No'} problem{'' if problems == 1 else 's'} in {files} file{'' if files == 1 else 's'}. {signed}")
+    found_problems = counted(problems, "problem") if problems else "No problems"
+    print(f"{found_problems} in {counted(files, 'file')}. {signed}")
     print("Whether the newest files of a vault pair were deleted cannot be seen: compare the newest ones above with the logs of the tasks.")
     return 1 if problems else 0
 
 
 def _line_of(pair: str, files: int, newest: Any) -> str:
-    from airflow_cbr.api.texts import one_line
+    from airflow_cbr.api.texts import counted, one_line
 
     at = "" if newest.evidence is None else f" of {newest.evidence.at.isoformat(timespec='seconds')}"
-    return one_line(f"{pair}: {files} file{'' if files == 1 else 's'}, the newest {newest.name}{at}, SHA-256 {newest.sha256}")
+    return one_line(f"{pair}: {counted(files, 'file')}, the newest {newest.name}{at}, SHA-256 {newest.sha256}")
 
 
 # --- report -----------------------------------------------------------------------------------------------------------
@@ -179,7 +181,7 @@ def _line_of(pair: str, files: int, newest: Any) -> str:
 
 def _report(store: Store, keys: PublicKeys | None, options: argparse.Namespace) -> int:
     from airflow_cbr import __version__
-    from airflow_cbr.api.texts import one_line
+    from airflow_cbr.api.texts import counted, one_line
     from airflow_cbr.evidence.overview import Origin
     from airflow_cbr.evidence.period import Period
     from airflow_cbr.evidence.texts import Texts
@@ -198,8 +200,8 @@ def _report(store: Store, keys: PublicKeys | None, options: argparse.Namespace) 
     if not overview.files:
         return _say_error(f"There is no evidence in {store}; {out} says so.")
     print(
-        f"{out}: {len(overview.rows)} vault pairs, {overview.judged} days, of which {overview.gaps} in red; "
-        f"{overview.problem_count or 'no'} problems with {overview.files} files of evidence."
+        f"{out}: {counted(len(overview.rows), 'vault pair')}, {counted(overview.judged, 'day')}, of which {overview.gaps} in red; "
+        f"{counted(overview.problem_count, 'problem')} with {counted(overview.files, 'file')} of evidence."
     )
     return 1 if overview.problem_count else 0
 

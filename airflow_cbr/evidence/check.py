@@ -153,7 +153,7 @@ def _look_at(store: Store, pair: str, name: str, number: int, keys: PublicKeys |
     try:
         evidence, sealed, attested = unseal(data)
     except UnsoundFileError as error:
-        return _Entry(name, digest, None, is_sound=False), [Problem(ProblemKind.DAMAGED, pair, name, str(error))]
+        return _Entry(name, digest, error.evidence, is_sound=False), [Problem(ProblemKind.DAMAGED, pair, name, str(error))]
     kind = _fault_of(evidence, sealed, attested, pair, number, keys)
     return _Entry(name, digest, evidence, kind is None), [] if kind is None else [Problem(kind, pair, name)]
 

@@ -97,7 +97,14 @@ class Seal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
 
 class UnsoundFileError(ValueError):
-    """The bytes are not a whole, unchanged evidence file."""
+    """The bytes are not a whole, unchanged evidence file.
+
+    :param evidence: what they say all the same, which nothing confirms. Default: nothing that can be read.
+    """
+
+    def __init__(self, message: str, evidence: Evidence | None = None) -> None:
+        super().__init__(message)
+        self.evidence = evidence
 
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -149,9 +156,9 @@ def unseal(data: bytes) -> tuple[Evidence, Seal, bytes]:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UnsoundFileError(f"it is cut, or no evidence file: {error}") from None
     if last != _last_line(sealed):
-        raise UnsoundFileError("its last line is not a seal")
+        raise UnsoundFileError("its last line is not a seal", evidence)
     if digest_of(attested) != sealed.sha256:
-        raise UnsoundFileError("its content does not have the digest that its last line says")
+        raise UnsoundFileError("its content does not have the digest that its last line says", evidence)
     return evidence, sealed, attested
 
 

@@ -101,7 +101,7 @@ class VaultPeriod(msgspec.Struct):
     :param pair: its folder.
     :param source: the source vault, as the newest file names it; None where no file can be read.
     :param destination: likewise.
-    :param rpo: seconds, as the newest verification of the period says; None where none was set.
+    :param rpo: seconds, as the newest verification of the period that has one says; None where none was set.
     :param days: all days, in their order.
     :param ages: of the worst resource at each verification in seconds.
     :param longest: longest time in seconds, within the period, in which no verification succeeded with all that is asked.
@@ -175,7 +175,8 @@ class _Tally:
         self.files += 1
         if (evidence := one.evidence) is None:
             return
-        self.newest = evidence
+        if one.counts or self.newest is None:
+            self.newest = evidence
         if one.counts and evidence.sequence == 1:
             self.first = evidence
         day = self.period.day_of(evidence.at)
@@ -199,10 +200,10 @@ class _Tally:
         in_order = sorted((pair for judged in self.judged.values() for pair in judged), key=lambda pair: pair[0])
         newest = self.newest
         return VaultPeriod(
-            pair=self.pair,
+            pair=one_line(self.pair),
             source=None if newest is None else _shown(newest.source),
             destination=None if newest is None else _shown(newest.destination),
-            rpo=in_order[-1][1].rpo if in_order else None,
+            rpo=next((judgement.rpo for _, judgement in reversed(in_order) if judgement.rpo is not None), None),
             days=[self._day(day) for day in self.period.days],
             ages=[judgement.age for _, judgement in in_order if judgement.age is not None],
             longest=self._longest([at for at, judgement in in_order if judgement.state is State.MET]),
@@ -219,8 +220,10 @@ class _Tally:
             return Day(day, State.DAMAGED, len(judged), age)
         if not judged:
             return Day(day, self._without_evidence(day))
-        # A copy that came late is there by the last verification; an RPO that was broken once stays broken.
-        decisive = next((judgement for judgement in judged if judgement.breaks_rpo), judged[-1])
+        # A copy that came late is there by the last verification; an RPO that was broken once stays broken. One that asked for less says
+        # nothing about what another one has found.
+        asked = [judgement for judgement in judged if judgement.state is not State.UNPROVEN] or judged
+        decisive = next((judgement for judgement in asked if judgement.breaks_rpo), asked[-1])
         return Day(day, decisive.state, len(judged), age, decisive.reasons)
 
     def _without_evidence(self, day: date) -> State:

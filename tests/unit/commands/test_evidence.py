@@ -107,7 +107,7 @@ def test_where_there_is_nothing_nothing_is_in_order(tmp_path: Path, name: str, c
 def test_a_report_is_written_whole(folder: Path, tmp_path: Path, suffix: str, language: str, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / f"report.{suffix}"
     assert main(["evidence", "report", str(folder), *PERIOD, "--out", str(out), "--lang", language]) == 0
-    assert capsys.readouterr().out == f"{out}: 1 vault pairs, 4 days, of which 1 in red; no problems with 4 files of evidence.\n"
+    assert capsys.readouterr().out == f"{out}: 1 vault pair, 4 days, of which 1 in red; 0 problems with 4 files of evidence.\n"
     text = out.read_text(encoding="utf-8")
     for needle in (HERE.vault_id, THERE.vault_id, str(HERE.name), "no verified replica" if language == "en" else "没有已验证的副本"):
         assert needle in text
@@ -119,7 +119,7 @@ def test_a_report_of_evidence_that_is_not_in_order_says_so_and_is_written(folder
     out = tmp_path / "report.json"
     assert main(["evidence", "report", str(folder), *PERIOD, "--out", str(out)]) == 1
     (vault,) = json.loads(out.read_text())["vaults"]
-    assert [day["state"] for day in vault["days"]] == ["damaged", "no_evidence", "met", "met"]
+    assert [day["state"] for day in vault["days"]] == ["damaged", "damaged", "met", "met"]
     assert len(vault["problems"]) == 1
 
 

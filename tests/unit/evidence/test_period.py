@@ -99,6 +99,18 @@ def test_a_changed_file_makes_its_day_red_also_where_it_can_be_read(number: int)
     assert found.count(MET) == (4 if number == 0 else 3)
 
 
+def test_one_that_asked_for_less_changes_nothing() -> None:
+    """A nightly chain without an RPO runs beside the audit that has one."""
+    store = store_of(0, 1)
+    add(store, night(1, 1), verification(max_age=None))
+    add(store, night(2), verification(verdict="failed", findings=(finding(),)))
+    add(store, night(2, 1), verification(max_age=None))
+    add(store, night(3), verification(max_age=None))
+    found = period_of(store, last=4)
+    assert [day.state for day in found.days] == [MET, MET, MISSED, State.UNPROVEN]
+    assert found.rpo == DAY
+
+
 def test_content_that_is_something_else_is_damage() -> None:
     store = store_of(0)
     add(store, night(1), {"report": "verified"})
