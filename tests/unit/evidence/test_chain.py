@@ -140,6 +140,19 @@ def test_a_writer_that_was_passed_by_writes_again_and_names_its_first_file() -> 
     assert problems_in(inner) == []
 
 
+def test_a_writer_that_has_passed_another_by_names_it_although_nobody_comes_after() -> None:
+    inner = BareStore()
+    add(inner, night(0))
+    twin = next(iter(inner.files[PAIR].values())).replace(b"scheduled__1", b"scheduled__2")
+    moments = iter([1])
+    store = BareStore(lambda: [inner.create(PAIR, 1, twin) for _ in range(next(moments, 0))].clear())
+    store.files = inner.files
+
+    assert add(store, night(1)).sequence == 3
+    last = unseal(store.read(PAIR, store.names(PAIR)[-1]))[0]
+    assert digest_of(twin) in last.previous
+
+
 def test_a_store_that_keeps_nothing_is_given_up(tmp_path: Path) -> None:
     class Forgetful(FolderStore):
         def create(self, pair: str, number: int, data: bytes) -> str | None:

@@ -72,6 +72,10 @@ def test_it_is_met_only_if_all_of_it_holds(ages: dict[str, float | None], verdic
     assert (found.state is State.MET) is (verdict == "verified" and "replica" in levels and within)
 
 
+def test_a_resource_without_a_replica_is_missed_without_an_rpo_too() -> None:
+    assert judged({"a": None, "b": HOUR}, max_age=None).state is State.MISSED
+
+
 def test_of_many_reasons_the_first_are_kept() -> None:
     found = judged({f"server-{number}": None for number in range(50)}, verdict="failed", findings=(finding(),))
     assert len(found.reasons) == MOST_REASONS
