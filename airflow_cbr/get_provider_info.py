@@ -33,6 +33,14 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": [{"integration-name": "Huawei Cloud CBR", "python-modules": ["airflow_cbr.sensors.cbr"]}],
         "triggers": [{"integration-name": "Huawei Cloud CBR", "python-modules": ["airflow_cbr.triggers.cbr"]}],
         "extra-links": ["airflow_cbr.links.cbr.CbrVaultLink"],
+        "asset-uris": [
+            {
+                "schemes": ["huaweicloud-cbr"],
+                "handler": "airflow_cbr.assets.sanitize_uri",
+                "factory": "airflow_cbr.assets.vault_asset",
+                "to_openlineage_converter": "airflow_cbr.assets.openlineage_dataset",
+            }
+        ],
         "connection-types": [
             {
                 "connection-type": "huaweicloud_cbr",

@@ -122,6 +122,7 @@ class CbrReplicateCheckpointOperator(ReplicatingOperator):
         spec = self._spec()
         if check_truth(self.plan_only, "plan_only"):
             self._plan(context, spec)
+            self._tell_outlets(context)
             return []
         if check_truth(self.preflight, "preflight") and state is None:
             self._check_the_way(context, spec)
@@ -129,6 +130,7 @@ class CbrReplicateCheckpointOperator(ReplicatingOperator):
 
         result = self._follow(Submission(self.hook.client, spec, **self._submission_options(context, spec, state)))
         self.log.info("All eligible backups are covered: %s", result.counts)
+        self._tell_outlets(context)
         return result.record_ids
 
     def _plan(self, context: Context, spec: ReplicationSpec) -> None:

@@ -124,4 +124,5 @@ class CbrReplicateBackupOperator(ReplicatingOperator):
         options = self._submission_options(context, spec, state)
         result = self._follow(BackupSubmission(self.hook.client, spec, self._backup, **options))
         self.log.info("The destination has a replica of backup %s: %s", self.backup_id, result.counts)
+        self._tell_outlets(context)
         return result.record_ids

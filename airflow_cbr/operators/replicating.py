@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_cbr.airflow_names import conf
 from airflow_cbr.hooks.attempt import attempt_of, intents_of
 from airflow_cbr.operators.base import BetweenRegions, OnceOperator
+from airflow_cbr.operators.lineage import TracedOperator
 from airflow_cbr.operators.parameters import check_intervals, check_seconds, check_truth
 from airflow_cbr.replication.spec import ReplicationSpec
 
@@ -25,7 +26,7 @@ __all__ = ["ReplicatingOperator"]
 REPLICATION_XCOM_KEY = "replication"
 
 
-class ReplicatingOperator(BetweenRegions, OnceOperator[list[str]]):
+class ReplicatingOperator(TracedOperator, BetweenRegions, OnceOperator[list[str]]):
     """A task that replicates backups, and follows their records."""
 
     enable_acceleration: bool
@@ -35,6 +36,9 @@ class ReplicatingOperator(BetweenRegions, OnceOperator[list[str]]):
 
     _unlisted_for = 120.0
     """Seconds after which a record that no backup lists wakes the task."""
+
+    _replication: dict[str, Any] | None = None
+    """The XCom ``replication``, as it was pushed last."""
 
     def on_kill(self) -> None:
         """Log which copies continue: the API cannot cancel one."""
@@ -61,7 +65,8 @@ class ReplicatingOperator(BetweenRegions, OnceOperator[list[str]]):
 
         def publish(record_ids: list[str], counts: dict[str, int]) -> None:
             ti.xcom_push(key="return_value", value=record_ids)
-            ti.xcom_push(key=REPLICATION_XCOM_KEY, value={"source": where, "destination": there, **counts})
+            self._replication = {"source": where, "destination": there, **counts}
+            ti.xcom_push(key=REPLICATION_XCOM_KEY, value=self._replication)
 
         return {
             "attempt": attempt,
@@ -72,6 +77,23 @@ class ReplicatingOperator(BetweenRegions, OnceOperator[list[str]]):
             "observe": self.at_step,
             "log": self.log,
         }
+
+    def _tell_outlets(self, context: Context) -> None:
+        """Let the events of the outlets say what was replicated; where that is nothing, there are none."""
+        if not self.outlets:
+            return
+        from airflow_cbr.operators.facts import covers_something, replicated
+        from airflow_cbr.operators.outlet_events import announce, withhold
+
+        if self._replication is not None and covers_something(self._replication):
+            announce(context, replicated(self._replication, waited=self.wait_for_completion))
+        else:
+            withhold(context, "nothing was replicated.")
+
+    def _lineage_facts(self) -> dict[str, Any] | None:
+        from airflow_cbr.operators.facts import replicated
+
+        return None if self._replication is None else replicated(self._replication, waited=self.wait_for_completion)
 
     def _spec_for(self, vault_id: str, destination: Destination, **limits: Any) -> ReplicationSpec:
         """Return what is asked for.

@@ -10,6 +10,7 @@ from airflow_cbr.api.endpoints import check_id
 from airflow_cbr.exceptions import CbrParameterError
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.operators.base import BetweenRegions, WaitingOperator
+from airflow_cbr.operators.lineage import TracedOperator
 from airflow_cbr.operators.parameters import (
     check_age,
     check_duration,
@@ -38,7 +39,7 @@ _SETTLE_TIMEOUT: Final = 600.0
 _TRIGGERER_SLACK: Final = 3600.0
 
 
-class CbrVerifyReplicationOperator(BetweenRegions, WaitingOperator[dict[str, str | int]]):
+class CbrVerifyReplicationOperator(TracedOperator, BetweenRegions, WaitingOperator[dict[str, str | int]]):
     """Verify on both sides that backups were replicated.
 
     Judges by levels: ``record`` (each copy ended in success at the source), ``replica`` (the destination region holds it, and it is what it
@@ -99,6 +100,8 @@ class CbrVerifyReplicationOperator(BetweenRegions, WaitingOperator[dict[str, str
         "evidence_conn_id",
     )
     ui_color = "#d4f0d4"
+
+    _facts: dict[str, Any] | None = None
 
     def __init__(
         self,
@@ -173,6 +176,7 @@ class CbrVerifyReplicationOperator(BetweenRegions, WaitingOperator[dict[str, str
 
     def _conclude(self, context: Context, report: Report) -> dict[str, str | int]:
         from airflow_cbr.operators.evidence import leave_evidence
+        from airflow_cbr.operators.facts import verified
         from airflow_cbr.operators.report_file import default_path, write_report
         from airflow_cbr.verification.document import beginning, whole
         from airflow_cbr.verification.report import Outcome
@@ -188,13 +192,30 @@ class CbrVerifyReplicationOperator(BetweenRegions, WaitingOperator[dict[str, str
             self.log.info("The report was written to %s", path)
         document = beginning(report, path) if report.is_large else whole(report, path)
         ti.xcom_push(key=VERIFICATION_XCOM_KEY, value=document)
+        self._facts = verified(report, path)
         leave_evidence(self, context, report, document, digest)
         if error := report.failure():
             raise error
         if report.outcome is Outcome.SKIPPED:
             raise AirflowSkipException("\n  - ".join([report.headline(), *report.problems()]))
         self.log.info("Verified: %s", report.summary)
+        self._tell_outlets(context, report)
         return report.summary
+
+    def _tell_outlets(self, context: Context, report: Report) -> None:
+        """Let the events of the outlets say what was verified; where a report proves no copy, there are none."""
+        if not self.outlets or self._facts is None:
+            return
+        from airflow_cbr.operators.facts import proves_copies
+        from airflow_cbr.operators.outlet_events import announce, withhold
+
+        if proves_copies(report):
+            announce(context, self._facts)
+        else:
+            withhold(context, "no replica was verified, or one is missing or wrong, although no level fails the task for it.")
+
+    def _lineage_facts(self) -> dict[str, Any] | None:
+        return self._facts
 
     def _spec(self) -> VerificationSpec:
         destination = self.destination_of(self.vault_id)

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_cbr.exceptions import CbrError
 from airflow_cbr.triggers.access import ConnectionAccess
-from airflow_cbr.triggers.events import Wake, refusal_in
+from airflow_cbr.triggers.events import Wake, describe, refusal_in
+from airflow_cbr.triggers.replication_ended import CbrReplicationEndedTrigger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from airflow_cbr.waiting.waiter import PollResult, Waiter
 
-__all__ = ["CbrPauseTrigger", "CbrReplicationTrigger"]
+__all__ = ["CbrPauseTrigger", "CbrReplicationEndedTrigger", "CbrReplicationTrigger"]
 
 
 class CbrReplicationTrigger(BaseTrigger):
@@ -141,7 +141,7 @@ class CbrReplicationTrigger(BaseTrigger):
         if poll.error is not None:
             said: Any = type(poll.error)
             if said != reported:
-                self.log.warning("Vault %s could not be read; trying again: %s", self.vault_id, _describe(poll.error))
+                self.log.warning("Vault %s could not be read; trying again: %s", self.vault_id, describe(poll.error))
             return said
         if poll.progress is None or poll.progress.change_key == reported:
             return reported
@@ -192,8 +192,3 @@ class CbrPauseTrigger(BaseTrigger):
 
         await asyncio.sleep(max(self.until - time.time(), FIRST_LOOK_AFTER))
         yield TriggerEvent({"wake": str(Wake.RESUME), "memory": self.memory})  # type: ignore[no-untyped-call]
-
-
-def _describe(error: Exception) -> str:
-    """Return an error's text; of an error of another package, which may quote anything, only its class."""
-    return str(error) if isinstance(error, CbrError) else type(error).__name__

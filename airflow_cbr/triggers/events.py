@@ -5,12 +5,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_cbr.exceptions import CbrAuthenticationError, CbrProtocolError
+from airflow_cbr.exceptions import CbrAuthenticationError, CbrError, CbrProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["Wake", "backups_of", "deadline_of", "memory_of", "refusal_in", "refusal_of", "wake_of"]
+__all__ = ["Wake", "backups_of", "deadline_of", "describe", "memory_of", "refusal_in", "refusal_of", "wake_of"]
 
 Remembered = TypeVar("Remembered")
 
@@ -109,3 +109,11 @@ def backups_of(event: Any) -> dict[str, str]:
     if not isinstance(backups, dict) or not all(isinstance(backup_id, str) for backup_id in backups.values()):
         raise CbrProtocolError("The backups in the trigger's event cannot be read.")
     return backups
+
+
+def describe(error: Exception) -> str:
+    """Return an error's text for a log; of an error of another package, which may quote anything, only its class.
+
+    :param error: why a look failed.
+    """
+    return str(error) if isinstance(error, CbrError) else type(error).__name__

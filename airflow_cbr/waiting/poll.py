@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from airflow_cbr.api.models import Backup, ReplicationRecord
 from airflow_cbr.exceptions import CbrNotFoundError
+from airflow_cbr.waiting.copies import CopyCollector
+from airflow_cbr.waiting.listener import Listener
 from airflow_cbr.waiting.records import RecordsSeen, find_records
 from airflow_cbr.waiting.waiter import PollResult
 
@@ -40,12 +42,21 @@ class VaultPoll:
         :param client: a client of the source region and project.
         :param waiters: who waits.
         :param at: the event loop's clock.
-        :return: by waiter, the result and the seconds until its next look.
+        :return: by waiter, the result and the seconds until its next look; listeners are left out until one of them is due.
         :raises CbrError: the vault cannot be looked at.
         """
-        seen = self._few(client, waiters) or self._all(client, waiters)
+        # Those who listen need the whole list, which others can often do without: it is read when one of them is due, and for all of them.
+        listeners = [waiter for waiter in waiters if isinstance(waiter, Listener)]
+        if not any(listener.due <= at for listener in listeners):
+            listeners = []
+        waiters = [waiter for waiter in waiters if not isinstance(waiter, Listener)]
+        collector = CopyCollector(self._vault_id) if listeners else None
+        seen = (self._few(client, waiters) if collector is None else None) or self._all(client, waiters, collector)
         now = client.server_time or datetime.now(UTC)
         results: dict[Waiter, tuple[PollResult, float]] = {}
+        if collector is not None:
+            heard = PollResult(copies=collector.seen(now.timestamp()))
+            results = {listener: (heard, listener.schedule.gap((), now, at=at)) for listener in listeners}
         for waiter in waiters:
             listed = {record_id: seen.listed[record_id] for record_id in waiter.open_ids if record_id in seen.listed}
             for record_id, (backup, record) in listed.items():
@@ -59,7 +70,7 @@ class VaultPoll:
             results[waiter] = PollResult(own.progress(now), own.are_final, unlisted), gap
         return results
 
-    def _all(self, client: CbrClient, waiters: list[Waiter]) -> RecordsSeen:
+    def _all(self, client: CbrClient, waiters: list[Waiter], collector: CopyCollector | None) -> RecordsSeen:
         """List the vault: one request for each thousand of its backups answers everybody."""
         rows = 0
 
@@ -67,6 +78,8 @@ class VaultPoll:
             nonlocal rows
             for backup in client.list_backups(vault_id=self._vault_id, show_replication=True, page_size=ROWS_PER_PAGE):
                 rows += 1
+                if collector is not None:
+                    collector.note(backup)
                 yield backup
                 if self._is_unwanted():
                     return

@@ -11,6 +11,7 @@ from airflow_cbr.waiting.schedule import Schedule
 
 if TYPE_CHECKING:
     from airflow_cbr.api.models import Backup, ReplicationRecord
+    from airflow_cbr.waiting.copies import CopiesSeen
     from airflow_cbr.waiting.progress import Progress
 
 __all__ = ["PollResult", "Waiter"]
@@ -25,6 +26,7 @@ class PollResult:
     :param unlisted: backup id by record id, for the records that no backup lists; None where the backup was never seen.
     :param error: why the look failed, or None.
     :param refused: whether the error is one that persists.
+    :param copies: every copy out of the vault, for a :class:`~airflow_cbr.waiting.listener.Listener`; None for a waiter.
     """
 
     progress: Progress | None = None
@@ -32,6 +34,7 @@ class PollResult:
     unlisted: Mapping[str, str | None] = field(default_factory=dict)
     error: Exception | None = None
     refused: bool = False
+    copies: CopiesSeen | None = None
 
     @property
     def key(self) -> Hashable:

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.execution_time.context import OutletEventAccessors
+
 from airflow_cbr.emulator.world import DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_VAULT
 from airflow_cbr.operators.cbr import CbrCreateCheckpointOperator, CbrReplicateCheckpointOperator, CbrVerifyReplicationOperator
 from airflow_cbr.sensors.cbr import CbrReplicationSensor
@@ -114,6 +116,8 @@ class TaskRun:
     dag_id: str = "a_dag"
     run_id: str = "manual__1"
     map_index: int = -1
+    outlet_events: Any = None
+    """What the newest attempt told its outlets."""
 
     def __post_init__(self) -> None:
         """Take the task's log: Airflow's own goes to wherever standard output was when it was set up."""
@@ -157,7 +161,9 @@ class TaskRun:
 
     def context(self) -> dict[str, Any]:
         """Return the context of the attempt."""
+        self.outlet_events = OutletEventAccessors()
         context: dict[str, Any] = {
+            "outlet_events": self.outlet_events,
             "ti": self,
             "task": self.task,
             "params": self.params,

@@ -22,24 +22,39 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = REPOSITORY / "airflow_cbr"
 ADAPTERS = {"hooks", "operators", "sensors", "triggers", "links"}
-CORE = {"exceptions", "api", "once", "inventory", "waiting", "replication", "preflight", "verification", "checkpoints", "evidence"}
+CORE = {
+    "languages",
+    "exceptions",
+    "api",
+    "once",
+    "inventory",
+    "waiting",
+    "replication",
+    "preflight",
+    "verification",
+    "checkpoints",
+    "evidence",
+}
 
 #: Part of the package: the other parts it may import. All may import ``airflow_cbr`` itself, which holds the version only.
 RINGS: dict[str, set[str]] = {
     "__init__": set(),
-    "exceptions": set(),
+    "languages": set(),
+    "exceptions": {"languages"},
     "get_provider_info": set(),
     "airflow_names": set(),
-    "api": {"exceptions"},
-    "once": {"exceptions", "api"},
-    "inventory": {"exceptions", "api"},
-    "waiting": {"exceptions", "api", "once", "inventory"},
-    "replication": {"exceptions", "api", "once", "inventory", "waiting"},
-    "preflight": {"exceptions", "api", "once", "inventory", "replication"},
-    "verification": {"exceptions", "api", "once", "inventory"},
-    "checkpoints": {"exceptions", "api", "once"},
-    "evidence": {"exceptions", "api"},
-    **{adapter: CORE | ADAPTERS | {"airflow_names", "get_provider_info"} for adapter in ADAPTERS},
+    "assets": {"languages", "exceptions", "api"},
+    "lineage": {"languages", "exceptions", "api", "assets"},
+    "api": {"languages", "exceptions"},
+    "once": {"languages", "exceptions", "api"},
+    "inventory": {"languages", "exceptions", "api"},
+    "waiting": {"languages", "exceptions", "api", "once", "inventory"},
+    "replication": {"languages", "exceptions", "api", "once", "inventory", "waiting"},
+    "preflight": {"languages", "exceptions", "api", "once", "inventory", "replication"},
+    "verification": {"languages", "exceptions", "api", "once", "inventory"},
+    "checkpoints": {"languages", "exceptions", "api", "once"},
+    "evidence": {"languages", "exceptions", "api"},
+    **{adapter: CORE | ADAPTERS | {"airflow_names", "assets", "get_provider_info", "lineage"} for adapter in ADAPTERS},
     "emulator": set(),
     "demo": CORE | ADAPTERS | {"emulator"},
     # Object storage is Airflow's; nothing else of a command knows Airflow.
@@ -103,7 +118,8 @@ def test_the_inner_rings_and_the_emulator_do_not_import_airflow() -> None:
 
 
 def test_what_moves_in_airflow_is_taken_from_airflow_names() -> None:
-    others = [path for path in MODULES if part_of(path) != "airflow_names"]
+    # Only where the OpenLineage provider asks is the lineage imported, so that provider is there.
+    others = [path for path in MODULES if part_of(path) not in {"airflow_names", "lineage"}]
 
     assert [f"{name_of(path)} imports {name}" for path in others for name in imports_of(path) if name.startswith(MOVING)] == []
 
@@ -164,8 +180,8 @@ def test_what_is_imported_is_declared() -> None:
     distributions = importlib.metadata.packages_distributions()
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     declared = {re.split(r"[<>=!~\[; ]", requirement)[0] for requirement in project["dependencies"]}
-    # Only used where an old Airflow brings them; airflow.providers.* belongs to several distributions.
-    optional = {"flask_appbuilder", "wtforms"}
+    # Only used where an old Airflow, or the OpenLineage provider, brings them; airflow.providers.* belongs to several distributions.
+    optional = {"flask_appbuilder", "wtforms", "attr", "openlineage"}
 
     imported = (
         {name.split(".")[0] for path in MODULES for name in imports_of(path)} - set(sys.stdlib_module_names) - {"airflow_cbr", "airflow"}
