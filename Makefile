@@ -73,7 +73,7 @@ mutants: .venv-mutants/.installed
 	.venv-mutants/bin/python tools/mutants.py run $(foreach pattern,$(MUTANTS),'$(pattern)')
 	.venv-mutants/bin/python tools/mutants.py results
 
-# Writes the published schema of the verification report anew, after its types have changed.
+# Writes the published schemas of the verification report and of evidence anew, after their types have changed.
 schema: $(STAMP)
 	$(PY) tools/report_schema.py
 

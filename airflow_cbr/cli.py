@@ -1,10 +1,12 @@
-"""The ``airflow-cbr`` command: the emulator, and the demo that runs against it."""
+"""The ``airflow-cbr`` command: the emulator, the demo that runs against it, and what is done with evidence."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from typing import TYPE_CHECKING, Final
+
+from airflow_cbr.commands.evidence import add_evidence_commands, run_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +36,8 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--auth", choices=("aksk", "password"), help="way to authenticate (default: one run with each)")
     demo.add_argument("--ui", action="store_true", help="start Airflow with its web page, the emulator and the example Dags, until Ctrl-C")
     demo.add_argument("--port", type=_port, default=0, help="with --ui: port of the web page (default: any free one)")
+
+    add_evidence_commands(commands)
     return parser
 
 
@@ -59,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from airflow_cbr.emulator.server import serve
 
         return serve(options.host, options.port, options.world, options.allow_host)
+    if options.command == "evidence":
+        return run_evidence(parser, options)
     if options.port and not options.ui:
         parser.error("demo: --port requires --ui")
     if options.ui:

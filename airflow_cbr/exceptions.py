@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CbrAlreadyReplicatedError", "CbrApiError", "CbrAuthenticationError", "CbrBusyError", "CbrCallLimitError", "CbrCheckpointError",
     "CbrCheckpointFailedError", "CbrCheckpointIncompleteError", "CbrCheckpointTimeoutError", "CbrConfigurationError",
-    "CbrConnectionError", "CbrDrillCleanupError", "CbrDrillError", "CbrDrillFailedError", "CbrDrillTimeoutError", "CbrError",
+    "CbrConnectionError", "CbrDrillCleanupError", "CbrDrillError", "CbrDrillFailedError", "CbrDrillTimeoutError", "CbrError", "CbrEvidenceError",
     "CbrLimitError", "CbrNotFoundError", "CbrNothingToReplicateError", "CbrOutcomeUnknownError", "CbrParameterError",
     "CbrPermissionError", "CbrPreflightError", "CbrProtocolError", "CbrPruneError", "CbrPruneStoppedError", "CbrRefusedError",
     "CbrReplicationError", "CbrReplicationFailedError", "CbrReplicationTimeoutError", "CbrStoppedError", "CbrThrottledError",
@@ -374,5 +374,11 @@ class CbrPruneError(CbrWorkError):
 
 class CbrPruneStoppedError(CbrPruneError):
     """Something was not as planned, so nothing more was deleted. A retry makes a new plan."""
+
+    permanent: bool = False
+
+
+class CbrEvidenceError(CbrWorkError):
+    """The evidence of a verification could not be written; the verdict itself is in the XCom."""
 
     permanent: bool = False

@@ -1,12 +1,18 @@
-"""Writes the published JSON schema of the verification report, from the types of the document: ``make schema``."""
+"""Writes the published JSON schemas of the verification report and of evidence, from their types: ``make schema``."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+import airflow_cbr
+from airflow_cbr.evidence import file
 from airflow_cbr.verification import document
 
 if __name__ == "__main__":
-    path = Path(document.__file__).with_name("report.schema.json")
-    path.write_text(json.dumps(document.generate_schema(), indent=2) + "\n", encoding="utf-8")
+    package = Path(airflow_cbr.__file__).parent
+    for name, schema in (
+        ("verification/report.schema.json", document.generate_schema()),
+        ("evidence/evidence.schema.json", file.generate_schema()),
+    ):
+        (package / name).write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from pathlib import Path
@@ -12,6 +13,7 @@ from airflow_cbr.airflow_names import conf
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_cbr.verification.document import Writable
     from airflow_cbr.verification.report import Report
 
 __all__ = ["default_path", "write_report"]
@@ -34,12 +36,29 @@ def default_path(context: Context) -> str:
     return str(Path(folder, *(re.sub(r"[^\w.~:+=@-]", "_", part) for part in parts)))
 
 
-def write_report(report: Report, path: str) -> None:
+class _Digested:
+    """Passes bytes on, and knows the digest of all of them."""
+
+    def __init__(self, file: Writable) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+
+    def write(self, data: bytes) -> None:
+        self._digest.update(data)
+        self._file.write(data)
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+
+def write_report(report: Report, path: str) -> str:
     """Write a report as a file, streamed.
 
     :param report: the report.
     :param path: a path of this machine, whose folders are made and whose file appears when it is whole, or a URL as
         ``ObjectStoragePath`` takes it, for example ``s3://aws_default@bucket/report.json``.
+    :return: the SHA-256 of the file.
     :raises OSError: the file cannot be written.
     """
     from airflow_cbr.verification.document import write
@@ -48,14 +67,15 @@ def write_report(report: Report, path: str) -> None:
         from airflow.sdk import ObjectStoragePath
 
         with ObjectStoragePath(path).open("wb") as remote:  # type: ignore[no-untyped-call]
-            write(report, remote, path)
-        return
+            write(report, digested := _Digested(remote), path)
+        return digested.sha256
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
         with unfinished.open("wb") as file:
-            write(report, file, path)
+            write(report, digested := _Digested(file), path)
         unfinished.replace(target)
+        return digested.sha256
     finally:
         unfinished.unlink(missing_ok=True)

@@ -51,7 +51,8 @@ class CbrVerifyReplicationOperator(TracedOperator, BetweenRegions, WaitingOperat
     XCom, pushed before the task fails or is skipped: ``return_value`` is a dict with ``verdict`` (``verified`` or ``failed``) and the
     counts ``verified``, ``failed``, ``missing`` and ``skipped``; ``verification`` is the report, a JSON document whose schema is
     ``airflow_cbr/verification/report.schema.json``. Of more than 1,000 backups it has the counts, the levels, the first 20 findings and
-    the path of a file with the whole.
+    the path of a file with the whole. With ``evidence_path``, ``evidence`` is a dict of the ``path``, ``sequence`` and ``sha256`` of what
+    was written.
 
     Seconds are a number or a ``timedelta``, within the bounds of :mod:`airflow_cbr.operators.parameters`.
 
@@ -79,14 +80,26 @@ class CbrVerifyReplicationOperator(TracedOperator, BetweenRegions, WaitingOperat
         ``all``. Default: ``newest``.
     :param report_path: file for the report: a path on the worker, or a URL that ``ObjectStoragePath`` takes. Default: none up to 1,000
         backups, else beside the task's log. (templated)
+    :param evidence_path: folder for evidence, or a URL that ``ObjectStoragePath`` takes: one file for each verification, chained for each
+        vault pair. The task fails when it cannot be written. Default: none. (templated)
+    :param evidence_conn_id: id of a connection whose password is the Ed25519 private key, as PEM, that signs the evidence. Default: it is
+        not signed. (templated)
     :param settle_timeout: seconds to wait for a replica that is not listed, or not ``available``, yet; counted from the
         attempt's first look. Default: 600 when ``deferrable``, else 0, since a retry does not hold a worker slot.
     :param poll_interval: seconds between two looks while it waits. Default: 30.
     :param deferrable: wait in the triggerer and not on a worker. Default: ``[operators] default_deferrable``.
     :raises CbrVerificationError: when a level is violated whose action is ``fail``; Airflow retries it like any other failure.
+    :raises CbrEvidenceError: when nothing is wrong but that the evidence cannot be written.
     """
 
-    template_fields: Sequence[str] = ("vault_id", "replication_record_ids", *BetweenRegions.template_fields, "report_path")
+    template_fields: Sequence[str] = (
+        "vault_id",
+        "replication_record_ids",
+        *BetweenRegions.template_fields,
+        "report_path",
+        "evidence_path",
+        "evidence_conn_id",
+    )
     ui_color = "#d4f0d4"
 
     _facts: dict[str, Any] | None = None
@@ -110,6 +123,8 @@ class CbrVerifyReplicationOperator(TracedOperator, BetweenRegions, WaitingOperat
         require_locked: bool = False,
         scope: str = "newest",
         report_path: str | None = None,
+        evidence_path: str | None = None,
+        evidence_conn_id: str | None = None,
         settle_timeout: float | timedelta | None = None,
         poll_interval: float | timedelta = 30,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
@@ -132,6 +147,8 @@ class CbrVerifyReplicationOperator(TracedOperator, BetweenRegions, WaitingOperat
         self.require_locked = require_locked
         self.scope = scope
         self.report_path = report_path
+        self.evidence_path = evidence_path
+        self.evidence_conn_id = evidence_conn_id
         self.settle_timeout = settle_timeout
         self.poll_interval = poll_interval
         self.deferrable = deferrable
@@ -139,9 +156,11 @@ class CbrVerifyReplicationOperator(TracedOperator, BetweenRegions, WaitingOperat
         self._is_audit = replication_record_ids is None
 
     def _perform(self, context: Context, state: SettlingState | None) -> dict[str, str | int]:
+        from airflow_cbr.operators.evidence import read_signer
         from airflow_cbr.verification.settling import Settling, SettlingState
 
         spec = self._spec()
+        read_signer(self.evidence_path, self.evidence_conn_id)
         settle_timeout, poll_interval = self._patience()
         state = state or SettlingState(settle_until=time.time() + settle_timeout)
         clients = self.hook.client, self.destination_hook.client
@@ -157,6 +176,7 @@ class CbrVerifyReplicationOperator(TracedOperator, BetweenRegions, WaitingOperat
         return seconds + _TRIGGERER_SLACK
 
     def _conclude(self, context: Context, report: Report) -> dict[str, str | int]:
+        from airflow_cbr.operators.evidence import leave_evidence
         from airflow_cbr.operators.facts import verified
         from airflow_cbr.operators.report_file import default_path, write_report
         from airflow_cbr.verification.document import beginning, whole
@@ -168,11 +188,14 @@ class CbrVerifyReplicationOperator(TracedOperator, BetweenRegions, WaitingOperat
         ti.xcom_push(key="return_value", value=report.summary)
         self._tell_metrics(report)
         path = self.report_path or (default_path(context) if report.is_large else None)
+        digest = None
         if path is not None:
-            write_report(report, path)
+            digest = write_report(report, path)
             self.log.info("The report was written to %s", path)
-        ti.xcom_push(key=VERIFICATION_XCOM_KEY, value=beginning(report, path) if report.is_large else whole(report, path))
+        document = beginning(report, path) if report.is_large else whole(report, path)
+        ti.xcom_push(key=VERIFICATION_XCOM_KEY, value=document)
         self._facts = verified(report, path)
+        leave_evidence(self, context, report, document, digest)
         if error := report.failure():
             raise error
         if report.outcome is Outcome.SKIPPED:

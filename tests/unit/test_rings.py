@@ -35,6 +35,7 @@ CORE = {
     "checkpoints",
     "drills",
     "pruning",
+    "evidence",
 }
 
 #: Part of the package: the other parts it may import. All may import ``airflow_cbr`` itself, which holds the version only.
@@ -55,13 +56,16 @@ RINGS: dict[str, set[str]] = {
     "verification": {"languages", "exceptions", "api", "once", "inventory"},
     "pruning": {"languages", "exceptions", "api", "once", "inventory", "verification"},
     "checkpoints": {"languages", "exceptions", "api", "once"},
+    "evidence": {"languages", "exceptions", "api"},
     **{adapter: CORE | ADAPTERS | {"airflow_names", "assets", "get_provider_info", "lineage"} for adapter in ADAPTERS},
     "drills": {"languages", "exceptions", "api", "once", "inventory", "verification"},
     "emulator": set(),
     "demo": CORE | ADAPTERS | {"emulator"},
-    "cli": {"demo", "emulator"},
+    # Object storage is Airflow's; nothing else of a command knows Airflow.
+    "commands": {"api", "evidence", "operators"},
+    "cli": {"commands", "demo", "emulator"},
 }
-WITHOUT_AIRFLOW = CORE | {"__init__", "get_provider_info", "emulator", "cli"}
+WITHOUT_AIRFLOW = CORE | {"__init__", "get_provider_info", "emulator", "commands", "cli"}
 #: What moved between the supported versions of Airflow, or comes with a provider that Airflow's constraints pin.
 MOVING = (
     "airflow.configuration",
@@ -145,9 +149,10 @@ def test_importing_every_module_warns_of_nothing() -> None:
     [
         (["exceptions", "api", "replication"], ["airflow", "airflow_cbr.emulator", "fastapi", "uvicorn"]),
         (["emulator"], ["airflow", "airflow_cbr.api", "airflow_cbr.replication", "airflow_cbr.exceptions", "requests"]),
-        (["cli"], ["airflow", "requests", "fastapi", "uvicorn", "rich"]),
+        (["evidence"], ["airflow", "requests", "fastapi", "uvicorn", "cryptography"]),
+        (["commands", "cli"], ["airflow", "requests", "fastapi", "uvicorn", "rich"]),
     ],
-    ids=["the client", "the emulator", "the command"],
+    ids=["the client", "the emulator", "the evidence", "the command"],
 )
 def test_it_can_be_imported_without(parts: list[str], without: list[str]) -> None:
     run_python(
