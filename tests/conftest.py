@@ -22,8 +22,9 @@ import pytest
 from tests.support.worker_groups import pytest_xdist_make_scheduler  # noqa: F401
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
+    from playwright.sync_api import Browser
     from xdist.workermanage import WorkerController
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -106,6 +107,18 @@ def airflow_database() -> Path:
     """Migrate this process's Airflow metadata database, once, and return its AIRFLOW_HOME."""
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, stdout=subprocess.DEVNULL, timeout=240)
     return Path(os.environ["AIRFLOW_HOME"])
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Run a headless Chromium for the tests of a module.
+
+    No longer: while it runs, Playwright's event loop counts as the running one, and ``asyncio.run`` of another test would refuse.
+    """
+    from tests.support.browser import running_browser
+
+    with running_browser() as running:
+        yield running
 
 
 @pytest.fixture(autouse=True)
