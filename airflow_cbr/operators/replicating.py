@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_cbr.airflow_names import conf
 from airflow_cbr.hooks.attempt import attempt_of, intents_of
 from airflow_cbr.operators.base import BetweenRegions, OnceOperator
+from airflow_cbr.operators.outcome import of_replication
 from airflow_cbr.operators.parameters import check_intervals, check_seconds, check_truth
 from airflow_cbr.replication.spec import ReplicationSpec
 
@@ -62,6 +63,7 @@ class ReplicatingOperator(BetweenRegions, OnceOperator[list[str]]):
         def publish(record_ids: list[str], counts: dict[str, int]) -> None:
             ti.xcom_push(key="return_value", value=record_ids)
             ti.xcom_push(key=REPLICATION_XCOM_KEY, value={"source": where, "destination": there, **counts})
+            self.tell(of_replication(where, there, counts, self.consoles))
 
         return {
             "attempt": attempt,

@@ -153,6 +153,7 @@ class CbrVerifyReplicationOperator(BetweenRegions, WaitingOperator[dict[str, str
         return seconds + _TRIGGERER_SLACK
 
     def _conclude(self, context: Context, report: Report) -> dict[str, str | int]:
+        from airflow_cbr.operators.outcome import of_report
         from airflow_cbr.operators.report_file import default_path, write_report
         from airflow_cbr.verification.document import beginning, whole
         from airflow_cbr.verification.report import Outcome
@@ -166,6 +167,7 @@ class CbrVerifyReplicationOperator(BetweenRegions, WaitingOperator[dict[str, str
             write_report(report, path)
             self.log.info("The report was written to %s", path)
         ti.xcom_push(key=VERIFICATION_XCOM_KEY, value=beginning(report, path) if report.is_large else whole(report, path))
+        self.tell(of_report(report, path, self.consoles))
         if error := report.failure():
             raise error
         if report.outcome is Outcome.SKIPPED:

@@ -39,6 +39,7 @@ RINGS: dict[str, set[str]] = {
     "verification": {"exceptions", "api", "once", "inventory"},
     "checkpoints": {"exceptions", "api", "once"},
     **{adapter: CORE | ADAPTERS | {"airflow_names", "get_provider_info"} for adapter in ADAPTERS},
+    "plugins": set(),
     "emulator": set(),
     "demo": CORE | ADAPTERS | {"emulator"},
     "cli": {"demo", "emulator"},
