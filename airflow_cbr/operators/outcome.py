@@ -32,7 +32,7 @@ def of_report(report: Report, path: str | None, consoles: Mapping[str, str]) -> 
     :param consoles: addresses of CBR in the console, in the region of the ``source`` and of the ``destination``.
     """
     there, verified_at, now = report.spec.destination, report.verified_at, report.now
-    outcome = {
+    outcome: dict[str, Any] = {
         "kind": "verification",
         "verdict": str(report.verdict),
         "counts": dict(report.counts),

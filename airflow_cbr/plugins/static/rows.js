@@ -243,7 +243,8 @@ function rowOf(key, tasks, now, partialUntil) {
 
 const given = (pair) => Object.fromEntries(Object.entries(pair).filter(([, value]) => value !== null));
 const isUnfinished = (task) => UNFINISHED.has(task.state);
-const hasFailed = (task) => FAILED.has(task.state) || (task.outcome.verdict === "failed" && task.state === "skipped");
+// What a verify task has found stays true while it waits for its retry.
+const hasFailed = (task) => FAILED.has(task.state) || (task.outcome.verdict === "failed" && ["skipped", "up_for_retry"].includes(task.state));
 
 /** Return the tasks of the newest run; they are newest first. */
 function runOf(tasks) {
@@ -263,7 +264,7 @@ function judge({ newest, copying, maxAge, age, isPartial }) {
     return ["failed", "notVerifiedSince"];
   }
   if (newest.length === 0) return copying.some(isUnfinished) ? ["running", null] : ["unknown", "neverVerified"];
-  if (newest.some(hasFailed)) return ["failed", null];
+  if (newest.some(hasFailed)) return ["failed", newest.some((task) => task.state === "up_for_retry") ? "retry" : null];
   if (newest.some(isUnfinished)) return ["running", null];
   if (newest.some((task) => task.state === "skipped")) return ["unknown", "skipped"];
   if (!newest.every((task) => task.state === "success" && task.outcome.verdict === "verified")) return ["unknown", "noVerdict"];

@@ -67,7 +67,7 @@ def test_hostile_names_do_not_make_the_outcome_longer_than_airflow_takes(emulato
 
     assert isinstance(outcome, dict), "Airflow would cut it off"
     assert len(str(outcome)) <= LARGEST
-    assert outcome["findings"] and outcome["findings_total"] > len(outcome["findings"])
+    assert 0 < len(outcome["findings"]) < outcome["findings_total"]
 
 
 def test_a_deferred_replication_lists_what_was_accepted_and_where(emulator: EmulatorServer) -> None:
@@ -86,8 +86,7 @@ def test_a_replication_that_fails_lists_why_and_what_to_do(emulator: EmulatorSer
         run.attempt()
     outcome = listed(run)["outcome"]
 
-    assert outcome["error"] and outcome["error"][:40] in str(raised.value)
-    assert outcome["advice"] and outcome["advice"] in str(raised.value)
+    assert str(raised.value) == f"{outcome['error']} What to do: {outcome['advice']}"
 
 
 def test_nobody_gives_the_field_and_the_next_task_of_the_class_has_none() -> None:

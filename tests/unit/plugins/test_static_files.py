@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import importlib.resources
 import re
@@ -89,13 +90,12 @@ def test_airflow_finds_it_by_the_entry_point_and_by_the_provider() -> None:
 
 
 def test_airflow_takes_the_plugin() -> None:
-    from airflow import plugins_manager
     from airflow.api_fastapi.core_api.datamodels.plugins import ExternalViewResponse
 
     (view,) = CbrReplicationPagePlugin.external_views
     shown: Any = ExternalViewResponse.model_validate(view)
 
-    assert plugins_manager.is_valid_plugin(CbrReplicationPagePlugin)
+    assert importlib.import_module("airflow.plugins_manager").is_valid_plugin(CbrReplicationPagePlugin)
     assert (shown.name, shown.destination, shown.url_route) == ("CBR replication", "nav", "cbr-replication")
     assert not shown.href.startswith(("/", "http")), "Airflow's page knows the path of the base URL"
 
