@@ -45,6 +45,7 @@ def outcome_of(
     return {
         "kind": "verification",
         "verdict": verdict,
+        "proven": verdict == "verified",
         "counts": {"verified": 3, "failed": 0, "missing": 0, "skipped": 0},
         "verified_at": None if age is None else (at - timedelta(seconds=age)).isoformat(),
         "max_age": max_age,

@@ -126,9 +126,10 @@ function opener(row) {
 }
 
 function vaults({ label, pair }) {
-  const place = (vault, region) => make("span", { class: "place" }, region ? foreign(region) : "?", " ", make("code", {}, foreign(vault)));
+  const place = (arrow, vault, region) =>
+    make("span", { class: "place" }, arrow, region ? foreign(region) : "?", " ", make("code", {}, foreign(vault)));
   const named = label !== null && label !== pair.vault ? make("strong", {}, foreign(label)) : null;
-  return [named, place(pair.vault, pair.region), make("span", { class: "arrow", "aria-hidden": "true" }, "→"), place(pair.toVault, pair.toRegion)];
+  return [named, place("", pair.vault, pair.region), place("→ ", pair.toVault, pair.toRegion)];
 }
 
 function age(row) {
@@ -270,7 +271,7 @@ function show() {
 function summary(rows) {
   const count = (verdict) => rows.filter((row) => row.verdict === verdict).length;
   const verdicts = VERDICTS.filter(count).map((verdict) => `${count(verdict)} ${text(verdict)}`);
-  return text("asOf", { vaults: rows.length, time: moment(reading.at), verdicts: verdicts.join(" · "), oldest: moment(reading.oldest) });
+  return text("asOf", { vaults: rows.length, time: moment(reading.at), verdicts: verdicts.join(" · ") });
 }
 
 function showOlder() {

@@ -268,6 +268,7 @@ function judge({ newest, copying, maxAge, age, isPartial }) {
   if (newest.some(isUnfinished)) return ["running", null];
   if (newest.some((task) => task.state === "skipped")) return ["unknown", "skipped"];
   if (!newest.every((task) => task.state === "success" && task.outcome.verdict === "verified")) return ["unknown", "noVerdict"];
+  if (!newest.every((task) => task.outcome.proven === true)) return ["unknown", "notProven"];
   if (isPartial) return ["unknown", "partial"];
   if (age === null || age < -CLOCKS_APART) return ["unknown", "ageUnknown"];
   if (maxAge === null) return ["unjudged", "noRpo"];

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_cbr.airflow_names import AirflowSkipException
 from airflow_cbr.emulator.world import BACKUPS, DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_PROJECT, SOURCE_VAULT
 from airflow_cbr.exceptions import CbrVerificationError
 from airflow_cbr.operators.cbr import CbrReplicateCheckpointOperator, CbrVerifyReplicationOperator
@@ -68,6 +70,37 @@ def test_hostile_names_do_not_make_the_outcome_longer_than_airflow_takes(emulato
     assert isinstance(outcome, dict), "Airflow would cut it off"
     assert len(str(outcome)) <= LARGEST
     assert 0 < len(outcome["findings"]) < outcome["findings_total"]
+
+
+@pytest.mark.parametrize(
+    ("is_replicated", "changes", "is_proven"),
+    [
+        (True, {}, True),
+        (True, {"levels": {"record": "fail"}}, False),
+        (True, {"levels": {"replica": "fail", "coverage": "warn"}}, True),
+        (False, {"levels": {"record": "warn", "replica": "warn", "coverage": "warn"}}, False),
+        (False, {"levels": {"record": "skip", "replica": "skip"}}, False),
+    ],
+)
+def test_what_succeeds_without_a_good_replica_of_all_that_was_judged_is_not_proven(
+    emulator: EmulatorServer, is_replicated: bool, changes: dict[str, Any], is_proven: bool
+) -> None:
+    if is_replicated:
+        replicating().attempt()
+    run = verifying(None, max_age=86400, **changes)
+    with suppress(CbrVerificationError, AirflowSkipException):
+        run.attempt()
+
+    assert listed(run)["outcome"]["proven"] is is_proven
+
+
+def test_an_empty_vault_is_not_proven(emulator: EmulatorServer) -> None:
+    empty = emulator.control.add_vault(project_id=SOURCE_PROJECT)["id"]
+    run = verifying(None, vault_id=empty, allow_empty=True, max_age=86400)
+    run.attempt()
+    outcome = listed(run)["outcome"]
+
+    assert (outcome["verdict"], outcome["proven"], outcome["verified_at"]) == ("verified", False, None)
 
 
 def test_a_deferred_replication_lists_what_was_accepted_and_where(emulator: EmulatorServer) -> None:

@@ -59,7 +59,15 @@ def test_only_a_verify_task_that_said_verified_of_a_young_enough_replica_makes_a
         if state == "success" and outcome == {"verdict": "verified", "age": 60.0, "max_age": 86_400.0}:
             green.add(str(number))
     for number, other in enumerate(
-        ["Truncated. You can ...", 7, [], {"kind": "replication", "verdict": "verified"}, {"verdict": "verified"}], 1000
+        [
+            "Truncated. You can ...",
+            7,
+            [],
+            {"kind": "replication", "verdict": "verified"},
+            {"verdict": "verified"},
+            {**outcome_of(vault_id(1005)), "proven": "true"},
+        ],
+        1000,
     ):
         airflow.rows.append(task_row(vault_id(number), outcome=other))
 
@@ -85,6 +93,8 @@ def test_only_a_verify_task_that_said_verified_of_a_young_enough_replica_makes_a
         ([{"state": "failed", "replicates": True}, {}], "verified", "1 h old"),
         ([{"state": "running", "replicates": True}, {"run": 1}], "verified", "1 h old"),
         ([{"replicates": True}], "unknown", "No verify task"),
+        ([{"proven": False}], "unknown", "proves no copy"),
+        ([{}, {"task_id": "verify_batch", "proven": False}], "unknown", "proves no copy"),
         ([{}, {"task_id": "verify_batch", "state": "failed"}], "failed", ""),
         ([{}, {"task_id": "verify_batch", "state": "running"}], "running", ""),
         ([{"age": 60}, {"task_id": "verify_batch", "age": 100_000}], "late", "1 d 3 h old"),
@@ -96,7 +106,7 @@ def test_the_newest_run_decides_and_the_worst_of_its_tasks(
     airflow: AirflowStandIn, opened: Opened, tasks: list[dict[str, Any]], verdict: str, says: str
 ) -> None:
     for task in tasks:
-        told = {name: task.pop(name) for name in ("age", "max_age", "verdict") if name in task}
+        told = {name: task.pop(name) for name in ("age", "max_age", "verdict", "proven") if name in task}
         if task.pop("replicates", False):
             airflow.rows.append(task_row(vault_id(1), operator=REPLICATE, **task))
         else:
