@@ -60,6 +60,11 @@ def _isolate() -> None:
 _isolate()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what the long runs ask for."""
+    parser.addoption("--postgresql", action="store_true", help="give the real Airflow of tests/system a PostgreSQL server, not SQLite")
+
+
 def pytest_configure_node(node: WorkerController) -> None:
     # A worker inherits the isolated environment, so it is told the real one.
     node.workerinput["real_environment"] = _REAL_ENVIRONMENT
