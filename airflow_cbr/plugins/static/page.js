@@ -14,6 +14,7 @@ const COLUMNS = ["verdict", "vault", "age", "size", "copy", "task"];
 const page = Object.fromEntries(["search", "refresh", "status", "problem", "rows", "older"].map((id) => [id, document.getElementById(id)]));
 const sorting = { column: "verdict", isDescending: false };
 const opened = new Map(); // keys of the rows whose details are shown, each with what was fetched for them
+const numbers = new Map(); // of the rows by key, for ids that stay when the rows move
 let reading = null;
 let readAt = null;
 
@@ -70,7 +71,7 @@ function outsideLink(address, label) {
 // --- the table ---------------------------------------------------------------------------------------------------------------
 
 function table(rows) {
-  const head = make("tr", { role: "row" }, ...COLUMNS.map(heading));
+  const head = make("tr", { role: "row", id: "head" }, ...COLUMNS.map(heading));
   const body = make("tbody", { role: "rowgroup" }, ...rows.flatMap((row) => [line(row), details(row)]).filter(Boolean));
   return make("table", { role: "table", "aria-label": text("title") }, make("thead", { role: "rowgroup" }, head), body);
 }
@@ -81,7 +82,6 @@ function heading(column) {
     sorting.isDescending = isSorted && !sorting.isDescending;
     sorting.column = column;
     show();
-    document.getElementById(`by-${column}`)?.focus();
   };
   const order = isSorted ? (sorting.isDescending ? "descending" : "ascending") : "none";
   const button = make("button", { id: `by-${column}`, type: "button", title: text("sortBy", { column: text(column) }), click: sort }, text(column));
@@ -92,7 +92,7 @@ function line(row) {
   const cell = (column, ...children) => make("td", { role: "cell", "data-column": text(column), class: column }, ...children);
   return make(
     "tr",
-    { role: "row", class: row.verdict, "data-verdict": row.verdict },
+    { role: "row", id: `row-${row.number}`, class: row.verdict, "data-verdict": row.verdict },
     cell("verdict", opener(row), row.why ? make("small", {}, text(`why.${row.why}`)) : null),
     cell("vault", ...vaults(row)),
     cell("age", ...age(row)),
@@ -108,12 +108,10 @@ function opener(row) {
     if (isOpen) opened.delete(row.key);
     else opened.set(row.key, {});
     show();
-    document.getElementById(`open-${row.number}`)?.focus();
   };
   return make(
     "button",
     {
-      id: `open-${row.number}`,
       type: "button",
       class: "badge",
       "aria-expanded": String(isOpen),
@@ -137,7 +135,8 @@ function age(row) {
   const values = { age: duration(row.age), max: row.maxAge === null ? "" : duration(row.maxAge) };
   const shown = [make("span", {}, text(row.maxAge === null ? "old" : "oldOfMax", values))];
   if (row.maxAge !== null) {
-    shown.push(make("progress", { max: row.maxAge, value: Math.min(row.age, row.maxAge), "aria-label": text("age") }));
+    const minutes = Math.floor(Math.min(row.age, row.maxAge) / 60);
+    shown.push(make("progress", { max: row.maxAge, value: minutes * 60, "aria-label": text("age") }));
   }
   return [...shown, make("small", {}, moment(row.verifiedAt))];
 }
@@ -212,7 +211,6 @@ function report(row) {
       opened.set(row.key, { problem: error.kind === "forbidden" ? text("reportForbidden") : problemText(error) });
     }
     show();
-    document.getElementById(`open-${row.number}`)?.focus();
   };
   return make("p", {}, make("button", { type: "button", click: read }, text("showReport")));
 }
@@ -259,13 +257,26 @@ function show() {
   if (reading === null) return;
   showProblem(reading.error, reading.tasks.length > 0);
   const rows = reading.at === null ? [] : rowsOf(reading, now());
-  rows.forEach((row, number) => (row.number = number));
+  for (const row of rows) row.number = numbers.get(row.key) ?? numbers.set(row.key, numbers.size).size - 1;
   const shown = chosen(rows, page.search.value, sorting.column, sorting.isDescending, text);
   const nothing = rows.length ? text("noMatch") : text("empty");
   const isUnknown = rows.length === 0 && reading.error !== null;
-  page.rows.replaceChildren(...(shown.length ? [table(shown)] : isUnknown ? [] : [make("p", {}, nothing)]));
+  draw(...(shown.length ? [table(shown)] : isUnknown ? [] : [make("p", {}, nothing)]));
   page.status.textContent = rows.length ? summary(rows) : "";
   showOlder();
+}
+
+/** Put something in place of the rows, unless it is the same; the keyboard stays in its row. */
+function draw(...children) {
+  const drawn = page.rows.children;
+  if (drawn.length === children.length && children.every((child, at) => child.isEqualNode(drawn[at]))) return;
+  const reachable = (line) => [...(line?.querySelectorAll("a, button") ?? [])];
+  const focused = document.activeElement.closest("#rows tr");
+  const at = reachable(focused).indexOf(document.activeElement);
+  page.rows.replaceChildren(...children);
+  if (at < 0) return;
+  const left = reachable(document.getElementById(focused.id));
+  (left[at] ?? left.at(-1))?.focus({ preventScroll: true });
 }
 
 function summary(rows) {
@@ -313,8 +324,6 @@ followTheme();
 window.addEventListener("storage", followTheme);
 page.refresh.addEventListener("click", refresh);
 page.search.addEventListener("input", show);
-// Ages grow while nobody refreshes: what was green must not stay so. Whoever types or reads with the keyboard keeps the focus.
-setInterval(() => {
-  if (!page.rows.contains(document.activeElement)) show();
-}, AGES_GROW);
+// Ages grow while nobody refreshes: what was green must not stay so.
+setInterval(show, AGES_GROW);
 await refresh();

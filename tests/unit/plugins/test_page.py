@@ -124,8 +124,10 @@ def test_green_does_not_outlast_the_rpo_while_nobody_refreshes(airflow: AirflowS
         page.clock.install()
         page.goto(airflow.page)
         page.wait_for_selector("tr[data-verdict=verified]")
+        page.focus("td.task a")
         page.clock.fast_forward("02:00:00")
         page.wait_for_selector("tr[data-verdict=late]")
+        assert page.evaluate("document.activeElement.closest('td').className") == "task", "the keyboard stays where it was"
 
 
 def test_the_browsers_clock_decides_nothing(airflow: AirflowStandIn, browser: Browser) -> None:
@@ -272,6 +274,7 @@ def test_a_failure_shows_its_reason_its_advice_and_the_way_on(airflow: AirflowSt
         assert links["console, source"] == "https://console.huaweicloud.com/cbr/?region=cn-north-4"
         page.click("text=Show the report")
         page.wait_for_selector("text=nightly-07 b7")
+        assert page.evaluate("document.activeElement.closest('tr').className") == "details"
         assert "web-01 r1: none" in page.inner_text("tr.details")
 
 
