@@ -44,6 +44,7 @@ def _isolate() -> None:
     home = _DIRECTORY / "home"
     (home / "airflow").mkdir(parents=True)
     os.environ["HOME"] = str(home)
+    os.environ["AIRFLOW_CBR_LANGUAGE"] = "en"
     os.environ["CBR_REFUSALS_DIRECTORY"] = str(_DIRECTORY / "refusals")
     os.environ["AIRFLOW_HOME"] = str(home / "airflow")
     os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
