@@ -32,7 +32,7 @@ PATH: Final = "/data/airflow"
 #: User: role of the simple auth manager; without one nothing is allowed.
 USERS: Final = {"ada": "admin", "vera": "viewer", "hidden": "viewer", "nobody": ""}
 HIDDEN_FROM: Final = "hidden"
-HIDDEN: Final = ("cbr_audit",)
+HIDDEN: Final = ("page_audit",)
 _LIMIT: Final = 240.0
 
 
