@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 __all__ = [
     "CbrAlreadyReplicatedError", "CbrApiError", "CbrAuthenticationError", "CbrBusyError", "CbrCallLimitError", "CbrCheckpointError",
     "CbrCheckpointFailedError", "CbrCheckpointIncompleteError", "CbrCheckpointTimeoutError", "CbrConfigurationError",
-    "CbrConnectionError", "CbrDrillCleanupError", "CbrDrillError", "CbrDrillFailedError", "CbrDrillTimeoutError", "CbrError", "CbrEvidenceError",
+    "CbrConnectionError", "CbrDrillCleanupError", "CbrDrillError", "CbrDrillFailedError", "CbrDrillTimeoutError", "CbrError",
+    "CbrEvidenceError",
     "CbrLimitError", "CbrNotFoundError", "CbrNothingToReplicateError", "CbrOutcomeUnknownError", "CbrParameterError",
     "CbrPermissionError", "CbrPreflightError", "CbrProtocolError", "CbrPruneError", "CbrPruneStoppedError", "CbrRefusedError",
     "CbrReplicationError", "CbrReplicationFailedError", "CbrReplicationTimeoutError", "CbrStoppedError", "CbrThrottledError",

@@ -32,6 +32,8 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [{"integration-name": "Huawei Cloud CBR", "python-modules": ["airflow_cbr.operators.cbr"]}],
         "sensors": [{"integration-name": "Huawei Cloud CBR", "python-modules": ["airflow_cbr.sensors.cbr"]}],
         "triggers": [{"integration-name": "Huawei Cloud CBR", "python-modules": ["airflow_cbr.triggers.cbr"]}],
+        # Airflow loads it by its entry point; by this only where `[core] lazy_discover_providers` is off.
+        "plugins": [{"name": "airflow_cbr", "plugin-class": "airflow_cbr.plugins.replication_page.CbrReplicationPagePlugin"}],
         "extra-links": ["airflow_cbr.links.cbr.CbrVaultLink"],
         "asset-uris": [
             {

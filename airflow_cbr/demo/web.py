@@ -6,6 +6,7 @@ import json
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -15,6 +16,7 @@ from airflow_cbr.demo.intervals import DEMO_INTERVAL
 from airflow_cbr.demo.loopback import reserve_port
 from airflow_cbr.demo.scenario import CONN_ID, CONN_TYPE, DAG_ID, Auth, connection_fields, example_dags
 from airflow_cbr.demo.stack import AirflowStack
+from airflow_cbr.demo.vaults import AUDIT_DAG_ID, audited_vaults, morning_world
 from airflow_cbr.demo.waiting import DemoError, Stopped, StopSignals, wait_until
 
 __all__ = ["serve_web_page"]
@@ -44,7 +46,9 @@ def _serve(port: int, auth: Auth, signals: StopSignals) -> NoReturn:
     reserve_port(port)
     dags = example_dags()
     with tempfile.TemporaryDirectory(prefix="airflow-cbr-demo-") as folder:
-        emulator = EmulatorProcess(Path(folder))
+        world = Path(folder) / "world.json"
+        world.write_text(morning_world().model_dump_json(exclude_defaults=True))
+        emulator = EmulatorProcess(Path(folder), world_file=world)
         try:
             emulator.start()
             print("Starting Airflow and the emulator; this takes about half a minute ...", flush=True)
@@ -57,7 +61,11 @@ def _serve(port: int, auth: Auth, signals: StopSignals) -> NoReturn:
                 emulator.wait_until_ready(check)
                 fields = connection_fields(auth, emulator.url)
                 stack.api.create_connection(CONN_ID, CONN_TYPE, **{**fields, "extra": json.dumps(fields["extra"])})
-                wait_until(lambda: _parsed(stack), limit=PARSE_LIMIT, what=f"the Dag {DAG_ID} is parsed", check=stack.check, every=0.5)
+                for dag_id in (DAG_ID, AUDIT_DAG_ID):
+                    there = partial(_parsed, stack, dag_id)
+                    wait_until(there, limit=PARSE_LIMIT, what=f"the Dag {dag_id} is parsed", check=stack.check, every=0.5)
+                audit = {"logical_date": None, "conf": {"vaults": audited_vaults()}}
+                stack.api.request("POST", f"dags/{AUDIT_DAG_ID}/dagRuns", json=audit)
                 print(_welcome(stack.url, emulator.url), flush=True)
                 while True:
                     stack.check()
@@ -69,10 +77,10 @@ def _serve(port: int, auth: Auth, signals: StopSignals) -> NoReturn:
             stop_all([emulator])
 
 
-def _parsed(stack: AirflowStack) -> bool:
+def _parsed(stack: AirflowStack, dag_id: str) -> bool:
     if errors := stack.api.import_errors():
         raise DemoError(f"Airflow cannot read {errors[0]['filename']}:\n{errors[0]['stack_trace']}")
-    return stack.api.knows_dag(DAG_ID)
+    return stack.api.knows_dag(dag_id)
 
 
 def _welcome(airflow: str, emulator: str) -> str:
@@ -80,6 +88,9 @@ def _welcome(airflow: str, emulator: str) -> str:
 Airflow is ready:   {airflow}  (this machine only, no password)
 The example Dag:    {airflow}/dags/{DAG_ID}
                     Press "Trigger"; the params are those of the emulator's default world.
+The page:           {airflow}/plugin/cbr-replication  ("CBR replication" in the navigation)
+                    Four vaults that {AUDIT_DAG_ID} is looking at: two are well, one is replicated too
+                    rarely, and one lacks last night's replicas. Open a red one for what to do.
 The connection:     {airflow}/connections  ({CONN_ID})
 The emulator:       {emulator}  (its record of every replicate call: {emulator}/_emulator/ledger)
 

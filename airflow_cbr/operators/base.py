@@ -21,6 +21,7 @@ from airflow_cbr.hooks.failures import raise_for_airflow
 from airflow_cbr.hooks.metrics import tags_of
 from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, CbrVaultLink, console_url
 from airflow_cbr.once.steps import Pause
+from airflow_cbr.operators.outcome import of_failure
 from airflow_cbr.operators.parameters import check_access, check_destination, check_intervals, check_seconds, check_way
 
 if TYPE_CHECKING:
@@ -60,12 +61,26 @@ class BaseCbrOperator(BaseOperator):
     region: str | None
     project_id: str | None
 
+    outcome: dict[str, Any] | None = None
+    """What became of the task, for whoever lists tasks."""
+
     template_fields: Sequence[str] = ("cbr_conn_id", "region", "project_id")
 
     @cached_property
     def hook(self) -> CbrHook:
         """Return the hook of the task's region and project; the source's, where there is a destination."""
         return CbrHook(self.cbr_conn_id, region=self.region, project_id=self.project_id)
+
+    def tell(self, outcome: dict[str, Any]) -> None:
+        """Have an outcome listed with the task, as its rendered field ``outcome``, once it has ended or is deferred.
+
+        The field is one of this attempt alone: nobody gives it, and nothing is rendered in it.
+
+        :param outcome: see :mod:`airflow_cbr.operators.outcome`.
+        """
+        self.outcome = outcome
+        self.template_fields = tuple(dict.fromkeys((*self.template_fields, "outcome")))
+        self.overwrite_rtif_after_execution = True
 
 
 class BetweenRegions(BaseCbrOperator):
@@ -85,6 +100,12 @@ class BetweenRegions(BaseCbrOperator):
         "region",
         "project_id",
     )
+
+    @property
+    def consoles(self) -> dict[str, str]:
+        """Return the addresses of CBR in the console, in the region of the ``source`` and of the ``destination``."""
+        cloud = self.hook.fields.endpoints.cloud
+        return {"source": console_url(self.hook.region, cloud), "destination": console_url(self.destination_region, cloud)}
 
     @cached_property
     def destination_hook(self) -> CbrHook:
@@ -183,6 +204,7 @@ class WaitingOperator(BaseCbrOperator, Generic[Returned]):
             with within(self._seconds_left(state) + LAST_LOOK):
                 return self._perform(context, state)
         except CbrError as error:
+            self.tell(of_failure(self.outcome, error))
             raise_for_airflow(error)
 
     def _follow(self, work: Work[Outcome]) -> Outcome:

@@ -10,6 +10,7 @@ from airflow_cbr.hooks.attempt import attempt_of, intents_of
 from airflow_cbr.hooks.metrics import concluding, tell_replication, tell_wait
 from airflow_cbr.operators.base import BetweenRegions, OnceOperator
 from airflow_cbr.operators.lineage import TracedOperator
+from airflow_cbr.operators.outcome import of_replication
 from airflow_cbr.operators.parameters import check_intervals, check_seconds, check_truth
 from airflow_cbr.replication.spec import ReplicationSpec
 
@@ -100,6 +101,7 @@ class ReplicatingOperator(TracedOperator, BetweenRegions, OnceOperator[list[str]
             ti.xcom_push(key="return_value", value=record_ids)
             self._replication = {"source": where, "destination": there, **counts}
             ti.xcom_push(key=REPLICATION_XCOM_KEY, value=self._replication)
+            self.tell(of_replication(where, there, counts, self.consoles))
 
         return {
             "attempt": attempt,

@@ -178,6 +178,7 @@ class CbrVerifyReplicationOperator(TracedOperator, BetweenRegions, WaitingOperat
     def _conclude(self, context: Context, report: Report) -> dict[str, str | int]:
         from airflow_cbr.operators.evidence import leave_evidence
         from airflow_cbr.operators.facts import verified
+        from airflow_cbr.operators.outcome import of_report
         from airflow_cbr.operators.report_file import default_path, write_report
         from airflow_cbr.verification.document import beginning, whole
         from airflow_cbr.verification.report import Outcome
@@ -195,6 +196,7 @@ class CbrVerifyReplicationOperator(TracedOperator, BetweenRegions, WaitingOperat
         document = beginning(report, path) if report.is_large else whole(report, path)
         ti.xcom_push(key=VERIFICATION_XCOM_KEY, value=document)
         self._facts = verified(report, path)
+        self.tell(of_report(report, path, self.consoles))
         leave_evidence(self, context, report, document, digest)
         if error := report.failure():
             raise error

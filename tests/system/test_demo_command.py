@@ -112,6 +112,8 @@ def test_the_web_page_serves_and_runs_and_stops_from_folders_with_a_space(tmp_pa
         (address,) = [line.split()[3] for line in command.output.splitlines() if line.startswith("Airflow is ready:")]
         run = trigger(AirflowApi(address), DAG_ID)
         run.wait_for_task("replicate", "running", limit=90)
+        assert f"{address}/plugin/cbr-replication" in command.output
+        assert AirflowApi(address).request("GET", "dags/cbr_audit/dagRuns")["total_entries"] == 1
         processes = family(command.process.pid)
         assert any("airflow worker -- " in line for line in living(processes)), "the process of the running task is among them"
         assert run.wait(limit=180) == "success"

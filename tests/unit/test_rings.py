@@ -59,6 +59,7 @@ RINGS: dict[str, set[str]] = {
     "evidence": {"languages", "exceptions", "api"},
     **{adapter: CORE | ADAPTERS | {"airflow_names", "assets", "get_provider_info", "lineage"} for adapter in ADAPTERS},
     "drills": {"languages", "exceptions", "api", "once", "inventory", "verification"},
+    "plugins": set(),
     "emulator": set(),
     "demo": CORE | ADAPTERS | {"emulator"},
     # Object storage is Airflow's; nothing else of a command knows Airflow.

@@ -1,0 +1,1 @@
+"""Plugins of Airflow: the page "CBR replication"."""

@@ -1,0 +1,336 @@
+// From Airflow's task instances to one row for each vault pair. Nothing here touches the document.
+
+const VERIFY = "CbrVerifyReplicationOperator";
+const REPLICATE = ["CbrReplicateCheckpointOperator", "CbrReplicateBackupOperator"];
+const UNFINISHED = new Set([null, "scheduled", "queued", "running", "restarting", "deferred", "up_for_retry", "up_for_reschedule"]);
+const FAILED = new Set(["failed", "upstream_failed"]);
+const PAGE_SIZE = 500; // Airflow gives fewer: [api] maximum_page_limit, 100 unless changed
+const FIRST_PAGES = 4;
+const MOST_PAGES = 30;
+const CLOCKS_APART = 300; // seconds
+
+export const VERDICTS = ["failed", "late", "unknown", "running", "unjudged", "verified"];
+
+/** An answer of Airflow that is no list: kind is notSignedIn, forbidden, noAnswer, noJson or httpError. */
+export class AnswerError extends Error {
+  constructor(kind, values = {}) {
+    super(kind);
+    this.kind = kind;
+    this.values = values;
+  }
+}
+
+/** Ask Airflow's REST API, as the user who is signed in; return the answer, and the server's time in milliseconds. */
+async function ask(base, path) {
+  let response;
+  try {
+    response = await fetch(new URL(path, base), {
+      headers: { accept: "application/json" },
+      cache: "no-store",
+      signal: AbortSignal.timeout(60_000),
+    });
+  } catch {
+    throw new AnswerError("noAnswer");
+  }
+  if (response.status === 401) throw new AnswerError("notSignedIn");
+  if (response.status === 403) throw new AnswerError("forbidden");
+  let body;
+  try {
+    body = await response.json();
+  } catch {
+    if (response.ok) throw new AnswerError("noJson");
+  }
+  if (!response.ok) throw new AnswerError("httpError", { status: response.status, detail: String(body?.detail ?? "").slice(0, 300) });
+  return { body, at: Date.parse(response.headers.get("date") ?? "") || Date.now() };
+}
+
+const known = (value) => (value !== null && typeof value === "object" && !Array.isArray(value) ? value : {});
+const words = (value) => (typeof value === "string" && value !== "" ? value : null);
+const number = (value) => (typeof value === "number" && Number.isFinite(value) ? value : null);
+const time = (value) => (typeof value === "string" ? Date.parse(value) : NaN);
+
+// --- reading -----------------------------------------------------------------------------------------------------------------
+
+/** The task instances that were read, newest runs first, without a gap: whatever is newer than the oldest of them is among them. */
+export class Reading {
+  constructor(base) {
+    this.base = base;
+    this.tasks = [];
+    this.requests = 0;
+    this.isComplete = false;
+    this.error = null;
+    this.at = null;
+    this.offset = 0;
+    this.seen = new Set();
+    this.names = new Set();
+  }
+
+  /** Read the newest task instances, and go on while a page brings a vault that was not seen yet. */
+  async begin() {
+    await this.#read(1);
+    if (!this.isComplete && !this.error) await this.#read(FIRST_PAGES - 1);
+    while (!this.isComplete && !this.error && this.broughtNews && this.requests < MOST_PAGES) await this.#read(1);
+  }
+
+  /** Read the counts of copies that a worker follows: their task lists its outcome only once it has ended, or is deferred. */
+  async readCounts(most) {
+    const running = runningCopies(this.tasks).slice(0, Math.max(0, most));
+    this.requests += running.length;
+    const values = await Promise.allSettled(running.map((task) => readXcom(this.base, task, "replication")));
+    values.forEach(({ value }, at) => {
+      if (value) running[at].outcome = { kind: "replication", counts: known(value) };
+    });
+  }
+
+  /** Read some more pages, however little they bring. */
+  async readOlder() {
+    this.error = null;
+    await this.#read(FIRST_PAGES);
+  }
+
+  /** The run_after of the oldest run that was read; it may have been read in part. */
+  get oldest() {
+    return this.tasks.length ? this.tasks[this.tasks.length - 1].runAfter : null;
+  }
+
+  async #read(pages) {
+    const size = this.pageSize ?? PAGE_SIZE;
+    const left = this.total === undefined ? pages : Math.min(pages, Math.ceil((this.total - this.offset) / size));
+    const offsets = Array.from({ length: left }, (_, number) => this.offset + number * size);
+    this.requests += offsets.length;
+    const answers = await Promise.allSettled(offsets.map((offset) => ask(this.base, listing(size, offset))));
+    for (const answer of answers) {
+      // Behind a page that is missing, a newer failure could be hidden: what follows is not used.
+      if (answer.status === "rejected") {
+        this.error = answer.reason;
+        return;
+      }
+      this.#take(answer.value);
+    }
+  }
+
+  #take({ body, at }) {
+    const found = Array.isArray(body?.task_instances) ? body.task_instances : null;
+    if (found === null) {
+      this.error = new AnswerError("noJson");
+      return;
+    }
+    this.at = Math.max(this.at ?? 0, at);
+    this.total = Math.max(number(body.total_entries) ?? 0, this.offset + found.length);
+    this.offset += found.length;
+    this.pageSize ??= found.length || PAGE_SIZE;
+    const before = this.seen.size;
+    for (const task of found.map(taskOf)) {
+      const name = JSON.stringify([task.dag, task.run, task.task, task.mapIndex]);
+      // A run that begins while the pages are read moves some task instances to the next page.
+      if (Number.isNaN(task.runAfter) || this.names.has(name)) continue;
+      this.names.add(name);
+      this.tasks.push(task);
+      if (task.key !== null) this.seen.add(`${task.kind} ${task.key}`);
+    }
+    this.broughtNews = this.seen.size > before;
+    this.isComplete = found.length === 0 || this.offset >= this.total;
+  }
+}
+
+function listing(limit, offset) {
+  const query = new URLSearchParams([...[VERIFY, ...REPLICATE].map((name) => ["operator", name]), ["order_by", "-run_after"]]);
+  query.set("limit", limit);
+  query.set("offset", offset);
+  return `dags/~/dagRuns/~/taskInstances?${query}`;
+}
+
+function taskOf(row) {
+  const fields = known(row.rendered_fields);
+  const kind = row.operator === VERIFY ? "verification" : "replication";
+  let outcome = known(fields.outcome);
+  if (outcome.kind !== undefined && outcome.kind !== kind) outcome = {};
+  const source = known(outcome.source);
+  const there = known(outcome.destination);
+  const pair = {
+    vault: words(source.vault_id) ?? words(fields.vault_id),
+    region: words(source.region) ?? words(fields.region),
+    toVault: words(there.vault_id) ?? words(fields.destination_vault_id),
+    toRegion: words(there.region) ?? words(fields.destination_region),
+    toProject: words(there.project_id) ?? words(fields.destination_project_id),
+  };
+  const isKnown = pair.vault !== null && pair.toVault !== null;
+  return {
+    kind,
+    pair,
+    outcome,
+    key: isKnown ? JSON.stringify([pair.vault, pair.toRegion, pair.toProject, pair.toVault]).toLowerCase() : null,
+    state: row.state ?? null,
+    dag: String(row.dag_id),
+    run: String(row.dag_run_id),
+    task: String(row.task_id),
+    mapIndex: number(row.map_index) ?? -1,
+    tryNumber: number(row.try_number) ?? 0,
+    label: words(row.rendered_map_index),
+    runAfter: time(row.run_after),
+    began: time(row.start_date) || 0,
+    ended: time(row.end_date) || 0,
+  };
+}
+
+/** Read one XCom of a task instance; null where there is none. */
+export async function readXcom(base, task, key) {
+  const [dag, run, name] = [task.dag, task.run, task.task].map(encodeURIComponent);
+  try {
+    const { body } = await ask(base, `dags/${dag}/dagRuns/${run}/taskInstances/${name}/xcomEntries/${key}?map_index=${task.mapIndex}`);
+    return typeof body.value === "string" ? JSON.parse(body.value) : body.value;
+  } catch (error) {
+    if (error instanceof AnswerError && error.values.status === 404) return null;
+    throw error instanceof AnswerError ? error : new AnswerError("noJson");
+  }
+}
+
+function runningCopies(tasks) {
+  return tasks.filter((task) => task.kind === "replication" && task.state === "running" && task.outcome.counts === undefined);
+}
+
+// --- judging -----------------------------------------------------------------------------------------------------------------
+
+/**
+ * Return one row for each vault pair.
+ *
+ * @param {Reading} reading what was read
+ * @param {number} now the server's time in milliseconds
+ */
+export function rowsOf(reading, now) {
+  const pairs = new Map();
+  const newestFirst = [...reading.tasks].sort((one, other) => other.runAfter - one.runAfter || other.began - one.began);
+  for (const task of newestFirst) {
+    if (task.key === null) continue;
+    if (!pairs.has(task.key)) pairs.set(task.key, []);
+    pairs.get(task.key).push(task);
+  }
+  return [...pairs].map(([key, tasks]) => rowOf(key, tasks, now, reading.isComplete ? -Infinity : reading.oldest));
+}
+
+function rowOf(key, tasks, now, partialUntil) {
+  const verifications = tasks.filter((task) => task.kind === "verification");
+  const replications = tasks.filter((task) => task.kind === "replication");
+  const newest = runOf(verifications);
+  const copying = runOf(replications);
+  const told = runOf(verifications.filter((task) => task.outcome.verdict !== undefined));
+  const maxAge = number(verifications.find((task) => number(task.outcome.max_age) !== null)?.outcome.max_age);
+  const verifiedAt = oldestReplica(told);
+  const age = verifiedAt === null ? null : (now - verifiedAt) / 1000;
+  const facts = { newest, copying, maxAge, age, isPartial: (newest[0] ?? tasks[0]).runAfter <= partialUntil };
+  const [verdict, why] = judge(facts);
+  const size = Math.max(...told.map((task) => number(task.outcome.size_gb) ?? -1));
+  return {
+    key,
+    verdict,
+    why,
+    maxAge,
+    verifiedAt,
+    age: age === null ? null : Math.max(age, 0),
+    pair: Object.assign({}, ...[...tasks].reverse().map((task) => given(task.pair))),
+    label: tasks.find((task) => task.label !== null)?.label ?? null,
+    size: size < 0 ? null : size,
+    copies: copiesOf(copying),
+    verification: newest[0] ?? null,
+    replication: copying[0] ?? null,
+    task: newest[0] ?? copying[0],
+    consoles: known(tasks.find((task) => task.outcome.consoles !== undefined)?.outcome.consoles),
+    reportPath: words(told[0]?.outcome.path),
+    warnings: verdict === "failed" ? [] : findingsOf(told),
+    failures: tasks.filter((task) => hasFailed(task) || (task.state === "up_for_retry" && findingsOf([task]).length > 0)).slice(0, 3),
+  };
+}
+
+const given = (pair) => Object.fromEntries(Object.entries(pair).filter(([, value]) => value !== null));
+const isUnfinished = (task) => UNFINISHED.has(task.state);
+// What a verify task has found stays true while it waits for its retry.
+const hasFailed = (task) => FAILED.has(task.state) || (task.outcome.verdict === "failed" && ["skipped", "up_for_retry"].includes(task.state));
+
+/** Return the tasks of the newest run; they are newest first. */
+function runOf(tasks) {
+  return tasks.filter((task) => task.dag === tasks[0].dag && task.run === tasks[0].run);
+}
+
+/** Return when the source backup of the worst resource's newest verified replica was made; null unless every task knows it. */
+function oldestReplica(told) {
+  const times = told.map((task) => time(task.outcome.verified_at));
+  return times.length === 0 || times.some(Number.isNaN) ? null : Math.min(...times);
+}
+
+/** Return a verdict and why. Only a verify task that said verified, of a replica that is young enough by now, makes a row green. */
+function judge({ newest, copying, maxAge, age, isPartial }) {
+  const copied = copying[0];
+  if (copying.some((task) => FAILED.has(task.state)) && (newest.length === 0 || copied.runAfter > newest[0].runAfter)) {
+    return ["failed", "notVerifiedSince"];
+  }
+  if (newest.length === 0) return copying.some(isUnfinished) ? ["running", null] : ["unknown", "neverVerified"];
+  if (newest.some(hasFailed)) return ["failed", newest.some((task) => task.state === "up_for_retry") ? "retry" : null];
+  if (newest.some(isUnfinished)) return ["running", null];
+  if (newest.some((task) => task.state === "skipped")) return ["unknown", "skipped"];
+  if (!newest.every((task) => task.state === "success" && task.outcome.verdict === "verified")) return ["unknown", "noVerdict"];
+  if (!newest.every((task) => task.outcome.proven === true)) return ["unknown", "notProven"];
+  if (isPartial) return ["unknown", "partial"];
+  if (age === null || age < -CLOCKS_APART) return ["unknown", "ageUnknown"];
+  if (maxAge === null) return ["unjudged", "noRpo"];
+  return age > maxAge ? ["late", "late"] : ["verified", null];
+}
+
+/** Return how far the newest replication is: isRunning, done and total; total is null where it is not known. */
+function copiesOf(tasks) {
+  if (tasks.length === 0) return null;
+  const told = tasks.filter((task) => task.outcome.counts !== undefined);
+  const sum = (...names) => told.reduce((all, task) => all + names.reduce((some, name) => some + (number(known(task.outcome.counts)[name]) ?? 0), 0), 0);
+  return {
+    isRunning: tasks.some(isUnfinished),
+    hasFailed: tasks.some((task) => FAILED.has(task.state)),
+    done: sum("succeeded"),
+    failed: sum("failed", "missing"),
+    total: told.length < tasks.length ? null : sum("accepted", "adopted"),
+  };
+}
+
+/** Return what a task found: subject, reason and advice of each, and how many more there are. */
+export function findingsOf(tasks) {
+  return tasks.flatMap((task) => {
+    const found = Array.isArray(task.outcome.findings) ? task.outcome.findings.map(known) : [];
+    const error = words(task.outcome.error);
+    const listed = found.length || error === null ? found : [{ reason: error, advice: task.outcome.advice }];
+    const more = (number(task.outcome.findings_total) ?? 0) - found.length;
+    return listed.map((one, at) => ({
+      subject: words(one.subject),
+      reason: words(one.reason),
+      advice: words(one.advice),
+      more: at === listed.length - 1 ? Math.max(0, more) : 0,
+    }));
+  });
+}
+
+// --- choosing ----------------------------------------------------------------------------------------------------------------
+
+const SORT_KEYS = {
+  verdict: (row) => VERDICTS.indexOf(row.verdict),
+  vault: (row) => row.label ?? row.pair.vault,
+  age: (row) => -(row.age ?? Infinity),
+  size: (row) => row.size ?? -1,
+  copy: (row) => (row.copies?.isRunning ? 0 : 1),
+  task: (row) => `${row.task.dag} ${row.task.task}`,
+};
+
+/** Return the rows that contain every word of a search, sorted; the worst and oldest first among equals. */
+export function chosen(rows, search, column, isDescending, said) {
+  const wanted = search.toLowerCase().split(/\s+/).filter(Boolean);
+  const haystack = (row) => [...Object.values(row.pair), row.label, row.task.dag, row.task.task, said(row.verdict)].join("\n").toLowerCase();
+  const direction = isDescending ? -1 : 1;
+  return rows
+    .filter((row) => wanted.every((word) => haystack(row).includes(word)))
+    .sort((one, other) => direction * compare(SORT_KEYS[column], one, other) || worstFirst(one, other));
+}
+
+function worstFirst(one, other) {
+  return ["verdict", "age", "vault"].reduce((order, column) => order || compare(SORT_KEYS[column], one, other), 0);
+}
+
+function compare(key, one, other) {
+  const [left, right] = [key(one), key(other)];
+  return left < right ? -1 : left > right ? 1 : 0;
+}
