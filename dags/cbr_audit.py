@@ -65,7 +65,7 @@ with DAG(
     audit = CbrVerifyReplicationOperator.partial(
         task_id="audit",
         doc_md="Every backup of the vault, at both sides. Fails when one has no good replica, or a resource's newest is too old.",
-        map_index_template="{{ task.vault_id }}",
+        map_index_template="{{ task.pair }}",
         levels={"record": "fail", "replica": "fail", "coverage": "fail", "rpo": "fail", "vault": "warn"},
         scope="all",
         require_locked=True,

@@ -83,7 +83,7 @@ with DAG(
     replicate = CbrReplicateCheckpointOperator.partial(
         task_id="replicate",
         doc_md="One replicate call for the vault, then a deferred wait. `return_value`: the replication record ids of this run.",
-        map_index_template="{{ task.vault_id }}",
+        map_index_template="{{ task.pair }}",
         deferrable=True,
         timeout=20 * 3600,
         max_active_tis_per_dag=16,
@@ -92,7 +92,7 @@ with DAG(
     verify = CbrVerifyReplicationOperator.partial(
         task_id="verify",
         doc_md="Both sides, the newest eligible backup of each resource. Fails when a copy is missing, even if `replicate` failed.",
-        map_index_template="{{ task.vault_id }}",
+        map_index_template="{{ task.pair }}",
         replication_record_ids=[],
         max_active_tis_per_dag=16,
         trigger_rule="all_done",

@@ -117,6 +117,10 @@ class Machine(Generic[Outcome]):
         """Return the ids of the replication records that a pause waits for. Default: none."""
         return ()
 
+    def _vault(self) -> str:
+        """Return how a message names the vault. Default: by its id."""
+        return self._limits.vault_id
+
     # --- looking --------------------------------------------------------------------------------------------------------
 
     def _look(self, read: Callable[[], Found], step: StrEnum) -> Found | Pause:
@@ -142,7 +146,7 @@ class Machine(Generic[Outcome]):
             raise error
         if self._clock.local >= state.deadline:
             raise self._timed_out() from error
-        self._log.warning("Vault %s could not be read; trying again: %s", self._limits.vault_id, error)
+        self._log.warning("Vault %s could not be read; trying again: %s", self._vault(), error)
         return Pause(str(error), self._backoff(state.troubles, error), self._followed())
 
     # --- sending --------------------------------------------------------------------------------------------------------

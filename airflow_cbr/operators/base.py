@@ -81,6 +81,19 @@ class BetweenRegions(BaseCbrOperator):
         "project_id",
     )
 
+    _source_region: str | None = None
+    _source_name: str | None = None
+
+    @property
+    def pair(self) -> str:
+        """Return from where to where, for a ``map_index_template``: ``vault-nightly: cn-north-4 -> cn-shenzhen-1``.
+
+        The vault's name and its region stand there once the task has read them; until then, its id.
+        """
+        region = self._source_region or self.region
+        vault = self._source_name or getattr(self, "vault_id", None) or "vault"
+        return f"{vault}: {f'{region} ' if region else ''}-> {self.destination_region}"
+
     @cached_property
     def destination_hook(self) -> CbrHook:
         """Return the hook of the destination region and project."""

@@ -11,6 +11,7 @@ from airflow_cbr.operators.parameters import check_intervals, check_seconds, che
 from airflow_cbr.replication.spec import ReplicationSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import timedelta
 
     from airflow.sdk import Context
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from airflow_cbr.inventory.coverage import Destination
     from airflow_cbr.once.steps import Pause
     from airflow_cbr.replication.state import ReplicationState
+    from airflow_cbr.replication.steps import Result
+    from airflow_cbr.replication.submission import Submission
 
 __all__ = ["ReplicatingOperator"]
 
@@ -40,38 +43,55 @@ class ReplicatingOperator(BetweenRegions, OnceOperator[list[str]]):
         """Log which copies continue: the API cannot cancel one."""
         if self._running:
             self.log.warning(
-                "The task was stopped. CBR cannot cancel copies; these replication records keep running: %s", ", ".join(self._running)
+                "The task was stopped (%s). CBR cannot cancel copies; these replication records keep running: %s",
+                self.pair,
+                ", ".join(self._running),
             )
 
     def _source_vault(self) -> str:
         """Return the id of the vault whose backups list the records."""
         raise NotImplementedError
 
-    def _submission_options(self, context: Context, spec: ReplicationSpec, state: ReplicationState | None) -> dict[str, Any]:
-        """Return what a submission takes besides client and spec."""
+    def _submit(self, context: Context, spec: ReplicationSpec, state: ReplicationState | None, begin: Callable[..., Submission]) -> Result:
+        """Follow one submission to its end, and return its result.
+
+        :param context: the task's context.
+        :param spec: what is asked for.
+        :param state: what an earlier leg of the attempt knew, or None.
+        :param begin: makes the submission from its options, all but client and spec.
+        """
         attempt, ti = attempt_of(context), context["ti"]
         if not self.durable and attempt.may_have_predecessor:
             self.log.warning("durable=False: copies that an earlier attempt started are ignored; they may be started, and billed, again")
-        where = self._place(context, spec.vault_id)
-        there = {
-            "region": spec.destination.region,
-            "project_id": spec.destination.project_id,
-            "vault_id": spec.destination.vault_id,
-        }
+        where, there = self._place(context, spec.vault_id), spec.destination
 
         def publish(record_ids: list[str], counts: dict[str, int]) -> None:
+            self._source_name = submission.state.vault_name
+            document = {
+                "source": {**where, "vault_name": submission.state.vault_name},
+                "destination": {
+                    "region": there.region,
+                    "project_id": there.project_id,
+                    "vault_id": there.vault_id,
+                    "vault_name": submission.state.destination_name,
+                },
+                **counts,
+                **submission.figures.row,
+            }
             ti.xcom_push(key="return_value", value=record_ids)
-            ti.xcom_push(key=REPLICATION_XCOM_KEY, value={"source": where, "destination": there, **counts})
+            ti.xcom_push(key=REPLICATION_XCOM_KEY, value=document)
 
-        return {
-            "attempt": attempt,
-            "intents": intents_of(context),
-            "publish": publish,
-            "destination": lambda: self.destination_hook.client,
-            "state": state,
-            "observe": self.at_step,
-            "log": self.log,
-        }
+        submission = begin(
+            attempt=attempt,
+            intents=intents_of(context),
+            publish=publish,
+            destination=lambda: self.destination_hook.client,
+            state=state,
+            observe=self.at_step,
+            log=self.log,
+        )
+        self._source_region, self._source_name = where["region"], submission.state.vault_name
+        return self._follow(submission)
 
     def _spec_for(self, vault_id: str, destination: Destination, **limits: Any) -> ReplicationSpec:
         """Return what is asked for.

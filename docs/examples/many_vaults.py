@@ -16,5 +16,5 @@ with DAG("many_vaults", schedule="0 3 * * *", catchup=False, max_active_runs=1) 
         pool="default_pool",
         max_active_tis_per_dag=16,
         retries=3,
-        map_index_template="{{ task.vault_id }}",
+        map_index_template="{{ task.pair }}",
     ).expand_kwargs([{"vault_id": source, "destination_vault_id": destination} for source, destination in VAULTS.items()])
