@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from itertools import islice
@@ -16,7 +17,8 @@ from msgspec import UNSET, Meta, UnsetType
 
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.levels import Action, Level, Scope
-from airflow_cbr.verification.report import FIRST_FINDINGS, About, Entry, Outcome
+from airflow_cbr.verification.report import FIRST_FINDINGS, FIRST_RESOURCES, About, Entry, Outcome
+from airflow_cbr.verification.resources import ResourceState
 from airflow_cbr.verification.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -111,6 +113,16 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     destination: Place
     at: Annotated[str | None, Meta(description="The service's time at the verification; null when it did not send one.")]
     path: Annotated[str | None, Meta(description="Where the whole document is as a file; null when there is no file.")]
+    verified_at: Annotated[
+        datetime | None,
+        Meta(description="When the newest verified backup of the worst resource was made; null when one has none, or it is not known."),
+    ]
+    age_seconds: Annotated[float | None, Meta(description="How old that is by the service's time; null when verified_at is.")]
+    size_gb: Annotated[float, Meta(ge=0, description="GB of the backups that were judged and are verified.")]
+    resources: Annotated[
+        list[ResourceState],
+        Meta(description="The resources bound to the source vault, the worst first; the first of them in the beginning of a large report."),
+    ]
     findings: Annotated[
         list[ReportedFinding],
         Meta(description="Everything that is wrong: what fails the task first, then what skips it, then warnings."),
@@ -160,7 +172,8 @@ def beginning(report: Report, path: str | None) -> dict[str, Any]:
     :param report: the report.
     :param path: where the whole document is.
     """
-    return _plain(_document(report, path, _reported(report, islice(report.findings, FIRST_FINDINGS))))
+    findings = _reported(report, islice(report.findings, FIRST_FINDINGS))
+    return _plain(_document(report, path, findings, resources=FIRST_RESOURCES))
 
 
 def write(report: Report, file: Writable, path: str | None) -> None:
@@ -191,7 +204,14 @@ def _plain(document: Document) -> dict[str, Any]:
     return content
 
 
-def _document(report: Report, path: str | None, findings: Iterable[ReportedFinding], backups: list[Entry] | UnsetType = UNSET) -> Document:
+def _document(
+    report: Report,
+    path: str | None,
+    findings: Iterable[ReportedFinding],
+    backups: list[Entry] | UnsetType = UNSET,
+    *,
+    resources: int | None = None,
+) -> Document:
     spec = report.spec
     there, violations = spec.destination, report.violations
     return Document(
@@ -214,6 +234,10 @@ def _document(report: Report, path: str | None, findings: Iterable[ReportedFindi
         destination=Place(region=there.region, project_id=there.project_id, vault_id=there.vault_id),
         at=None if report.now is None else report.now.isoformat(timespec="seconds"),
         path=path,
+        verified_at=report.verified_at,
+        age_seconds=report.age_seconds,
+        size_gb=report.size_gb,
+        resources=list(islice(report.resources, resources)),
         findings=list(findings),
         backups=backups,
     )

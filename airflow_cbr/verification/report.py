@@ -16,21 +16,26 @@ from airflow_cbr.api.texts import counted
 from airflow_cbr.exceptions import CbrVerificationError
 from airflow_cbr.verification.faults import Fault, advice_on, level_of
 from airflow_cbr.verification.levels import COPY_LEVELS, Action, Level
+from airflow_cbr.verification.rules import is_plausible_size
 from airflow_cbr.verification.verdicts import Verdict, verdict_on
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     from airflow_cbr.verification.clocks import Clocks
     from airflow_cbr.verification.levels import VerificationSpec
+    from airflow_cbr.verification.resources import ResourceState
     from airflow_cbr.verification.source_inventory import BackupRow, SourceInventory
 
-__all__ = ["FIRST_FINDINGS", "LARGEST_WHOLE", "About", "Entry", "Finding", "Outcome", "Report"]
+__all__ = ["FIRST_FINDINGS", "FIRST_RESOURCES", "LARGEST_WHOLE", "About", "Entry", "Finding", "Outcome", "Report"]
 
 LARGEST_WHOLE: Final = 1000
 """Most backups of a report that goes into XCom as a whole; a larger one is written to a file, and XCom has its beginning."""
 FIRST_FINDINGS: Final = 20
 """Findings of a larger report that go into XCom and into the log."""
+FIRST_RESOURCES: Final = 1000
+"""Resources of a larger report that go into XCom."""
 _VERIFIED: Final = str(Verdict.VERIFIED)
 _IN_PLACE: Final = "available in the destination vault"
 
@@ -142,10 +147,18 @@ class Report:
     :param others: findings about resources and vaults.
     :param source: region, project and vault of the source.
     :param clocks: the clocks that ages and expiry times were judged by.
+    :param resources: what is protected of each bound resource, the worst first. Default: not known.
     """
 
     def __init__(
-        self, spec: VerificationSpec, inventory: SourceInventory, others: list[Finding], *, source: dict[str, str], clocks: Clocks
+        self,
+        spec: VerificationSpec,
+        inventory: SourceInventory,
+        others: list[Finding],
+        *,
+        source: dict[str, str],
+        clocks: Clocks,
+        resources: Sequence[ResourceState] = (),
     ) -> None:
         self.spec = spec
         self.inventory = inventory
@@ -153,6 +166,7 @@ class Report:
         self.source = source
         self.clocks = clocks
         self.now = clocks.service_now
+        self.resources = resources
         self._judges_replicas = Level.REPLICA in spec.levels
 
     # --- backups ------------------------------------------------------------------------------------------------------
@@ -222,6 +236,23 @@ class Report:
     def is_large(self) -> bool:
         """Return whether the report is too large to go into XCom as a whole."""
         return sum(self.counts.values()) > LARGEST_WHOLE
+
+    # --- how old ------------------------------------------------------------------------------------------------------
+
+    @property
+    def verified_at(self) -> datetime | None:
+        """Return when the newest verified backup of the worst resource was made; None when one has none, or when that is not known."""
+        return self.resources[0].verified_at if self.resources else None
+
+    @property
+    def age_seconds(self) -> float | None:
+        """Return how many seconds ago that was, by the service's time."""
+        return self.resources[0].age_seconds if self.resources else None
+
+    @cached_property
+    def size_gb(self) -> float:
+        """Return the size in GB of the judged backups that are verified, as far as the service returns sizes."""
+        return sum(row.size for row in self.inventory.judged if row.is_verified and row.size is not None and is_plausible_size(row.size))
 
     # --- what follows -------------------------------------------------------------------------------------------------
 

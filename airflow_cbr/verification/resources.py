@@ -1,22 +1,50 @@
-"""The levels that judge resources: whether each one is covered, and how old its newest verified replica is."""
+"""The resources bound to the source vault: how old the newest verified replica of each is, and the levels that judge that."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Final
+
+import msgspec
+from msgspec import Meta
 
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.report import About, Finding
-from airflow_cbr.verification.rules import CLOCK_MARGIN
+from airflow_cbr.verification.rules import CLOCK_MARGIN, is_plausible_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     from airflow_cbr.api.models import Vault, VaultResource
     from airflow_cbr.exceptions import CbrError
     from airflow_cbr.verification.source_inventory import BackupRow, SourceInventory
 
-__all__ = ["ages", "coverage", "newest_verified"]
+__all__ = ["ResourceState", "ages", "coverage", "newest_verified", "states"]
+
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+
+
+class ResourceState(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """What is protected of a resource that is bound to the source vault.
+
+    :param verified_at: when the source backup of its newest verified replica was made.
+    :param age_seconds: how long ago that was, by the service's time.
+    :param size_gb: size of that backup in GB.
+    """
+
+    id: str | None
+    name: str | None
+    type: str | None
+    backup_id: Annotated[str | None, Meta(description="The source backup of its newest verified replica; null when there is none.")]
+    backup_name: str | None
+    record_id: str | None
+    replica_id: str | None
+    verified_at: Annotated[
+        datetime | None,
+        Meta(description="When that backup was made; null when there is none, or when its time is not known or lies in the future."),
+    ]
+    age_seconds: Annotated[float | None, Meta(description="How old it is by the service's time; null when verified_at is.")]
+    size_gb: Annotated[float | None, Meta(description="Its size in GB, when the service returns one.")]
 
 
 def newest_verified(inventory: SourceInventory) -> dict[str, BackupRow]:
@@ -34,6 +62,40 @@ def newest_verified(inventory: SourceInventory) -> dict[str, BackupRow]:
             if known is None or known.is_older_than(row):
                 newest[row.resource_id] = row
     return newest
+
+
+def states(vault: Vault | CbrError, verified: dict[str, BackupRow], *, now: datetime | None) -> list[ResourceState]:
+    """Return what is protected of each bound resource, the worst first; nothing where the resources are not known.
+
+    :param vault: the source vault, or why it cannot be looked at.
+    :param verified: from :func:`newest_verified`.
+    :param now: the service's time, or None when it did not send one.
+    """
+    bound = _bound(vault)
+    if isinstance(bound, str):
+        return []
+    found = [_state(resource, verified.get(resource.id or ""), now) for resource in bound]
+    return sorted(found, key=lambda one: (one.verified_at or _NEVER, one.id or ""))
+
+
+def _state(resource: VaultResource, last: BackupRow | None, now: datetime | None) -> ResourceState:
+    if last is None:
+        return ResourceState(resource.id, resource.name, resource.type, None, None, None, None, None, None, None)
+    made = last.created
+    if made is not None and (now is None or made - now > CLOCK_MARGIN):
+        made = None
+    return ResourceState(
+        resource.id,
+        resource.name,
+        resource.type,
+        last.id,
+        last.name,
+        last.record_id,
+        last.replica_id,
+        made,
+        None if made is None or now is None else max(0.0, (now - made).total_seconds()),
+        last.size if is_plausible_size(last.size) else None,
+    )
 
 
 def coverage(vault: Vault | CbrError, inventory: SourceInventory, verified: dict[str, BackupRow]) -> Iterator[Finding]:

@@ -11,13 +11,14 @@ from airflow_cbr.verification.levels import Level, Scope
 from airflow_cbr.verification.reading import read_source
 from airflow_cbr.verification.replicas import ask_destination
 from airflow_cbr.verification.report import Report
-from airflow_cbr.verification.resources import ages, coverage, newest_verified
+from airflow_cbr.verification.resources import ages, coverage, newest_verified, states
 
 if TYPE_CHECKING:
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.api.models import Vault
     from airflow_cbr.verification.levels import VerificationSpec
     from airflow_cbr.verification.report import Finding
+    from airflow_cbr.verification.resources import ResourceState
 
 __all__ = ["verify"]
 
@@ -25,9 +26,9 @@ __all__ = ["verify"]
 def verify(source: CbrClient, destination: CbrClient, spec: VerificationSpec) -> Report:
     """Read both sides once, and judge.
 
-    Costs one request for each 1,000 backups of the source vault, one for each 1,000 of the destination vault, one for each vault whose own
-    row is needed, and a few for replicas that the destination vault does not list. Holds one small row for each backup of the
-    source vault.
+    Costs one request for each 1,000 backups of the source vault, one for each 1,000 of the destination vault, one for the source vault's
+    own row, from which its resources are known, one for the destination vault's where that is judged, and a few for replicas that the
+    destination vault does not list. Holds one small row for each backup of the source vault.
 
     :param source: a client of the source region and project.
     :param destination: a client of the destination region and project, with credentials that may read there.
@@ -47,9 +48,13 @@ def verify(source: CbrClient, destination: CbrClient, spec: VerificationSpec) ->
     if spec.looks_at_replicas:
         clocks = ask_destination(inventory, destination, spec, source_time=source.server_time)
     others: list[Finding] = []
-    if spec.looks_at_source_vault:
+    resources: list[ResourceState] = []
+    if spec.looks_at_source_vault or spec.looks_at_replicas:
         vault = _look_at(source, spec.vault_id)
-        verified = newest_verified(inventory)
+        # A verdict that no look at the destination confirmed is the word of the source.
+        verified = newest_verified(inventory) if spec.looks_at_replicas else {}
+        if spec.looks_at_replicas:
+            resources = states(vault, verified, now=clocks.service_now)
         if Level.COVERAGE in levels:
             others += coverage(vault, inventory, verified)
         if Level.RPO in levels and spec.max_age is not None:
@@ -63,7 +68,7 @@ def verify(source: CbrClient, destination: CbrClient, spec: VerificationSpec) ->
                 require_locked=spec.require_locked,
             )
     here = {"region": source.region, "project_id": source.project_id, "vault_id": spec.vault_id}
-    return Report(spec, inventory, others, source=here, clocks=clocks)
+    return Report(spec, inventory, others, source=here, clocks=clocks, resources=resources)
 
 
 def _look_at(client: CbrClient, vault_id: str) -> Vault | CbrError:
