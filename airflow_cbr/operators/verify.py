@@ -157,6 +157,7 @@ class CbrVerifyReplicationOperator(BetweenRegions, WaitingOperator[dict[str, str
         from airflow_cbr.verification.document import beginning, whole
         from airflow_cbr.verification.report import Outcome
 
+        self._source_region, self._source_name = report.source["region"], report.vault_name
         for severity, line in report.lines():
             self.log.log(severity, "%s", line)
         ti = context["ti"]
@@ -166,11 +167,12 @@ class CbrVerifyReplicationOperator(BetweenRegions, WaitingOperator[dict[str, str
             write_report(report, path)
             self.log.info("The report was written to %s", path)
         ti.xcom_push(key=VERIFICATION_XCOM_KEY, value=beginning(report, path) if report.is_large else whole(report, path))
+        severity, line = report.closing()
+        self.log.log(severity, "%s", line)
         if error := report.failure():
             raise error
         if report.outcome is Outcome.SKIPPED:
             raise AirflowSkipException("\n  - ".join([report.headline(), *report.problems()]))
-        self.log.info("Verified: %s", report.summary)
         return report.summary
 
     def _spec(self) -> VerificationSpec:
