@@ -1,6 +1,7 @@
 """The whole night of one vault: preflight, checkpoint, replicate, verify.
 
-1. `preflight` reads both regions and reports everything that would make the night fail, before anything is started or paid for.
+1. `preflight` reads both regions and reports, before anything is started or paid for, everything that would make the night fail, and how
+   much will be copied, tonight's backups among it.
 2. `checkpoint` backs up the vault and waits until every backup is available. A retry finds the checkpoint again and makes no second one;
    a resource that the service skipped fails the task.
 3. `replicate` copies what has no copy yet, tonight's backups among them.
@@ -54,11 +55,13 @@ with DAG(
 ) as dag:
     preflight = CbrPreflightOperator(
         task_id="preflight",
-        doc_md="Reads only. Fails with everything that would be refused; says how many GB would be copied.",
+        doc_md="Reads only. Fails with everything that would be refused; says how many GB would be copied, tonight's backups among them.",
         vault_id="{{ params.vault_id }}",
         destination_region="{{ params.destination_region }}",
         destination_project_id="{{ params.destination_project_id }}",
         destination_vault_id="{{ params.destination_vault_id }}",
+        # The next task makes one backup of each resource, and the copy takes these too: what is said here is what is paid for.
+        with_checkpoint=True,
     )
 
     checkpoint = CbrCreateCheckpointOperator(
