@@ -17,14 +17,14 @@ from airflow_cbr.api.deadline import within
 from airflow_cbr.exceptions import CbrError
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
-from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, CbrVaultLink, console_url
+from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, DESTINATION_XCOM_KEY, CbrDestinationLink, CbrVaultLink, console_url
 from airflow_cbr.once.steps import Pause
 from airflow_cbr.operators.parameters import check_access, check_destination, check_intervals, check_seconds, check_way
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
-    from airflow.sdk import Context
+    from airflow.sdk import BaseOperatorLink, Context
     from airflow.triggers.base import BaseTrigger
 
     from airflow_cbr.inventory.coverage import Destination
@@ -56,11 +56,23 @@ class BaseCbrOperator(BaseOperator):
     project_id: str | None
 
     template_fields: Sequence[str] = ("cbr_conn_id", "region", "project_id")
+    operator_extra_links: Collection[BaseOperatorLink] = (CbrVaultLink(),)
 
     @cached_property
     def hook(self) -> CbrHook:
         """Return the hook of the task's region and project; the source's, where there is a destination."""
         return CbrHook(self.cbr_conn_id, region=self.region, project_id=self.project_id)
+
+    def _push_links(self, context: Context) -> None:
+        """Push what the task's links lead to.
+
+        :param context: the task's context.
+        """
+        context["ti"].xcom_push(key=CONSOLE_XCOM_KEY, value=self._console(self.hook.client.region))
+
+    def _console(self, region: str) -> str:
+        fields = self.hook.fields
+        return console_url(region, fields.endpoints.cloud, fields.console)
 
 
 class BetweenRegions(BaseCbrOperator):
@@ -81,6 +93,8 @@ class BetweenRegions(BaseCbrOperator):
         "project_id",
     )
 
+    operator_extra_links = (CbrVaultLink(), CbrDestinationLink())
+
     _source_region: str | None = None
     _source_name: str | None = None
 
@@ -98,6 +112,10 @@ class BetweenRegions(BaseCbrOperator):
     def destination_hook(self) -> CbrHook:
         """Return the hook of the destination region and project."""
         return CbrHook(self.destination_conn_id or self.cbr_conn_id, region=self.destination_region, project_id=self.destination_project_id)
+
+    def _push_links(self, context: Context) -> None:
+        super()._push_links(context)
+        context["ti"].xcom_push(key=DESTINATION_XCOM_KEY, value=self._console(self.destination_region))
 
     def destination(self) -> Destination:
         """Return the destination, after checking the connections, the region, the project and the destination.
@@ -217,7 +235,6 @@ class OnceOperator(WaitingOperator[Returned]):
     max_poll_interval: float | timedelta
     timeout: float | timedelta
 
-    operator_extra_links = (CbrVaultLink(),)
     ui_color = "#f7d4d4"
 
     def at_step(self, step: Any, moment: str) -> None:
@@ -236,7 +253,7 @@ class OnceOperator(WaitingOperator[Returned]):
         return self._seconds_left(state) + 2 * longest
 
     def _place(self, context: Context, vault_id: str) -> dict[str, str]:
-        """Push the link to CBR in the console, and return where the vault is, for an XCom."""
+        """Push what the links lead to, and return where the vault is, for an XCom."""
         client = self.hook.client
-        context["ti"].xcom_push(key=CONSOLE_XCOM_KEY, value=console_url(client.region, self.hook.fields.endpoints.cloud))
+        self._push_links(context)
         return {"region": client.region, "project_id": client.project_id, "vault_id": vault_id}

@@ -87,6 +87,8 @@ class CbrPreflightOperator(BetweenRegions):
             vault_id = check_id(self.vault_id, "vault_id")
             report = run_preflight(self, vault_id, destination, context["ti"], with_checkpoint=with_checkpoint)
             context["ti"].xcom_push(key="return_value", value=report.summary)
+            if report.vault_name is not None or report.is_ready:
+                self._push_links(context)
             if error := report.failure(warnings_fail=warnings_fail):
                 raise error
             self.log.info("%s", report.line)

@@ -9,6 +9,7 @@ from airflow_cbr.airflow_names import AirflowSkipException, conf
 from airflow_cbr.api.endpoints import check_id
 from airflow_cbr.exceptions import CbrParameterError
 from airflow_cbr.hooks.cbr import CbrHook
+from airflow_cbr.links.cbr import REPORT_XCOM_KEY, CbrReportLink
 from airflow_cbr.operators.base import BetweenRegions, WaitingOperator
 from airflow_cbr.operators.parameters import (
     check_age,
@@ -85,6 +86,7 @@ class CbrVerifyReplicationOperator(BetweenRegions, WaitingOperator[dict[str, str
     """
 
     template_fields: Sequence[str] = ("vault_id", "replication_record_ids", *BetweenRegions.template_fields, "report_path")
+    operator_extra_links = (*BetweenRegions.operator_extra_links, CbrReportLink())
     ui_color = "#d4f0d4"
 
     def __init__(
@@ -141,6 +143,7 @@ class CbrVerifyReplicationOperator(BetweenRegions, WaitingOperator[dict[str, str
         settle_timeout, poll_interval = self._patience()
         state = state or SettlingState(settle_until=time.time() + settle_timeout)
         clients = self.hook.client, self.destination_hook.client
+        self._push_links(context)
         return self._conclude(context, self._follow(Settling(*clients, spec, state, poll_interval=poll_interval, log=self.log)))
 
     def _recall(self, event: Any) -> SettlingState:
@@ -167,6 +170,7 @@ class CbrVerifyReplicationOperator(BetweenRegions, WaitingOperator[dict[str, str
             write_report(report, path)
             self.log.info("The report was written to %s", path)
         ti.xcom_push(key=VERIFICATION_XCOM_KEY, value=beginning(report, path) if report.is_large else whole(report, path))
+        ti.xcom_push(key=REPORT_XCOM_KEY, value=path or "")
         severity, line = report.closing()
         self.log.log(severity, "%s", line)
         if error := report.failure():

@@ -31,6 +31,7 @@ RINGS: dict[str, set[str]] = {
     "get_provider_info": set(),
     "airflow_names": set(),
     "api": {"exceptions"},
+    "notifications": {"exceptions", "api"},
     "once": {"exceptions", "api"},
     "inventory": {"exceptions", "api"},
     "waiting": {"exceptions", "api", "once", "inventory"},
@@ -43,7 +44,7 @@ RINGS: dict[str, set[str]] = {
     "demo": CORE | ADAPTERS | {"emulator"},
     "cli": {"demo", "emulator"},
 }
-WITHOUT_AIRFLOW = CORE | {"__init__", "get_provider_info", "emulator", "cli"}
+WITHOUT_AIRFLOW = CORE | {"__init__", "get_provider_info", "notifications", "emulator", "cli"}
 #: What moved between the supported versions of Airflow, or comes with a provider that Airflow's constraints pin.
 MOVING = (
     "airflow.configuration",

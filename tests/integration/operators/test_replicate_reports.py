@@ -7,6 +7,7 @@ import re
 import signal
 import time
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,10 +15,17 @@ import pytest
 from airflow_cbr.airflow_names import AirflowFailException
 from airflow_cbr.emulator.world import BACKUPS, SOURCE_PROJECT, SOURCE_VAULT
 from airflow_cbr.exceptions import CbrLimitError, CbrReplicationFailedError, CbrReplicationTimeoutError
-from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, CbrVaultLink
-from airflow_cbr.operators.cbr import CbrReplicateCheckpointOperator, CbrVerifyReplicationOperator
+from airflow_cbr.links.cbr import (
+    CONSOLE_XCOM_KEY,
+    DESTINATION_XCOM_KEY,
+    REPORT_XCOM_KEY,
+    CbrDestinationLink,
+    CbrReportLink,
+    CbrVaultLink,
+)
+from airflow_cbr.operators.cbr import CbrPreflightOperator, CbrReplicateCheckpointOperator, CbrVerifyReplicationOperator
 from airflow_cbr.replication.steps import Step
-from tests.support.task_run import IDS, TaskRun, replicating, set_connection
+from tests.support.task_run import IDS, TaskRun, checkpointing, replicating, set_connection, verifying, waiting
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
@@ -97,6 +105,7 @@ def test_the_xcoms_are_the_contracts_and_nothing_else(emulator: EmulatorServer) 
             "gb_already": 0,
         },
         CONSOLE_XCOM_KEY: "https://console.huaweicloud.com/cbr/?region=cn-north-4",
+        DESTINATION_XCOM_KEY: "https://console.huaweicloud.com/cbr/?region=cn-shenzhen-1",
     }
 
 
@@ -373,13 +382,55 @@ def test_a_task_without_running_copies_has_nothing_to_say_when_it_is_killed(emul
 def test_the_link_leads_to_the_console_of_the_source_region(emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> None:
     set_connection(monkeypatch, emulator.url, cloud="myhuaweicloud.eu")
     run = replicating()
-    (link,) = run.task.operator_extra_links
+    link, there = run.task.operator_extra_links
     assert isinstance(link, CbrVaultLink)
+    assert isinstance(there, CbrDestinationLink)
     monkeypatch.setattr("airflow_cbr.links.cbr.XCom.get_value", lambda *, key, ti_key: run.xcoms.get(key))
     key: Any = None
     assert link.get_link(run.task, ti_key=key) == ""
     run.attempt()
     assert link.get_link(run.task, ti_key=key) == "https://console.huaweicloud.eu/cbr/?region=cn-north-4"
+    assert there.get_link(run.task, ti_key=key) == "https://console.huaweicloud.eu/cbr/?region=cn-shenzhen-1"
+
+
+@pytest.mark.parametrize("kind", ["replicate", "verify", "preflight", "checkpoint", "sensor"])
+def test_every_task_links_to_the_console_that_the_connection_names(
+    emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    set_connection(monkeypatch, emulator.url, console="console-intl.huaweicloud.com")
+    emulator.control.switch(checkpoint_seconds=0.1)
+    records = replicating().attempt()
+    preflight = TaskRun(CbrPreflightOperator(task_id="look", **IDS))
+    runs = {"verify": verifying(records), "preflight": preflight, "checkpoint": checkpointing(), "sensor": waiting(records)}
+    run = runs.get(kind) or replicating()
+    run.attempt()
+    assert run.xcoms[CONSOLE_XCOM_KEY] == "https://console-intl.huaweicloud.com/cbr/?region=cn-north-4"
+    has_destination = kind not in ("checkpoint", "sensor")
+    assert (run.xcoms.get(DESTINATION_XCOM_KEY) == "https://console-intl.huaweicloud.com/cbr/?region=cn-shenzhen-1") is has_destination
+    assert any(isinstance(link, CbrDestinationLink) for link in run.task.operator_extra_links) is has_destination
+    assert any(isinstance(link, CbrReportLink) for link in run.task.operator_extra_links) is (kind == "verify")
+
+
+@pytest.mark.parametrize(
+    ("pushed", "map_index", "address"),
+    [
+        (None, -1, ""),
+        ("", -1, "/dags/night/runs/scheduled__2026-11-27T03%3A00%3A00%2B00%3A00/tasks/verify/xcom"),
+        ("/var/reports/a.json", 3, "/dags/night/runs/scheduled__2026-11-27T03%3A00%3A00%2B00%3A00/tasks/verify/mapped/3/xcom"),
+        ("https://reports.example.com/a.json", -1, "https://reports.example.com/a.json"),
+    ],
+)
+def test_the_link_to_the_report_leads_to_its_address_or_to_the_tasks_xcoms(
+    monkeypatch: pytest.MonkeyPatch, pushed: str | None, map_index: int, address: str
+) -> None:
+    monkeypatch.setattr("airflow_cbr.links.cbr.XCom.get_value", lambda *, key, ti_key: pushed if key == REPORT_XCOM_KEY else None)
+    monkeypatch.delenv("AIRFLOW__API__BASE_URL", raising=False)
+    key: Any = SimpleNamespace(dag_id="night", run_id="scheduled__2026-11-27T03:00:00+00:00", task_id="verify", map_index=map_index)
+    operator: Any = None
+    assert CbrReportLink().get_link(operator, ti_key=key) == address
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.com/a/")
+    expected = f"https://airflow.example.com/a{address}" if address.startswith("/") else address
+    assert CbrReportLink().get_link(operator, ti_key=key) == expected
 
 
 # --- default_args -------------------------------------------------------------------------------------------------------------
