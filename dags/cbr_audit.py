@@ -19,8 +19,13 @@ from airflow.sdk import DAG, Param, get_current_context, task
 
 from airflow_cbr.operators.cbr import CbrVerifyReplicationOperator
 
+# The form of an id, and of a region's, as the service writes them.
+ID = "^([0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$"
+REGION = "^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
+
 with DAG(
     dag_id="cbr_audit",
+    dag_display_name="CBR: audit the replicas of many vaults",
     doc_md=__doc__,
     description="Judge the replicas of many CBR vaults: complete, recent enough, and in a suitable vault.",
     # In the morning, when the night's copies have ended.
@@ -28,7 +33,7 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    default_args={"retries": 2, "retry_delay": timedelta(minutes=5), "cbr_conn_id": "huaweicloud_cbr_default"},
+    default_args={"owner": "backup", "retries": 2, "retry_delay": timedelta(minutes=5), "cbr_conn_id": "huaweicloud_cbr_default"},
     # Change these for your vaults; one run may be given others in the form of "Trigger Dag".
     params={
         "vaults": Param(
@@ -47,13 +52,26 @@ with DAG(
             items={
                 "type": "object",
                 "required": ["vault_id", "destination_region", "destination_project_id", "destination_vault_id"],
+                "properties": {
+                    "vault_id": {"type": "string", "pattern": ID},
+                    "destination_region": {"type": "string", "pattern": REGION},
+                    "destination_project_id": {"type": "string", "pattern": ID},
+                    "destination_vault_id": {"type": "string", "pattern": ID},
+                },
                 "additionalProperties": {"type": "string"},
             },
+            title="Vaults",
             description="Source vaults with their destinations; an entry may name region, project_id and connections of its own too.",
         ),
-        "max_age_hours": Param(36, type="number", exclusiveMinimum=0, description="Greatest age of a resource's newest replica."),
+        "max_age_hours": Param(
+            36,
+            type="number",
+            exclusiveMinimum=0,
+            title="Greatest age in hours",
+            description="How old the newest verified replica of each resource may be.",
+        ),
     },
-    tags=["backup", "cbr"],
+    tags=["backup", "cbr", "cbr:audit", "cbr:many-vaults"],
 ) as dag:
 
     @task(retries=0)

@@ -26,8 +26,13 @@ from airflow.sdk import DAG, Param, get_current_context, task
 
 from airflow_cbr.operators.cbr import CbrReplicateCheckpointOperator, CbrVerifyReplicationOperator
 
+# The form of an id, and of a region's, as the service writes them.
+ID = "^([0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$"
+REGION = "^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
+
 with DAG(
     dag_id="cbr_many_vaults",
+    dag_display_name="CBR: replicate and verify many vaults",
     doc_md=__doc__,
     description="Replicate many CBR vaults to other regions, deferred, and verify the copies.",
     # Every night, after the backups are made. The tasks' `timeout` is below this interval: one night never meets the next.
@@ -36,6 +41,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     default_args={
+        "owner": "backup",
         "retries": 3,
         "retry_delay": timedelta(minutes=1),
         "retry_exponential_backoff": True,
@@ -60,12 +66,19 @@ with DAG(
             items={
                 "type": "object",
                 "required": ["vault_id", "destination_region", "destination_project_id", "destination_vault_id"],
+                "properties": {
+                    "vault_id": {"type": "string", "pattern": ID},
+                    "destination_region": {"type": "string", "pattern": REGION},
+                    "destination_project_id": {"type": "string", "pattern": ID},
+                    "destination_vault_id": {"type": "string", "pattern": ID},
+                },
                 "additionalProperties": {"type": "string"},
             },
+            title="Vaults",
             description="Source vaults with their destinations; an entry may name region, project_id and cbr_conn_id of its source too.",
         )
     },
-    tags=["backup", "cbr"],
+    tags=["backup", "cbr", "cbr:replicate", "cbr:verify", "cbr:many-vaults"],
 ) as dag:
 
     @task(retries=0)
