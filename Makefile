@@ -16,12 +16,15 @@ ONE_LINE_tests := $(LINES_tests:%=test-airflow-%)
 # One more than most machines of a forge have cores: for half of a run, one worker mostly waits for real Airflow processes.
 WORKERS := 3
 
+# The long runs get PostgreSQL where it is installed: over SQLite, Airflow's api-server stalls on a busy machine.
+DATABASE := $(if $(shell command -v initdb || ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null),--postgresql)
+
 # What a line runs; $(1): the lines.
 run-demo = set -e; for line in $(1); do \
   .venv-airflow-$$line/bin/python -m pytest tests/unit/test_rings.py; \
   .venv-airflow-$$line/bin/python -m airflow_cbr.cli demo; \
 done
-run-tests = set -e; for line in $(1); do .venv-airflow-$$line/bin/python -m pytest -n $(WORKERS) --dist loadgroup; done
+run-tests = set -e; for line in $(1); do .venv-airflow-$$line/bin/python -m pytest -n $(WORKERS) --dist loadgroup $(DATABASE); done
 
 .PHONY: demo test test-unit test-full $(ONE_LINE_demo) $(ONE_LINE_tests) lint docs bench mutants schema constraints constraints-check clean
 
@@ -37,7 +40,7 @@ test: $(STAMP)
 
 # The newest Airflow with everything, then the other lines, each with the packages of the day of its release.
 test-full: $(STAMP) $(OTHER_LINES:%=.venv-airflow-%/.installed)
-	$(PYTEST) -n $(WORKERS) --dist loadgroup
+	$(PYTEST) -n $(WORKERS) --dist loadgroup $(DATABASE)
 	$(call run-demo,$(LINES_demo))
 	$(call run-tests,$(LINES_tests))
 

@@ -1,7 +1,7 @@
 """What callers catch, or name in a retry policy.
 
-This module is the innermost ring: it imports nothing from Airflow and nothing from the rest of the package, so that a Dag author,
-a test or a script without Airflow can use the names. Turning a permanent error into ``AirflowFailException`` is the work of
+This module is the innermost ring: it imports nothing from Airflow, and of the package the languages of its advice alone, so that a Dag
+author, a test or a script without Airflow can use the names. Turning a permanent error into ``AirflowFailException`` is the work of
 :func:`airflow_cbr.hooks.failures.raise_for_airflow`.
 
 Two things decide what a caller does with an error, and both are attributes:
@@ -103,7 +103,11 @@ class CbrError(Exception):
 
     def __str__(self) -> str:
         """Return what happened and the advice as one line of text."""
-        return f"{self.what_happened} What to do: {self.advice}" if self.advice else self.what_happened
+        if not self.advice:
+            return self.what_happened
+        from airflow_cbr.languages import advice_line
+
+        return f"{self.what_happened} {advice_line(self.advice)}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by attributes: Airflow and multiprocessing hand exceptions from process to process."""

@@ -43,6 +43,7 @@ def _isolate() -> None:
     home = _DIRECTORY / "home"
     (home / "airflow").mkdir(parents=True)
     os.environ["HOME"] = str(home)
+    os.environ["AIRFLOW_CBR_LANGUAGE"] = "en"
     os.environ["CBR_REFUSALS_DIRECTORY"] = str(_DIRECTORY / "refusals")
     os.environ["AIRFLOW_HOME"] = str(home / "airflow")
     os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
@@ -57,6 +58,11 @@ def _isolate() -> None:
 
 
 _isolate()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what the long runs ask for."""
+    parser.addoption("--postgresql", action="store_true", help="give the real Airflow of tests/system a PostgreSQL server, not SQLite")
 
 
 def pytest_configure_node(node: WorkerController) -> None:

@@ -1,4 +1,7 @@
-"""The error catalogue as a page: ``python -m airflow_cbr.api.errors_page > docs/reference/errors.md``."""
+"""The error catalogue as a page: ``python -m airflow_cbr.api.errors_page > docs/reference/errors.md``.
+
+With the argument ``zh``, in Chinese: ``docs/zh/errors.md``.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ from typing import Final
 
 from airflow_cbr.api.catalogue_row import CatalogueRow, Decision
 from airflow_cbr.api.errors import CATALOGUE
+from airflow_cbr.languages import in_chinese
 
-__all__ = ["render"]
+__all__ = ["render", "render_chinese"]
 
 _HEAD: Final = """\
 # Errors
@@ -51,6 +55,9 @@ the source vault's backups show what happened.
 
 When no usable answer comes, the error is a `CbrTransportError`: `CbrConnectionError`, `CbrTimeoutError`, or `CbrProtocolError` for an
 answer that is not what the API promises (HTML from a proxy, a redirect, a truncated body).
+
+What to do is written in Chinese where the environment variable `AIRFLOW_CBR_LANGUAGE` is `zh`, or else the locale (`LC_ALL`,
+`LC_MESSAGES`, `LANG`) is Chinese: [these tables in Chinese](../zh/errors.md).
 """
 
 _SECTIONS: Final = (
@@ -70,13 +77,41 @@ def render() -> str:
     return "\n".join(parts)
 
 
+def _code(row: CatalogueRow) -> str:
+    statuses = f" (HTTP {', '.join(map(str, sorted(row.statuses)))})" if row.statuses else ""
+    return f"`{row.code}`{statuses}"
+
+
 def _line(row: CatalogueRow) -> str:
-    code = f"`{row.code}`"
-    if row.statuses:
-        code += f" (HTTP {', '.join(map(str, sorted(row.statuses)))})"
     decision = f"{Decision(row.decision)}, uncertain" if row.uncertain else str(Decision(row.decision))
-    return f"| {code} | {row.meaning} | {decision} | `{row.error.__name__}` | {row.advice} |"
+    return f"| {_code(row)} | {row.meaning} | {decision} | `{row.error.__name__}` | {row.advice} |"
+
+
+_CHINESE_HEAD: Final = """\
+# 错误码
+
+<!-- Made by `python -m airflow_cbr.api.errors_page zh > docs/zh/errors.md`; do not edit. -->
+
+服务端的每个错误码、含义和处理建议。本包如何处理每个错误（重试、重新认证、认领已有的副本、失败），见[英文页面](../reference/errors.md)。
+联系华为云支持时，请提供错误码和 request id。
+
+任务日志和异常里的处理建议也可以显示中文：设置环境变量 `AIRFLOW_CBR_LANGUAGE=zh`，或者使用中文的系统区域设置（`LANG`）。
+"""
+
+
+def render_chinese() -> str:
+    """Return the page in Chinese, in Markdown, with the English meaning beside it."""
+    parts = [_CHINESE_HEAD]
+    for prefix, title, _ in _SECTIONS:
+        lines = [f"## {title}", "", "| 错误码 | 含义 | 处理建议 | English |", "|---|---|---|---|"]
+        lines += [
+            f"| {_code(row)} | {in_chinese(row.meaning)} | {in_chinese(row.advice)} | {row.meaning} |"
+            for row in CATALOGUE
+            if row.code.startswith(prefix)
+        ]
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
 
 
 if __name__ == "__main__":
-    sys.stdout.write(render())
+    sys.stdout.write(render_chinese() if sys.argv[1:] == ["zh"] else render())

@@ -1,7 +1,8 @@
 """A whole Airflow, for the length of a demo or of a test session: api-server, scheduler, Dag processor, triggerers.
 
 LocalExecutor and SQLite, in a folder of its own, on loopback only. SQLite takes one writer at a time: with the write-ahead log and a
-minute of patience it carries about 16 tasks at once; a larger ``parallelism`` buys nothing.
+minute of patience it carries about 16 tasks at once; a larger ``parallelism`` buys nothing. Whoever has a PostgreSQL server can name a
+database there instead.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ def airflow_command(*arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", "airflow", *arguments]
 
 
-def database(home: Path, patience: int) -> str:
-    """Return the address of a stack's database.
+def _sqlite(home: Path, patience: int) -> str:
+    """Return the address of a stack's own database.
 
     :param home: ``AIRFLOW_HOME``.
     :param patience: seconds for which SQLite waits for its write lock before it says that the database is locked.
@@ -56,11 +57,12 @@ def database(home: Path, patience: int) -> str:
     return f"sqlite:///{home}/airflow.db?timeout={patience}"
 
 
-def airflow_environment(home: Path, dag_folders: Sequence[Path]) -> dict[str, str]:
+def airflow_environment(home: Path, dag_folders: Sequence[Path], database: str | None = None) -> dict[str, str]:
     """Return the environment that every Airflow process in one folder shares.
 
     :param home: the folder (``AIRFLOW_HOME``).
     :param dag_folders: folders of Dag files.
+    :param database: address of an empty metadata database, as SQLAlchemy takes it. Default: SQLite, in the folder.
     """
     bundles = [
         {
@@ -73,7 +75,7 @@ def airflow_environment(home: Path, dag_folders: Sequence[Path]) -> dict[str, st
     return {
         **clean_environment(os.environ),
         "AIRFLOW_HOME": str(home),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database(home, 60),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database or _sqlite(home, 60),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dag_folders[0].resolve()),
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -85,7 +87,7 @@ def airflow_environment(home: Path, dag_folders: Sequence[Path]) -> dict[str, st
 
 
 def migrate_database(home: Path, environment: Mapping[str, str], *, check: Callable[[], None] | None = None) -> None:
-    """Create the metadata database in a new folder.
+    """Create the tables of the metadata database.
 
     :param home: the folder (``AIRFLOW_HOME``).
     :param environment: from :func:`airflow_environment`.
@@ -102,9 +104,10 @@ def migrate_database(home: Path, environment: Mapping[str, str], *, check: Calla
         migration.kill()
     if migration.exit_code != 0:
         raise DemoError(f"airflow db migrate ended with exit code {migration.exit_code}:\n{migration.tail()}")
-    # Readers no longer wait for the writer, nor it for them. The setting stays in the file.
-    with contextlib.closing(sqlite3.connect(home / "airflow.db")) as database:
-        database.execute("PRAGMA journal_mode=WAL")
+    if (file := home / "airflow.db").exists():
+        # Readers no longer wait for the writer, nor it for them. The setting stays in the file.
+        with contextlib.closing(sqlite3.connect(file)) as database:
+            database.execute("PRAGMA journal_mode=WAL")
 
 
 class AirflowStack:
@@ -116,6 +119,7 @@ class AirflowStack:
     :param triggerers: number of triggerers. Default: 1.
     :param pace: seconds between two looks of every waiting task. Default: what each Dag says.
     :param environment: further environment variables, for example ``AIRFLOW_CONN_...``. Default: none.
+    :param database: address of an empty metadata database, as SQLAlchemy takes it. Default: SQLite, in the new folder.
     :param folder: where the new folder is made. Default: the system's folder for temporary files.
     :param check: called whenever something is waited for; may raise to stop the start. Default: none.
     """
@@ -129,6 +133,7 @@ class AirflowStack:
         triggerers: int = 1,
         pace: float | None = None,
         environment: Mapping[str, str] | None = None,
+        database: str | None = None,
         folder: Path | None = None,
         check: Callable[[], None] | None = None,
     ) -> None:
@@ -139,6 +144,7 @@ class AirflowStack:
         self.pace = pace
         self.components: dict[str, Component] = {}
         self._further_environment = dict(environment or {})
+        self._database = database
         self._folder = folder
         self._outer_check = check
         self._home: Path | None = None
@@ -191,9 +197,10 @@ class AirflowStack:
             if self.pace is not None:
                 install_intervals(self.home, self.pace)
             migrate_database(self.home, self._environment, check=self.check)
-            # Its event loop can wait for the lock while the thread that holds it cannot commit without the loop: nothing moves for so
-            # long. A call that fails is made again; a scheduler that finds the database locked dies.
-            self._start_component("api-server", "api-server", AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=database(self.home, 3))
+            # Over SQLite, its event loop can wait for the lock while the thread that holds it cannot commit without the loop: nothing moves
+            # for so long. A call that fails is made again; a scheduler that finds the database locked dies.
+            own = self._database or _sqlite(self.home, 3)
+            self._start_component("api-server", "api-server", AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=own)
             self._start_component("dag-processor", "dag-processor")
             self._start_component("scheduler", "scheduler", NO_LOG_SERVER)
             for _ in range(self.triggerers):
@@ -244,7 +251,7 @@ class AirflowStack:
     def _settings(self, port: int) -> dict[str, str]:
         url = f"http://{HOST}:{port}"
         return {
-            **airflow_environment(self.home, self.dag_folders),
+            **airflow_environment(self.home, self.dag_folders, self._database),
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__CORE__PARALLELISM": str(self.parallelism),
             "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "128",

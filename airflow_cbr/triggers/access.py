@@ -9,7 +9,7 @@ for ``BaseHook.aget_connection`` masks in the loop's thread there.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from airflow_cbr.airflow_names import AIRFLOW_VERSION, AirflowNotFoundException, BaseHook, mask_secret
 from airflow_cbr.exceptions import CbrConfigurationError, CbrError
@@ -51,6 +51,14 @@ async def _in_a_thread(function: Callable[[str], Result], argument: str) -> Resu
     # asgiref and not asyncio: Airflow 3.1 finds its way from the thread back to the loop by what asgiref leaves there. Not "sensitive",
     # which would be one thread for the whole triggerer, so that one slow secrets backend would hold up every other connection.
     return await sync_to_async(function, thread_sensitive=False)(argument)
+
+
+_LONGEST_MASK: Final = 40
+"""Characters of a secret that a triggerer masks.
+
+Airflow's masker never forgets, and makes one regular expression of all secrets of a process, anew with each further one: after weeks of
+renewed keys, whole tokens would stop the event loop for seconds at each renewal.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +111,9 @@ class ConnectionAccess:
     async def hide(self, secret: str) -> None:
         """Mask a secret in the logs of this process and of Airflow's supervisor, which writes the triggers' logs.
 
-        :param secret: the secret.
+        :param secret: the secret. Its end is masked, which a longer one is worthless without.
         """
+        secret = secret[-_LONGEST_MASK:]
         if MASKS_IN_COROUTINES:
             from airflow.sdk.log import amask_secret
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import runpy
 import socket
 import threading
 import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -266,3 +268,19 @@ def test_every_call_goes_through(emulator: EmulatorServer) -> None:
         hook.show_backup("a1b2c3d4-0000-4000-8000-000000000001")
     called = {name for name in emulator.control.requests() if not name.startswith("Keystone")}
     assert len(called) == 12, called
+
+
+# --- what the documentation does with it --------------------------------------------------------------------------------------
+
+
+def test_the_example_lists_the_vaults_of_both_regions(
+    emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_connection(monkeypatch, emulator.url)
+    print_vaults = runpy.run_path(str(Path(__file__).parents[2] / "docs/examples/list_vaults.py"))["print_vaults"]
+    print_vaults()
+    print_vaults("cn-shenzhen-1")
+    here, there = capsys.readouterr().out.split("Project of ")[1:]
+    assert here.startswith(f"cn-north-4: {SOURCE_PROJECT}\n")
+    assert f"{SOURCE_VAULT}  " in here
+    assert "(replication)" in there

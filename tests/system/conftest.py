@@ -19,6 +19,7 @@ from airflow_cbr.demo.stack import AirflowStack
 from tests.support.airflow_processes import restart_scheduler_where_it_died
 from tests.support.emulated_vaults import VaultPair, make_vaults
 from tests.support.emulator import ControlClient
+from tests.support.postgresql import postgresql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,7 +58,17 @@ def control(emulator: EmulatorProcess) -> Iterator[ControlClient]:
 
 
 @pytest.fixture(scope="session")
-def stack(emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
+def database(pytestconfig: pytest.Config) -> Iterator[str | None]:
+    """Return the address of the stack's database; None for SQLite, which needs nothing that is not there."""
+    if pytestconfig.getoption("postgresql"):
+        with postgresql() as address:
+            yield address
+    else:
+        yield None
+
+
+@pytest.fixture(scope="session")
+def stack(emulator: EmulatorProcess, database: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
     """Start api-server, scheduler, Dag processor and triggerer, and give them the connections ``cbr_aksk`` and ``cbr_password``."""
     auths: tuple[Auth, ...] = ("aksk", "password")
     connections = {
@@ -70,6 +81,7 @@ def stack(emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory) -
         parallelism=12,
         pace=1.0,
         environment={**connections, **quick},
+        database=database,
         folder=tmp_path_factory.mktemp("airflow"),
     ) as running:
         yield running

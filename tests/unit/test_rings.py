@@ -22,23 +22,24 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = REPOSITORY / "airflow_cbr"
 ADAPTERS = {"hooks", "operators", "sensors", "triggers", "links"}
-CORE = {"exceptions", "api", "once", "inventory", "waiting", "replication", "preflight", "verification", "checkpoints"}
+CORE = {"languages", "exceptions", "api", "once", "inventory", "waiting", "replication", "preflight", "verification", "checkpoints"}
 
 #: Part of the package: the other parts it may import. All may import ``airflow_cbr`` itself, which holds the version only.
 RINGS: dict[str, set[str]] = {
     "__init__": set(),
-    "exceptions": set(),
+    "languages": set(),
+    "exceptions": {"languages"},
     "get_provider_info": set(),
     "airflow_names": set(),
-    "api": {"exceptions"},
+    "api": {"languages", "exceptions"},
     "notifications": {"exceptions", "api"},
-    "once": {"exceptions", "api"},
-    "inventory": {"exceptions", "api"},
-    "waiting": {"exceptions", "api", "once", "inventory"},
-    "replication": {"exceptions", "api", "once", "inventory", "waiting"},
-    "preflight": {"exceptions", "api", "once", "inventory", "replication"},
-    "verification": {"exceptions", "api", "once", "inventory"},
-    "checkpoints": {"exceptions", "api", "once"},
+    "once": {"languages", "exceptions", "api"},
+    "inventory": {"languages", "exceptions", "api"},
+    "waiting": {"languages", "exceptions", "api", "once", "inventory"},
+    "replication": {"languages", "exceptions", "api", "once", "inventory", "waiting"},
+    "preflight": {"languages", "exceptions", "api", "once", "inventory", "replication"},
+    "verification": {"languages", "exceptions", "api", "once", "inventory"},
+    "checkpoints": {"languages", "exceptions", "api", "once"},
     **{adapter: CORE | ADAPTERS | {"airflow_names", "get_provider_info"} for adapter in ADAPTERS},
     "emulator": set(),
     "demo": CORE | ADAPTERS | {"emulator"},

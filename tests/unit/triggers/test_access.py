@@ -140,6 +140,15 @@ def test_the_supervisor_is_told_every_secret_and_the_loop_is_never_blocked(
     assert supervisor.blocked_the_loop == []
 
 
+def test_of_a_long_token_the_end_is_masked_so_that_the_masker_stays_fast(supervisor: Supervisor) -> None:
+    """The masker of a process that runs for weeks makes one regular expression of every secret that it was ever given."""
+    token = "".join(f"{number:05d}" for number in range(400))
+    asyncio.run(access().hide(token))
+    (masked,) = supervisor.told
+    assert token.endswith(masked)
+    assert len(masked) == 40
+
+
 def test_the_thread_finds_its_way_back_to_the_loop() -> None:
     """Airflow 3.1 asks its supervisor on the loop that waits for the thread; in a loop of the thread's own its sockets do not work."""
     from asgiref.sync import async_to_sync

@@ -18,6 +18,7 @@ from airflow_cbr.api.endpoints import Endpoints
 from airflow_cbr.emulator.key_calls import KEY_ROUTES
 from airflow_cbr.emulator.service import Service as EmulatedService
 from airflow_cbr.emulator.world import SOURCE_PROJECT
+from airflow_cbr.triggers.access import ConnectionAccess
 from airflow_cbr.waiting import watch
 from tests.support.emulator import IN_PROCESS_URL
 from tests.support.key_world import AGENCY_URN, WAYS, Pod, extras_of, id_token, keyless_world
@@ -29,8 +30,6 @@ from tests.support.virtual_time import START, InlineLooks, VirtualLoop, run
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-pytestmark = pytest.mark.full
 
 LIFE = 900.0
 RENEWED_AFTER = 0.9 * LIFE
@@ -74,6 +73,19 @@ class Book:
             assert len(times) >= (until - since) / (2 * LIFE), f"{call} was not asked in the middle of the wait"
 
 
+@pytest.fixture(autouse=True)
+def hidden(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Return what is masked; Airflow's own masker compiles all secrets of a process anew for each, most of what such a night would cost."""
+    hidden = set[str]()
+
+    async def hide(access: ConnectionAccess, secret: str) -> None:
+        hidden.add(secret)
+
+    monkeypatch.setattr(ConnectionAccess, "hide", hide)
+    monkeypatch.setattr("airflow_cbr.hooks.cbr.mask_secret", hidden.add)
+    return hidden
+
+
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     stage = Stage(monkeypatch)
@@ -96,7 +108,9 @@ PARAMETERS: dict[str, Any] = {"poll_interval": 30.0, "max_poll_interval": 600.0,
 
 
 @pytest.mark.parametrize(("way", "deferrable"), [*((way, True) for way in WAYS), ("ecs_agency, then agency_urn", False)])
-def test_a_day_of_waiting(stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str, deferrable: bool) -> None:
+def test_a_day_of_waiting(
+    stage: Stage, hidden: set[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str, deferrable: bool
+) -> None:
     connect(stage, monkeypatch, way, tmp_path)
     book = Book(monkeypatch)
     began = stage.time()
@@ -109,6 +123,7 @@ def test_a_day_of_waiting(stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert ledger["duplicates"] == []
     assert book.refused == [], "no request was sent with a key that had ended"
     book.check(steps=2 if "," in way else 1, since=began, until=stage.time())
+    assert len(hidden) > sum(map(len, book.issued.values())), "each renewed key, and its token, is masked"
 
 
 @pytest.mark.parametrize("way", ["ecs_agency", "pod_identity, then agency_name"])
@@ -125,8 +140,8 @@ def test_a_night_in_which_every_step_fails_for_a_while(stage: Stage, monkeypatch
     ledger = stage.control.ledger()
     assert len(record_ids) == len(ledger["replications"]) == 3
     assert ledger["duplicates"] == []
-    hits = {fault["kind"]: fault["hits"] for fault in stage.control.faults()}
-    assert all(hits.values()), hits
+    missed = [one["fault"] for one in stage.control.faults() if not one["hits"]]
+    assert missed == []
 
 
 def test_an_agency_that_is_refused_for_half_an_hour_does_not_end_a_wait(
