@@ -30,8 +30,9 @@ class RecordPublisher:
 
         :param record_ids: the records that were accepted or adopted.
         :param counts: the counts.
-        :return: both. A record with an invalid id is followed, but left out of what is published.
+        :return: both, the ids in their own order. A record with an invalid id is followed, but left out of what is published.
         """
-        record_ids = [one for one in record_ids if is_id(one)]
+        # A wait that was deferred comes back with its keys in the database's order, which PostgreSQL makes anew.
+        record_ids = sorted(one for one in record_ids if is_id(one))
         self._publisher.tell(record_ids, counts)
         return record_ids, counts
