@@ -93,7 +93,7 @@ class BetweenRegions(BaseCbrOperator):
         "project_id",
     )
 
-    operator_extra_links = (CbrVaultLink(), CbrDestinationLink())
+    operator_extra_links: Collection[BaseOperatorLink] = (CbrVaultLink(), CbrDestinationLink())
 
     _source_region: str | None = None
     _source_name: str | None = None

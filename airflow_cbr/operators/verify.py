@@ -24,10 +24,10 @@ from airflow_cbr.operators.parameters import (
 from airflow_cbr.verification.levels import Action, Level, Scope, VerificationSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import timedelta
 
-    from airflow.sdk import Context, XComArg
+    from airflow.sdk import BaseOperatorLink, Context, XComArg
 
     from airflow_cbr.verification.report import Report
     from airflow_cbr.verification.settling import SettlingState
@@ -86,7 +86,7 @@ class CbrVerifyReplicationOperator(BetweenRegions, WaitingOperator[dict[str, str
     """
 
     template_fields: Sequence[str] = ("vault_id", "replication_record_ids", *BetweenRegions.template_fields, "report_path")
-    operator_extra_links = (*BetweenRegions.operator_extra_links, CbrReportLink())
+    operator_extra_links: Collection[BaseOperatorLink] = (*BetweenRegions.operator_extra_links, CbrReportLink())
     ui_color = "#d4f0d4"
 
     def __init__(
