@@ -62,6 +62,7 @@ lint: $(STAMP)
 
 docs: $(STAMP)
 	$(PY) -m sphinx -q -W --keep-going -b html docs build/docs
+	@echo "The pages are in $(CURDIR)/build/docs/index.html"
 
 bench: $(STAMP)
 	@missed=; for file in tests/benchmarks/bench_*.py; do \

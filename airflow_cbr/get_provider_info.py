@@ -34,7 +34,11 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": [{"integration-name": "Huawei Cloud CBR", "python-modules": ["airflow_cbr.triggers.cbr"]}],
         # Airflow loads it by its entry point; by this only where `[core] lazy_discover_providers` is off.
         "plugins": [{"name": "airflow_cbr", "plugin-class": "airflow_cbr.plugins.replication_page.CbrReplicationPagePlugin"}],
-        "extra-links": ["airflow_cbr.links.cbr.CbrVaultLink"],
+        "extra-links": [
+            "airflow_cbr.links.cbr.CbrVaultLink",
+            "airflow_cbr.links.cbr.CbrDestinationLink",
+            "airflow_cbr.links.cbr.CbrReportLink",
+        ],
         "asset-uris": [
             {
                 "schemes": ["huaweicloud-cbr"],
@@ -49,12 +53,15 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-class-name": "airflow_cbr.hooks.cbr.CbrHook",
                 "hook-name": "Huawei Cloud CBR",
                 "ui-field-behaviour": {
-                    "hidden-fields": ["host", "port", "schema"],
+                    # The port is of no use, but Airflow 3.3.2 and 3.4 refuse to test a connection that has none: the page posts 0.
+                    "hidden-fields": ["host", "schema"],
                     "relabeling": {
+                        "port": "Port (not used; write 0)",
                         "login": "Access key (AK) or IAM user name",
                         "password": "Secret key (SK) or IAM password",
                     },
                     "placeholders": {
+                        "port": "0: without it, Test answers that the port differs",
                         "login": "for example HPUAEXAMPLEEXAMPLE01",
                         "password": "stored encrypted, never shown again",
                         "domain_name": "for example acme",
@@ -62,6 +69,7 @@ def get_provider_info() -> dict[str, Any]:
                         "project_id": "32 hexadecimal digits; empty: looked up by the region's name",
                         "security_token": "only with temporary AK/SK",
                         "cloud": "myhuaweicloud.com",
+                        "console": "console-intl.huaweicloud.com on the international site",
                         "cbr_endpoint": "https://cbr.{region}.myhuaweicloud.com",
                         "iam_endpoint": "https://iam.{region}.myhuaweicloud.com",
                         "agency_urn": "iam::<account id>:agency:<name>",
@@ -78,9 +86,9 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": {
                     "auth_type": {
                         "label": "Authentication",
-                        "description": "How login and password are used: 'aksk' signs every request with an access key and its secret key; "
-                        "'password' exchanges the name and password of an IAM user for a token. The other ways need neither, and no "
-                        "permanent key: 'ecs_agency' asks the metadata service of the ECS server that Airflow runs on, 'pod_identity' "
+                        "description": "'aksk' signs every request with the access key (AK) and the secret key (SK); 'password' exchanges "
+                        "the IAM user name and the IAM password for a token. The others need neither of the two fields, and no permanent "
+                        "key: 'ecs_agency' asks the metadata service of the ECS server that Airflow runs on, 'pod_identity' "
                         "the identity that CCE gives the pod, and 'oidc' exchanges an OpenID Connect token at STS.",
                         "schema": {
                             "type": "string",
@@ -95,14 +103,10 @@ def get_provider_info() -> dict[str, Any]:
                             "default": "aksk",
                         },
                     },
-                    "domain_name": {
-                        "label": "Account name",
-                        "description": "The account (IAM domain) that the user belongs to. Required when the authentication is 'password'.",
-                        "schema": {"type": ["string", "null"], "maxLength": 64},
-                    },
                     "region": {
                         "label": "Source region",
-                        "description": "The id of the region in which the backups are, for example cn-north-4.",
+                        "description": "The id of the source region, in which the backups are, for example cn-north-4. Empty: each task "
+                        "names one.",
                         "schema": {"type": ["string", "null"], "pattern": "^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"},
                     },
                     "project_id": {
@@ -114,30 +118,16 @@ def get_provider_info() -> dict[str, Any]:
                             "pattern": "^([0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$",
                         },
                     },
+                    "domain_name": {
+                        "label": "Account name",
+                        "description": "The name of the account (IAM domain) that the IAM user belongs to. Required when the "
+                        "authentication is 'password'.",
+                        "schema": {"type": ["string", "null"], "maxLength": 64},
+                    },
                     "security_token": {
                         "label": "Security token",
-                        "description": "Belongs to a temporary access key; leave it empty for a permanent one.",
+                        "description": "The security token of a temporary access key (AK); empty for a permanent one.",
                         "schema": {"type": ["string", "null"], "format": "password"},
-                    },
-                    "cloud": {
-                        "label": "Cloud domain",
-                        "description": "The domain that the service's host names end in. Change it for another cloud that runs CBR.",
-                        "schema": {
-                            "type": ["string", "null"],
-                            "default": "myhuaweicloud.com",
-                            "pattern": "^[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)*$",
-                        },
-                    },
-                    "cbr_endpoint": {
-                        "label": "CBR endpoint",
-                        "description": "Replaces https://cbr.{region}.{cloud}. Write {region} where the region belongs; an endpoint "
-                        "without it serves the source region only, unless it is on this machine.",
-                        "schema": {"type": ["string", "null"], "pattern": "^https?://"},
-                    },
-                    "iam_endpoint": {
-                        "label": "IAM endpoint",
-                        "description": "Replaces https://iam.{region}.{cloud}, in the same way.",
-                        "schema": {"type": ["string", "null"], "pattern": "^https?://"},
                     },
                     "agency_urn": {
                         "label": "Agency URN (STS)",
@@ -161,6 +151,32 @@ def get_provider_info() -> dict[str, Any]:
                         "description": "How long a key of the agency lasts: 900 to 43200 by URN (3600 when it is asked with a key that "
                         "ends itself), 900 to 86400 by name. Empty: 3600.",
                         "schema": {"type": ["string", "null"], "pattern": "^[0-9]{3,5}$"},
+                    },
+                    "cloud": {
+                        "label": "Cloud domain",
+                        "description": "The cloud domain that the service's host names end in. Change it for another cloud that runs CBR.",
+                        "schema": {
+                            "type": ["string", "null"],
+                            "default": "myhuaweicloud.com",
+                            "pattern": "^[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)*$",
+                        },
+                    },
+                    "console": {
+                        "label": "Console host",
+                        "description": "The host of the console that links lead to. Empty: the console of the cloud domain, which for "
+                        "myhuaweicloud.com is that of the Chinese site; the international site has console-intl.huaweicloud.com.",
+                        "schema": {"type": ["string", "null"], "pattern": "^[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)*$"},
+                    },
+                    "cbr_endpoint": {
+                        "label": "CBR endpoint",
+                        "description": "Replaces https://cbr.{region}.{cloud}. Write {region} where the region belongs; an endpoint "
+                        "without it serves the source region only, unless it is on this machine.",
+                        "schema": {"type": ["string", "null"], "pattern": "^https?://"},
+                    },
+                    "iam_endpoint": {
+                        "label": "IAM endpoint",
+                        "description": "Replaces https://iam.{region}.{cloud}, in the same way.",
+                        "schema": {"type": ["string", "null"], "pattern": "^https?://"},
                     },
                     "sts_endpoint": {
                         "label": "STS endpoint",

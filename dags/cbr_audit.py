@@ -19,8 +19,13 @@ from airflow.sdk import DAG, Param, get_current_context, task
 
 from airflow_cbr.operators.cbr import CbrVerifyReplicationOperator
 
+# The form of an id, and of a region's, as the service writes them.
+ID = "^([0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$"
+REGION = "^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
+
 with DAG(
     dag_id="cbr_audit",
+    dag_display_name="CBR: audit the replicas of many vaults",
     doc_md=__doc__,
     description="Judge the replicas of many CBR vaults: complete, recent enough, and in a suitable vault.",
     # In the morning, when the night's copies have ended.
@@ -30,7 +35,7 @@ with DAG(
     max_active_runs=1,
     # How many vaults are read at once; a deferred task is not among them.
     max_active_tasks=8,
-    default_args={"retries": 2, "retry_delay": timedelta(minutes=5), "cbr_conn_id": "huaweicloud_cbr_default"},
+    default_args={"owner": "backup", "retries": 2, "retry_delay": timedelta(minutes=5), "cbr_conn_id": "huaweicloud_cbr_default"},
     # Change these for your vaults; one run may be given others in the form of "Trigger Dag".
     params={
         "vaults": Param(
@@ -49,13 +54,26 @@ with DAG(
             items={
                 "type": "object",
                 "required": ["vault_id", "destination_region", "destination_project_id", "destination_vault_id"],
+                "properties": {
+                    "vault_id": {"type": "string", "pattern": ID},
+                    "destination_region": {"type": "string", "pattern": REGION},
+                    "destination_project_id": {"type": "string", "pattern": ID},
+                    "destination_vault_id": {"type": "string", "pattern": ID},
+                },
                 "additionalProperties": {"type": "string"},
             },
+            title="Vaults",
             description="Source vaults with their destinations; an entry may name region, project_id and connections of its own too.",
         ),
-        "max_age_hours": Param(36, type="number", exclusiveMinimum=0, description="Greatest age of a resource's newest replica."),
+        "max_age_hours": Param(
+            36,
+            type="number",
+            exclusiveMinimum=0,
+            title="Greatest age in hours",
+            description="How old the newest verified replica of each resource may be.",
+        ),
     },
-    tags=["backup", "cbr"],
+    tags=["backup", "cbr", "cbr:audit", "cbr:many-vaults"],
 ) as dag:
 
     @task(retries=0)
@@ -67,7 +85,7 @@ with DAG(
     audit = CbrVerifyReplicationOperator.partial(
         task_id="audit",
         doc_md="Every backup of the vault, at both sides. Fails when one has no good replica, or a resource's newest is too old.",
-        map_index_template="{{ task.vault_id }}",
+        map_index_template="{{ task.pair }}",
         levels={"record": "fail", "replica": "fail", "coverage": "fail", "rpo": "fail", "vault": "warn"},
         scope="all",
         require_locked=True,

@@ -31,9 +31,13 @@ from airflow_cbr.operators.cbr import CbrReplicateCheckpointOperator, CbrVerifyR
 # What an entry of the list names, and what it may leave out.
 REQUIRED = ["vault_id", "destination_region", "destination_project_id", "destination_vault_id"]
 DEFAULTS = {"cbr_conn_id": "huaweicloud_cbr_default", "destination_conn_id": None, "region": None, "project_id": None}
+# The form of an id, and of a region's, as the service writes them.
+ID = "^([0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$"
+REGION = "^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
 
 with DAG(
     dag_id="cbr_many_vaults",
+    dag_display_name="CBR: replicate and verify many vaults",
     doc_md=__doc__,
     description="Replicate many CBR vaults to other regions, deferred, and verify the copies.",
     # Every night, after the backups are made. The tasks' `timeout` is below this interval: one night never meets the next.
@@ -43,6 +47,7 @@ with DAG(
     max_active_runs=1,
     max_active_tasks=16,
     default_args={
+        "owner": "backup",
         "retries": 3,
         "retry_delay": timedelta(minutes=1),
         "retry_exponential_backoff": True,
@@ -66,14 +71,21 @@ with DAG(
             items={
                 "type": "object",
                 "required": REQUIRED,
-                "properties": {name: {"type": "string"} for name in (*REQUIRED, *DEFAULTS)},
+                "properties": {
+                    "vault_id": {"type": "string", "pattern": ID},
+                    "destination_region": {"type": "string", "pattern": REGION},
+                    "destination_project_id": {"type": "string", "pattern": ID},
+                    "destination_vault_id": {"type": "string", "pattern": ID},
+                    **{name: {"type": "string"} for name in DEFAULTS},
+                },
                 "additionalProperties": False,
             },
+            title="Vaults",
             description="Source vaults with their destinations; an entry may name region, project_id and cbr_conn_id of its source too, "
             "and destination_conn_id.",
         )
     },
-    tags=["backup", "cbr"],
+    tags=["backup", "cbr", "cbr:replicate", "cbr:verify", "cbr:many-vaults"],
 ) as dag:
 
     @task(retries=0)
@@ -111,7 +123,7 @@ with DAG(
         replicate = CbrReplicateCheckpointOperator(
             task_id="replicate",
             doc_md="One replicate call for the vault, then a deferred wait. `return_value`: the replication record ids of this run.",
-            map_index_template="{{ task.vault_id }}",
+            map_index_template="{{ task.pair }}",
             deferrable=True,
             timeout=20 * 3600,
             **way,
@@ -119,7 +131,7 @@ with DAG(
         verify = CbrVerifyReplicationOperator(
             task_id="verify",
             doc_md="Both sides, the newest eligible backup of each resource. Fails when a copy is missing, even if `replicate` failed.",
-            map_index_template="{{ task.vault_id }}",
+            map_index_template="{{ task.pair }}",
             replication_record_ids=[],
             trigger_rule="all_done",
             **way,

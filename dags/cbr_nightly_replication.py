@@ -19,9 +19,13 @@ from airflow.sdk import DAG, Param, task
 from airflow_cbr.operators.cbr import CbrReplicateCheckpointOperator, CbrVerifyReplicationOperator
 
 BATCH_SIZE = 100
+# The form of an id, and of a region's, as the service writes them.
+ID = "^([0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$"
+REGION = "^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
 
 with DAG(
     dag_id="cbr_nightly_replication",
+    dag_display_name="CBR: replicate and verify a vault",
     doc_md=__doc__,
     description="Replicate the backups of a CBR vault to another region and verify the copies.",
     # Every night, after the backups are made. The task's `timeout` is below this interval: one night never meets the next.
@@ -31,6 +35,7 @@ with DAG(
     # CBR replicates a vault once at a time.
     max_active_runs=1,
     default_args={
+        "owner": "backup",
         "retries": 3,
         "retry_delay": timedelta(minutes=1),
         "retry_exponential_backoff": True,
@@ -39,12 +44,36 @@ with DAG(
     },
     # Change these for your vaults; one run may be given others in the form of "Trigger Dag".
     params={
-        "vault_id": Param("3b5816b5-f29c-4172-9d9a-76c719a659ce", type="string", description="Source vault."),
-        "destination_region": Param("cn-shenzhen-1", type="string", description="Region id of the destination."),
-        "destination_project_id": Param("68589cac08274b82b4e254268a3862d8", type="string", description="Project in that region."),
-        "destination_vault_id": Param("0ca3eb86-8800-46da-9c37-9d657a825274", type="string", description="Replication vault there."),
+        "vault_id": Param(
+            "3b5816b5-f29c-4172-9d9a-76c719a659ce",
+            type="string",
+            title="Source vault",
+            pattern=ID,
+            description="Id of the vault whose backups are copied.",
+        ),
+        "destination_region": Param(
+            "cn-shenzhen-1",
+            type="string",
+            title="Destination region",
+            pattern=REGION,
+            description="Id of the region that the copies go to, for example cn-shenzhen-1.",
+        ),
+        "destination_project_id": Param(
+            "68589cac08274b82b4e254268a3862d8",
+            type="string",
+            title="Destination project",
+            pattern=ID,
+            description="Id of the project in the destination region.",
+        ),
+        "destination_vault_id": Param(
+            "0ca3eb86-8800-46da-9c37-9d657a825274",
+            type="string",
+            title="Destination vault",
+            pattern=ID,
+            description="Id of the replication vault in that project.",
+        ),
     },
-    tags=["backup", "cbr"],
+    tags=["backup", "cbr", "cbr:replicate", "cbr:verify"],
 ) as dag:
     replicate = CbrReplicateCheckpointOperator(
         task_id="replicate",

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from airflow_cbr.api.texts import counted
+
 __all__ = ["CheckpointResult", "CheckpointStep"]
 
 
@@ -31,3 +33,12 @@ class CheckpointResult:
 
     checkpoint_id: str
     summary: dict[str, Any]
+
+    @property
+    def line(self) -> str:
+        """Return the last line: ``Checkpoint night is available: 3 of 3 backups available, 0 resources skipped (checkpoint <id>)``."""
+        said = self.summary
+        backups, skipped = counted(said["backups"], "backup"), counted(said["skipped"], "resource")
+        adopted = ", adopted" if said["adopted"] else ""
+        counts = f"{said['available']} of {backups} available, {skipped} skipped{adopted}"
+        return f"Checkpoint {said['name']} is {said['status']}: {counts} (checkpoint {self.checkpoint_id})"

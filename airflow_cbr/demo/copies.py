@@ -33,6 +33,7 @@ class CopyRow:
     backup_id: str
     name: str
     size: float
+    resource: str = ""
     record_id: str | None = None
     status: str | None = None
     progress: float = 0.0
@@ -95,15 +96,17 @@ class CopyReader:
 
 def _copy(backup: Backup, replicas: dict[str, Backup]) -> CopyRow:
     name, size = backup.name or backup.id, backup.resource_size or 0
+    resource = backup.resource_name or backup.resource_id or name
     records = [record for record in backup.replication_records or () if record.destination_vault_id == DESTINATION_VAULT]
     if not records:
-        return CopyRow(backup.id, name, size)
+        return CopyRow(backup.id, name, size, resource)
     record: ReplicationRecord = max(records, key=lambda each: each.created_at or "")
     replica = replicas.get(record.destination_backup_id or "")
     return CopyRow(
         backup.id,
         name,
         size,
+        resource,
         record_id=record.id,
         status=record.status,
         progress=100.0 if record.state is CopyState.SUCCEEDED else float(record.extra.progress or 0),

@@ -1,4 +1,4 @@
-"""What the demo shows: a bar for each record on a terminal, plain lines elsewhere, and a table at the end."""
+"""What the demo shows: a bar for each record on a terminal, plain lines elsewhere, and a block of lines for each backup at the end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from airflow_cbr.demo.copies import CopyRow
 
-__all__ = ["CopyProgress", "copy_table", "make_console"]
+__all__ = ["CopyProgress", "copy_blocks", "make_console"]
 
-# Wide enough for three ids and two names in a row: nobody reads a log in which ids are broken into pieces.
+# Nobody reads a log in which ids are broken into pieces.
 PLAIN_WIDTH: Final = 170
 STEP: Final = 25.0
 
@@ -42,8 +42,8 @@ class CopyProgress:
         self._bars: Progress | None = None
         if console.is_terminal:
             self._bars = Progress(
-                TextColumn("  {task.description}"),
-                BarColumn(),
+                TextColumn("  {task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", min_width=12)),
+                BarColumn(bar_width=None, table_column=Column(min_width=6, ratio=1)),
                 TextColumn("{task.percentage:>3.0f} %"),
                 TextColumn("{task.fields[status]}"),
                 TimeElapsedColumn(),
@@ -83,17 +83,20 @@ class CopyProgress:
         self._console.print(f"  {time.monotonic() - self._started:5.1f} s  {copy.name}  {copy.status}  {copy.progress:.0f} %")
 
 
-def copy_table(copies: Iterable[CopyRow], region: str) -> Table:
-    """Return a table with a row for each backup.
+def copy_blocks(copies: Iterable[CopyRow], region: str) -> str:
+    """Return a block of lines for each backup: what it is of, and its ids, each whole on a line of its own and easy to copy.
 
     :param copies: the final state.
-    :param region: the destination region, for the heading.
+    :param region: the destination region.
     """
-    table = Table()
-    for heading in ("Backup", "Replication record", "State", f"Replica in {region}", "Verified"):
-        table.add_column(heading, overflow="fold")
+    blocks = []
     for copy in copies:
-        table.add_row(
-            copy.name, copy.record_id or "none", copy.status or "none", copy.replica_id or "none", "yes" if copy.arrived else "NO"
+        verdict = "verified" if copy.arrived else "NOT VERIFIED"
+        blocks.append(
+            f"  {copy.resource}: {copy.status or 'no copy'}, {verdict} in {region}\n"
+            f"    name     {copy.name}\n"
+            f"    backup   {copy.backup_id}\n"
+            f"    record   {copy.record_id or 'none'}\n"
+            f"    replica  {copy.replica_id or 'none'}"
         )
-    return table
+    return "\n".join(blocks)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import shutil
 import sys
 import tempfile
 import time
@@ -14,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from airflow_cbr.demo.components import Component, stop_all
 from airflow_cbr.demo.copies import CopyReader, CopyRow
 from airflow_cbr.demo.dag_run import DagRunAnswer, DagRunRequest
-from airflow_cbr.demo.display import CopyProgress, copy_table, make_console
+from airflow_cbr.demo.display import CopyProgress, copy_blocks, make_console
 from airflow_cbr.demo.emulator import EmulatorProcess
 from airflow_cbr.demo.intervals import DEMO_INTERVAL, install_intervals
 from airflow_cbr.demo.scenario import DAG_FILE, DAG_ID, DESTINATION_REGION, SOURCE_REGION, Auth, connection_variable, example_dags, params
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-__all__ = ["judge", "run_demo"]
+__all__ = ["judge", "program", "run_demo"]
 
 RUN_LIMIT: Final = 300.0
 TITLES: Final = {"aksk": "requests signed with AK/SK", "password": "an IAM token for user and password"}
@@ -50,7 +53,7 @@ def run_demo(auths: Sequence[Auth]) -> int:
             print(f"airflow-cbr: {error}", file=sys.stderr)
             return 1
     if verified:
-        console.print(_next_steps(), soft_wrap=True)
+        console.print(_next_steps(example_dags()), soft_wrap=True, markup=False)
     return 0 if verified else 1
 
 
@@ -95,7 +98,7 @@ def _run_once(auth: Auth, home: Path, environment: dict[str, str], dag_file: Pat
         raise DemoError(f"Airflow ended with exit code {dag_run.exit_code}; the end of its output:\n{_end_of_log(dag_run)}")
     outcome = DagRunAnswer(**json.loads(answer.read_text()))
     problems = judge(outcome, copies, started)
-    console.print(copy_table(copies, DESTINATION_REGION))
+    console.print(copy_blocks(copies, DESTINATION_REGION), soft_wrap=True, markup=False)
     if problems:
         console.print(f"[bold red]NOT VERIFIED[/bold red]: {'; '.join(problems)}", soft_wrap=True)
         console.print(_end_of_log(dag_run), markup=False, soft_wrap=True)
@@ -146,10 +149,28 @@ def judge(outcome: DagRunAnswer, copies: Sequence[CopyRow], started: Sequence[st
     return problems
 
 
-def _next_steps() -> str:
+def _next_steps(dags: Path) -> str:
+    command = program()
     return f"""
-Where to go next:
-  The Dag that has just run: {DAG_FILE}; it runs unchanged against Huawei Cloud
-    with your connection (docs/reference/connection.md) and params.
-  Airflow with its web page: airflow-cbr demo --ui
-  Your own Dags against it:  airflow-cbr emulator (docs/reference/emulator.md)"""
+Where to go next. Airflow with its web page, and with these Dags:
+
+{command} demo --ui
+
+The emulator alone, for Dags of your own (it prints the connection to use):
+
+{command} emulator
+
+The Dag that has just run, which runs unchanged against Huawei Cloud with your connection and params:
+
+{shlex.quote(str(dags / DAG_FILE))}"""
+
+
+def program() -> str:
+    """Return how this command is called in the shell that has called it: it need not be on PATH."""
+    script = Path(sys.executable).parent / "airflow-cbr"
+    found = shutil.which("airflow-cbr")
+    if found is not None and os.path.realpath(found) == os.path.realpath(script):
+        return "airflow-cbr"
+    if os.access(script, os.X_OK):
+        return shlex.quote(str(script))
+    return f"{shlex.quote(sys.executable)} -m airflow_cbr.cli"

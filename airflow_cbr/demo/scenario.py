@@ -48,6 +48,8 @@ def params() -> dict[str, str]:
 def connection_fields(auth: Auth, endpoint: str) -> dict[str, Any]:
     """Return the fields of the Airflow connection to the emulator.
 
+    The port means nothing, and is stored because Airflow's page cannot test a connection without one (3.3.2 and newer).
+
     :param auth: ``aksk`` (signed requests) or ``password`` (IAM token).
     :param endpoint: address of the emulator.
     """
@@ -55,10 +57,11 @@ def connection_fields(auth: Auth, endpoint: str) -> dict[str, Any]:
     user = world.users[0]
     extra = {"region": SOURCE_REGION, "project_id": SOURCE_PROJECT, "cbr_endpoint": endpoint, "iam_endpoint": endpoint}
     if auth == "aksk":
-        return {"login": user.access_key, "password": user.secret_key, "extra": extra}
+        return {"login": user.access_key, "password": user.secret_key, "port": 0, "extra": extra}
     return {
         "login": user.name,
         "password": user.password,
+        "port": 0,
         "extra": {"auth_type": "password", "domain_name": world.account, **extra},
     }
 

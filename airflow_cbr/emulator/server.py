@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import signal
 import socket
 import struct
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from airflow_cbr.emulator.world import World
 
 _LINGER_NOT: Final = struct.pack("ii", 1, 0)
 _BACKLOG: Final = 2048
@@ -89,6 +92,7 @@ class EmulatorUvicorn(uvicorn.Server):
     """Announces itself when it is really ready, and ends without passing the signal on."""
 
     announcement: str | None = None
+    connection: str | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to listen, then say so."""
@@ -96,6 +100,10 @@ class EmulatorUvicorn(uvicorn.Server):
         if self.announcement is not None:
             sys.stdout.write(f"{self.announcement}\n")
             sys.stdout.flush()
+        if self.connection is not None:
+            # Standard error: whoever reads the first line of standard output waits for that line alone.
+            sys.stderr.write(f"To connect Airflow with it:\n\nexport AIRFLOW_CONN_HUAWEICLOUD_CBR_DEFAULT='{self.connection}'\n")
+            sys.stderr.flush()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -166,7 +174,8 @@ def uvicorn_config(emulator: Emulator, hosts: Hosts | None = None) -> uvicorn.Co
 def serve(host: str, port: int, world_file: str | Path | None = None, allow_hosts: Sequence[str] = ()) -> int:
     """Serve until SIGTERM or SIGINT.
 
-    Prints ``CBR emulator listening on http://HOST:PORT`` when it is ready; what goes wrong before is one line on standard error.
+    Prints ``CBR emulator listening on http://HOST:PORT`` when it is ready, and on standard error a connection to it. What goes wrong before
+    is one line on standard error.
 
     :param host: name or address to listen on.
     :param port: 0 for a free one.
@@ -185,9 +194,27 @@ def serve(host: str, port: int, world_file: str | Path | None = None, allow_host
         return _fail(f"cannot listen on {host}:{port}: {error.strerror or error}")
     server = EmulatorUvicorn(uvicorn_config(emulator, Hosts([host, *allow_hosts])))
     server.announcement = f"CBR emulator listening on {url_of(listener)}"
+    server.connection = connection_json(world, url_of(listener))
     with listener:
         asyncio.run(server.serve(sockets=[listener]))
     return 0
+
+
+def connection_json(world: World, url: str) -> str:
+    """Return an Airflow connection to the emulator as JSON: the world's first user, in the project of its first vault.
+
+    :param world: what is served.
+    :param url: where.
+    """
+    user = world.users[0]
+    home = world.vaults[0].project_id if world.vaults else world.projects[0].id
+    region = next((one.region for one in world.projects if one.id == home), world.projects[0].region)
+    extra = {"region": region, "project_id": home, "cbr_endpoint": url, "iam_endpoint": url}
+    if user.security_token:
+        extra["security_token"] = user.security_token
+    fields = {"conn_type": "huaweicloud_cbr", "login": user.access_key, "password": user.secret_key, "port": 0, "extra": extra}
+    # It stands between single quotes of a shell.
+    return json.dumps(fields).replace("'", "\\u0027")
 
 
 def _fail(message: str) -> int:

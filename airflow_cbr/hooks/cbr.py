@@ -120,7 +120,8 @@ class CbrHook(BaseHook):
             try:
                 with within(_TEST_SECONDS):
                     next(client.list_vaults(page_size=1), None)
-                    return True, f"CBR in {client.region} answers for project {client.project_id}."
+                    said = f"CBR in {client.region} answers for project {client.project_id}."
+                    return True, " ".join([said, *(f"But {text}" for text in fields.unknown)])
             finally:
                 client.close()
         except CbrError as error:

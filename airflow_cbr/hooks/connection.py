@@ -15,6 +15,7 @@ from airflow_cbr.api.endpoints import Endpoints, check_cloud, check_id, check_re
 from airflow_cbr.api.secret import Secret
 from airflow_cbr.exceptions import CbrConfigurationError, CbrParameterError
 from airflow_cbr.hooks.sign_in import AUTH_TYPES, WITH_A_LOGIN, SignInFields
+from airflow_cbr.hooks.unknown_extras import unknown_extras, warn_of_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,8 @@ class ConnectionFields:
     :param endpoints: domain suffix and endpoint overrides.
     :param verify: TLS verification: True, False, or the path of a CA bundle.
     :param sign_in: the extras by which a source of keys, or an agency, is described. Default: none.
+    :param console: host name of the console that links lead to. Default: the one of the cloud.
+    :param unknown: what is said of keys of the extra that mean nothing. Default: there are none.
     """
 
     conn_id: str
@@ -59,6 +62,8 @@ class ConnectionFields:
     endpoints: Endpoints
     verify: bool | str
     sign_in: SignInFields = field(default_factory=SignInFields)
+    console: str | None = None
+    unknown: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, connection: Connection, extra: Mapping[str, Any] | None = None) -> ConnectionFields:
@@ -72,6 +77,7 @@ class ConnectionFields:
         check_connection(connection)
         conn_id, login, host = connection.conn_id, connection.login, getattr(connection, "host", None)
         password = _secret(conn_id, "password", connection.password)
+        is_shared = getattr(connection, "conn_type", CONN_TYPES[0]) != CONN_TYPES[0]
         fields = _blind(_fields(conn_id, connection.extra_dejson if extra is None else extra))
         # What holds them in the clear must not stay in a frame that an error leaves behind.
         del connection, extra
@@ -123,11 +129,17 @@ class ConnectionFields:
             services = {service: text(f"{service}_endpoint") for service in ("cbr", "iam", "sts", "ims", "ecs")}
             endpoints = Endpoints(cloud=check_cloud(cloud), **services)
             settings = {name: seconds(name) if name == "agency_duration" else text(name) for name in SignInFields.names()}
+            console = text("console")
+            if console:
+                check_cloud(console, "console")
             sign_in = SignInFields.checked(settings, auth_type=auth_type, is_temporary=bool(fields["security_token"]))
         except CbrParameterError as error:
             raise CbrConfigurationError(f"Connection {conn_id}: extra {error.message}", advice=error.advice) from error
         if host and endpoints.cbr is None:
             raise _unused_host(conn_id, endpoints)
+        # Other packages have keys of their own in a connection that they share.
+        unknown = () if is_shared else tuple(unknown_extras(fields))
+        warn_of_unknown(conn_id, unknown)
         return cls(
             conn_id=conn_id,
             auth_type=auth_type,
@@ -140,6 +152,8 @@ class ConnectionFields:
             endpoints=endpoints,
             verify=_verify(conn_id, fields.get("verify")),
             sign_in=sign_in,
+            console=console,
+            unknown=unknown,
         )
 
     def client(

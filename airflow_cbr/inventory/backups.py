@@ -9,7 +9,7 @@ from airflow_cbr.api.texts import LONGEST_NAME, one_line
 if TYPE_CHECKING:
     from airflow_cbr.api.models import Backup
 
-__all__ = ["BEING_MADE", "lacks_system_disk", "name_of", "reason_not_eligible", "reason_of_kind"]
+__all__ = ["BEING_MADE", "full_name_of", "lacks_system_disk", "name_of", "reason_not_eligible", "reason_of_kind", "resource_of"]
 
 BEING_MADE: Final = frozenset({"protecting", "waiting_protect"})
 """The statuses of a backup that has not ended."""
@@ -26,6 +26,25 @@ NOT_REPLICABLE_RESOURCES: Final = {"OS::Cinder::Volume": "disk", "OS::Workspace:
 def name_of(backup: Backup) -> str:
     """Return how a message names a backup: its name where it has one, and always its id."""
     return f"{one_line(backup.name, LONGEST_NAME)} ({one_line(backup.id)})" if backup.name else one_line(backup.id)
+
+
+def full_name_of(backup: Backup) -> str:
+    """Return how a list names a backup with its resource: ``nightly of ecs-db-01 (id)``.
+
+    :param backup: the backup.
+    """
+    if not backup.resource_name:
+        return name_of(backup)
+    resource = one_line(backup.resource_name, LONGEST_NAME)
+    return f"{one_line(backup.name, LONGEST_NAME) if backup.name else 'a backup'} of {resource} ({one_line(backup.id)})"
+
+
+def resource_of(backup: Backup) -> str:
+    """Return how a message names what was backed up: the resource, or else the backup, by the name that is known.
+
+    :param backup: the backup.
+    """
+    return one_line(backup.resource_name or backup.name or backup.resource_id or backup.id, LONGEST_NAME)
 
 
 def reason_not_eligible(backup: Backup) -> str | None:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from airflow_cbr.api.copy_state import ENDS, CopyState, state_of_record
-from airflow_cbr.api.texts import LONGEST_MESSAGE, one_line
-from airflow_cbr.inventory.backups import BEING_MADE, name_of, reason_not_eligible
+from airflow_cbr.api.texts import LONGEST_MESSAGE, LONGEST_NAME, one_line
+from airflow_cbr.inventory.backups import BEING_MADE, name_of, reason_not_eligible, resource_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -77,9 +77,18 @@ class Destination:
         here = (self.vault_id, self.project_id, self.region)
         return all(not value or wanted in value.split(_OR) for value, wanted in zip(said, here, strict=True))
 
+    def named(self, name: str | None) -> str:
+        """Return the destination in words, with the vault's name.
+
+        :param name: the name of the vault, or None where it is not known.
+        """
+        if not name:
+            return f"vault {self.vault_id} in {self.region} (project {self.project_id})"
+        return f"vault {one_line(name, LONGEST_NAME)} in {self.region} (vault {self.vault_id}, project {self.project_id})"
+
     def __str__(self) -> str:
         """Return the destination in words."""
-        return f"vault {self.vault_id} in {self.region} (project {self.project_id})"
+        return self.named(None)
 
 
 class CoverageStatus(StrEnum):
@@ -123,9 +132,9 @@ class BackupCoverage:
     failed: tuple[ReplicationRecord, ...] = ()
 
     def __str__(self) -> str:
-        """Return the backup's name and id with its status and reason."""
-        text = f"{name_of(self.backup)}: {self.status}"
-        return f"{text} ({self.reason})" if self.reason else text
+        """Return the resource with the status of its backup and the reason, and the backup's name and id last."""
+        reason = f" ({self.reason})" if self.reason else ""
+        return f"{resource_of(self.backup)}: {self.status}{reason}; backup {name_of(self.backup)}"
 
 
 @dataclass(frozen=True, slots=True)

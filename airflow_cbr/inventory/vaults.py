@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from airflow_cbr.api.texts import LONGEST_NAME, one_line
+
 if TYPE_CHECKING:
     from airflow_cbr.api.models import Vault
 
-__all__ = ["MB_PER_GB", "Capacity", "Objection", "capacity_of", "objections_to_destination", "objections_to_source"]
+__all__ = ["MB_PER_GB", "Capacity", "Objection", "capacity_of", "named_vault", "objections_to_destination", "objections_to_source"]
 
 MB_PER_GB: Final = 1024
 
@@ -70,6 +72,15 @@ class Capacity:
     def __str__(self) -> str:
         """Return the free capacity in words."""
         return f"{max(self.free_gb, 0):g} of {self.size_gb:g} GB free"
+
+
+def named_vault(vault_id: str, name: str | None) -> str:
+    """Return how a message names a vault: its name where that is known, and always its id.
+
+    :param vault_id: its id.
+    :param name: its name, or None.
+    """
+    return f"{one_line(name, LONGEST_NAME)} ({vault_id})" if name else vault_id
 
 
 def objections_to_source(vault: Vault) -> list[Objection]:

@@ -122,7 +122,11 @@ class Machine(Generic[Outcome]):
 
     def _subject(self) -> str:
         """Return what it looks at, for the log. Default: the vault."""
-        return f"Vault {self._limits.vault_id}"
+        return f"Vault {self._vault()}"
+
+    def _vault(self) -> str:
+        """Return how a message names the vault. Default: by its id."""
+        return self._limits.vault_id
 
     # --- looking --------------------------------------------------------------------------------------------------------
 

@@ -19,15 +19,15 @@ from airflow_cbr.exceptions import CbrError, CbrStoppedError
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
 from airflow_cbr.hooks.metrics import tags_of
-from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, CbrVaultLink, console_url
+from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, DESTINATION_XCOM_KEY, CbrDestinationLink, CbrVaultLink, console_url
 from airflow_cbr.once.steps import Pause
 from airflow_cbr.operators.outcome import of_failure
 from airflow_cbr.operators.parameters import check_access, check_destination, check_intervals, check_seconds, check_way
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
-    from airflow.sdk import Context
+    from airflow.sdk import BaseOperatorLink, Context
     from airflow.triggers.base import BaseTrigger
 
     from airflow_cbr.inventory.coverage import Destination
@@ -65,6 +65,7 @@ class BaseCbrOperator(BaseOperator):
     """What became of the task, for whoever lists tasks."""
 
     template_fields: Sequence[str] = ("cbr_conn_id", "region", "project_id")
+    operator_extra_links: Collection[BaseOperatorLink] = (CbrVaultLink(),)
 
     @cached_property
     def hook(self) -> CbrHook:
@@ -81,6 +82,17 @@ class BaseCbrOperator(BaseOperator):
         self.outcome = outcome
         self.template_fields = tuple(dict.fromkeys((*self.template_fields, "outcome")))
         self.overwrite_rtif_after_execution = True
+
+    def _push_links(self, context: Context) -> None:
+        """Push what the task's links lead to.
+
+        :param context: the task's context.
+        """
+        context["ti"].xcom_push(key=CONSOLE_XCOM_KEY, value=self._console(self.hook.client.region))
+
+    def _console(self, region: str) -> str:
+        fields = self.hook.fields
+        return console_url(region, fields.endpoints.cloud, fields.console)
 
 
 class BetweenRegions(BaseCbrOperator):
@@ -104,13 +116,31 @@ class BetweenRegions(BaseCbrOperator):
     @property
     def consoles(self) -> dict[str, str]:
         """Return the addresses of CBR in the console, in the region of the ``source`` and of the ``destination``."""
-        cloud = self.hook.fields.endpoints.cloud
-        return {"source": console_url(self.hook.region, cloud), "destination": console_url(self.destination_region, cloud)}
+        return {"source": self._console(self.hook.region), "destination": self._console(self.destination_region)}
+
+    operator_extra_links: Collection[BaseOperatorLink] = (CbrVaultLink(), CbrDestinationLink())
+
+    _source_region: str | None = None
+    _source_name: str | None = None
+
+    @property
+    def pair(self) -> str:
+        """Return from where to where, for a ``map_index_template``: ``vault-nightly: cn-north-4 -> cn-shenzhen-1``.
+
+        The vault's name and its region stand there once the task has read them; until then, its id.
+        """
+        region = self._source_region or self.region
+        vault = self._source_name or getattr(self, "vault_id", None) or "vault"
+        return f"{vault}: {f'{region} ' if region else ''}-> {self.destination_region}"
 
     @cached_property
     def destination_hook(self) -> CbrHook:
         """Return the hook of the destination region and project."""
         return CbrHook(self.destination_conn_id or self.cbr_conn_id, region=self.destination_region, project_id=self.destination_project_id)
+
+    def _push_links(self, context: Context) -> None:
+        super()._push_links(context)
+        context["ti"].xcom_push(key=DESTINATION_XCOM_KEY, value=self._console(self.destination_region))
 
     def destination(self) -> Destination:
         """Return the destination, after checking the connections, the region, the project and the destination.
@@ -266,7 +296,6 @@ class OnceOperator(WaitingOperator[Returned]):
     max_poll_interval: float | timedelta
     timeout: float | timedelta
 
-    operator_extra_links = (CbrVaultLink(),)
     ui_color = "#f7d4d4"
 
     _is_stopped = False
@@ -334,7 +363,7 @@ class OnceOperator(WaitingOperator[Returned]):
         return self._seconds_left(state) + 2 * longest
 
     def _place(self, context: Context, vault_id: str) -> dict[str, str]:
-        """Push the link to CBR in the console, and return where the vault is, for an XCom."""
+        """Push what the links lead to, and return where the vault is, for an XCom."""
         client = self.hook.client
-        context["ti"].xcom_push(key=CONSOLE_XCOM_KEY, value=console_url(client.region, self.hook.fields.endpoints.cloud))
+        self._push_links(context)
         return {"region": client.region, "project_id": client.project_id, "vault_id": vault_id}

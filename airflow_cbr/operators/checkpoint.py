@@ -119,7 +119,7 @@ class CbrCreateCheckpointOperator(OnceOperator[str]):
 
     def _perform(self, context: Context, state: CheckpointState | None) -> str:
         result = self._follow(self._creation(context, state))
-        self.log.info("Checkpoint %s: %s", result.checkpoint_id, result.summary)
+        self.log.info("%s", result.line)
         return result.checkpoint_id
 
     def _creation(self, context: Context, state: CheckpointState | None) -> Creation:

@@ -42,7 +42,7 @@ class DrillCleaner(OnceOperator[Returned]):
     region = None
     project_id = None
     template_fields: Sequence[str] = ("destination_region", "destination_project_id", "cbr_conn_id", "destination_conn_id")
-    operator_extra_links = ()  # type: ignore[assignment]
+    operator_extra_links = ()
     ui_color = "#e4d4f0"
 
     def _ids_started(self, state: CleanupState) -> Sequence[str]:

@@ -70,7 +70,7 @@ def _proves_copies(report: Report) -> bool:
 
 
 def of_replication(
-    source: Mapping[str, str], destination: Mapping[str, str], counts: Mapping[str, int], consoles: Mapping[str, str]
+    source: Mapping[str, str | None], destination: Mapping[str, str | None], counts: Mapping[str, int], consoles: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return the outcome of a replication: what has been accepted, and what has become of it so far.
 

@@ -9,7 +9,7 @@ from airflow_cbr.exceptions import CbrError
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
 from airflow_cbr.operators.base import BetweenRegions
-from airflow_cbr.operators.parameters import check_word
+from airflow_cbr.operators.parameters import check_truth, check_word
 from airflow_cbr.operators.preflight_report import run_preflight
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class CbrPreflightOperator(BetweenRegions):
         (templated)
     :param region: source region id. Default: the connection's. (templated)
     :param project_id: source project id. Default: the connection's, or looked up. (templated)
+    :param with_checkpoint: whether a checkpoint of the whole vault is made after this task and before the copy, as in the example Dag
+        ``cbr_nightly_chain``. True: the numbers include the backup of each bound resource that it will add. Default: False.
     :param warnings: ``warn`` to log warnings, ``fail`` to fail on them as well. Default: ``warn``.
     :raises CbrPreflightError: when the replication would fail; as ``AirflowFailException`` unless all that is wrong passes by itself.
     """
@@ -56,6 +58,7 @@ class CbrPreflightOperator(BetweenRegions):
         destination_conn_id: str | None = None,
         region: str | None = None,
         project_id: str | None = None,
+        with_checkpoint: bool = False,
         warnings: str = "warn",
         **kwargs: Any,
     ) -> None:
@@ -68,6 +71,7 @@ class CbrPreflightOperator(BetweenRegions):
         self.destination_conn_id = destination_conn_id
         self.region = region
         self.project_id = project_id
+        self.with_checkpoint = with_checkpoint
         self.warnings = warnings
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -79,11 +83,15 @@ class CbrPreflightOperator(BetweenRegions):
         try:
             destination = self.destination_of(self.vault_id)
             warnings_fail = check_word(self.warnings, ("warn", "fail"), "warnings") == "fail"
-            report = run_preflight(self, check_id(self.vault_id, "vault_id"), destination, context["ti"])
+            with_checkpoint = check_truth(self.with_checkpoint, "with_checkpoint")
+            vault_id = check_id(self.vault_id, "vault_id")
+            report = run_preflight(self, vault_id, destination, context["ti"], with_checkpoint=with_checkpoint)
             context["ti"].xcom_push(key="return_value", value=report.summary)
+            if report.vault_name is not None or report.is_ready:
+                self._push_links(context)
             if error := report.failure(warnings_fail=warnings_fail):
                 raise error
-            self.log.info("Preflight: %s", report.summary)
+            self.log.info("%s", report.line)
             return report.summary
         except CbrError as error:
             raise_for_airflow(error)

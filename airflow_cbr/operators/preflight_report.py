@@ -23,18 +23,23 @@ PREFLIGHT_XCOM_KEY = "preflight"
 PLAN_XCOM_KEY = "plan"
 
 
-def run_preflight(task: BetweenRegions, vault_id: str, destination: Destination, ti: Any) -> PreflightReport:
+def run_preflight(
+    task: BetweenRegions, vault_id: str, destination: Destination, ti: Any, *, with_checkpoint: bool = False
+) -> PreflightReport:
     """Run a preflight, log each finding and the plan, and push both.
 
     :param task: whose hooks look, and whose log takes the lines.
     :param vault_id: the source vault.
     :param destination: where the copies would go.
     :param ti: the task instance, which takes the XComs.
+    :param with_checkpoint: count what a checkpoint will add before the copy begins. Default: False.
     """
     from airflow_cbr.preflight.checks import Preflight
     from airflow_cbr.preflight.findings import Severity
 
-    report = Preflight(vault_id, destination, source=_access(task.hook), there=_access(task.destination_hook)).check()
+    source, there = _access(task.hook), _access(task.destination_hook)
+    report = Preflight(vault_id, destination, source=source, there=there, with_checkpoint=with_checkpoint).check()
+    task._source_region, task._source_name = source.region, report.vault_name
     levels = {Severity.ERROR: logging.ERROR, Severity.WARNING: logging.WARNING, Severity.UNCHECKED: logging.WARNING}
     for finding in report.findings:
         task.log.log(levels.get(finding.severity, logging.INFO), "%s", finding)

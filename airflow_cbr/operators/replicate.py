@@ -128,8 +128,8 @@ class CbrReplicateCheckpointOperator(ReplicatingOperator):
             self._check_the_way(context, spec)
         from airflow_cbr.replication.submission import Submission
 
-        result = self._follow_copies(Submission(self.hook.client, spec, **self._submission_options(context, spec, state)))
-        self.log.info("All eligible backups are covered: %s", result.counts)
+        result = self._submit(context, spec, state, lambda **options: Submission(self.hook.client, spec, **options))
+        self.log.info("%s: %s", self.pair, result.figures.line)
         self._tell_outlets(context)
         return result.record_ids
 

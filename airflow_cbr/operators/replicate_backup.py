@@ -115,14 +115,14 @@ class CbrReplicateBackupOperator(ReplicatingOperator):
         return vault_id
 
     def _perform(self, context: Context, state: ReplicationState | None) -> list[str]:
+        from airflow_cbr.inventory.backups import name_of, resource_of
         from airflow_cbr.replication.one_backup import BackupSubmission
 
         # Bad input is refused before the service is asked where the backup lies.
         self._spec_for("", self.destination())
         vault_id = self._source_vault()
         spec = self._spec_for(vault_id, self.destination_of(vault_id))
-        options = self._submission_options(context, spec, state)
-        result = self._follow_copies(BackupSubmission(self.hook.client, spec, self._backup, **options))
-        self.log.info("The destination has a replica of backup %s: %s", self.backup_id, result.counts)
+        result = self._submit(context, spec, state, lambda **options: BackupSubmission(self.hook.client, spec, self._backup, **options))
+        self.log.info("%s of %s; backup %s", resource_of(self._backup), f"{self.pair}: {result.figures.line}", name_of(self._backup))
         self._tell_outlets(context)
         return result.record_ids

@@ -57,11 +57,6 @@ class ReplicatingOperator(TracedOperator, BetweenRegions, OnceOperator[list[str]
         with concluding(context, self._tell_metrics):
             return super()._run_leg(context, recall)
 
-    def _follow_copies(self, submission: Submission) -> Result:
-        """Advance a submission until there is a result, as :meth:`_follow` does."""
-        self._submission = submission
-        return self._follow(submission)
-
     def _tell_metrics(self) -> None:
         """Send what came of the copies; nothing where the task came to its end before there were any to speak of."""
         from airflow_cbr.replication.decisions import counts_before_looking
@@ -84,34 +79,45 @@ class ReplicatingOperator(TracedOperator, BetweenRegions, OnceOperator[list[str]
         """Return the id of the vault whose backups list the records."""
         raise NotImplementedError
 
-    def _submission_options(self, context: Context, spec: ReplicationSpec, state: ReplicationState | None) -> dict[str, Any]:
-        """Return what a submission takes besides client and spec."""
+    def _submit(self, context: Context, spec: ReplicationSpec, state: ReplicationState | None, begin: Callable[..., Submission]) -> Result:
+        """Follow one submission to its end, and return its result.
+
+        :param context: the task's context.
+        :param spec: what is asked for.
+        :param state: what an earlier leg of the attempt knew, or None.
+        :param begin: makes the submission from its options, all but client and spec.
+        """
         attempt, ti = attempt_of(context), context["ti"]
         if not self.durable and attempt.may_have_predecessor:
             self.log.warning("durable=False: copies that an earlier attempt started are ignored; they may be started, and billed, again")
-        where = self._place(context, spec.vault_id)
-        there = {
-            "region": spec.destination.region,
-            "project_id": spec.destination.project_id,
-            "vault_id": spec.destination.vault_id,
-        }
+        where, there = self._place(context, spec.vault_id), spec.destination
 
         def publish(record_ids: list[str], counts: dict[str, int]) -> None:
-            self._counts = counts
+            self._counts, self._source_name = counts, submission.state.vault_name
+            source = {**where, "vault_name": submission.state.vault_name}
+            destination = {
+                "region": there.region,
+                "project_id": there.project_id,
+                "vault_id": there.vault_id,
+                "vault_name": submission.state.destination_name,
+            }
+            self._replication = {"source": source, "destination": destination, **counts, **submission.figures.row}
             ti.xcom_push(key="return_value", value=record_ids)
-            self._replication = {"source": where, "destination": there, **counts}
             ti.xcom_push(key=REPLICATION_XCOM_KEY, value=self._replication)
-            self.tell(of_replication(where, there, counts, self.consoles))
+            self.tell(of_replication(source, destination, counts, self.consoles))
 
-        return {
-            "attempt": attempt,
-            "intents": intents_of(context),
-            "publish": publish,
-            "destination": lambda: self.destination_hook.client,
-            "state": state,
-            "observe": self.at_step,
-            "log": self.log,
-        }
+        submission = begin(
+            attempt=attempt,
+            intents=intents_of(context),
+            publish=publish,
+            destination=lambda: self.destination_hook.client,
+            state=state,
+            observe=self.at_step,
+            log=self.log,
+        )
+        self._submission = submission
+        self._source_region, self._source_name = where["region"], submission.state.vault_name
+        return self._follow(submission)
 
     def _tell_outlets(self, context: Context) -> None:
         """Let the events of the outlets say what was replicated; where that is nothing, there are none."""

@@ -10,6 +10,7 @@ from airflow_cbr.api.endpoints import check_id
 from airflow_cbr.exceptions import CbrParameterError
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.metrics import quietly, tell_verified
+from airflow_cbr.links.cbr import REPORT_XCOM_KEY, CbrReportLink
 from airflow_cbr.operators.base import BetweenRegions, WaitingOperator
 from airflow_cbr.operators.lineage import TracedOperator
 from airflow_cbr.operators.parameters import (
@@ -25,10 +26,10 @@ from airflow_cbr.operators.parameters import (
 from airflow_cbr.verification.levels import Action, Level, Scope, VerificationSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import timedelta
 
-    from airflow.sdk import Context, XComArg
+    from airflow.sdk import BaseOperatorLink, Context, XComArg
 
     from airflow_cbr.verification.report import Report
     from airflow_cbr.verification.settling import SettlingState
@@ -100,6 +101,7 @@ class CbrVerifyReplicationOperator(TracedOperator, BetweenRegions, WaitingOperat
         "evidence_path",
         "evidence_conn_id",
     )
+    operator_extra_links: Collection[BaseOperatorLink] = (*BetweenRegions.operator_extra_links, CbrReportLink())
     ui_color = "#d4f0d4"
 
     _facts: dict[str, Any] | None = None
@@ -164,6 +166,7 @@ class CbrVerifyReplicationOperator(TracedOperator, BetweenRegions, WaitingOperat
         settle_timeout, poll_interval = self._patience()
         state = state or SettlingState(settle_until=time.time() + settle_timeout)
         clients = self.hook.client, self.destination_hook.client
+        self._push_links(context)
         return self._conclude(context, self._follow(Settling(*clients, spec, state, poll_interval=poll_interval, log=self.log)))
 
     def _recall(self, event: Any) -> SettlingState:
@@ -183,6 +186,7 @@ class CbrVerifyReplicationOperator(TracedOperator, BetweenRegions, WaitingOperat
         from airflow_cbr.verification.document import beginning, whole
         from airflow_cbr.verification.report import Outcome
 
+        self._source_region, self._source_name = report.source["region"], report.vault_name
         for severity, line in report.lines():
             self.log.log(severity, "%s", line)
         ti = context["ti"]
@@ -197,12 +201,14 @@ class CbrVerifyReplicationOperator(TracedOperator, BetweenRegions, WaitingOperat
         ti.xcom_push(key=VERIFICATION_XCOM_KEY, value=document)
         self._facts = verified(report, path)
         self.tell(of_report(report, path, self.consoles))
+        ti.xcom_push(key=REPORT_XCOM_KEY, value=path or "")
         leave_evidence(self, context, report, document, digest)
+        severity, line = report.closing()
+        self.log.log(severity, "%s", line)
         if error := report.failure():
             raise error
         if report.outcome is Outcome.SKIPPED:
             raise AirflowSkipException("\n  - ".join([report.headline(), *report.problems()]))
-        self.log.info("Verified: %s", report.summary)
         self._tell_outlets(context, report)
         return report.summary
 

@@ -20,9 +20,9 @@ from airflow_cbr.exceptions import (
     CbrNotFoundError,
     CbrTransportError,
 )
-from airflow_cbr.inventory.backups import name_of
+from airflow_cbr.inventory.backups import full_name_of
 from airflow_cbr.inventory.coverage import Coverage, assess
-from airflow_cbr.inventory.vaults import capacity_of, objections_to_destination, objections_to_source
+from airflow_cbr.inventory.vaults import capacity_of, named_vault, objections_to_destination, objections_to_source
 from airflow_cbr.preflight.findings import Check, PreflightFinding, PreflightReport, Severity
 from airflow_cbr.preflight.plan import Plan, plan_of
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from airflow_cbr.api.client import CbrClient
-    from airflow_cbr.api.models import ReplicationRecord, Vault
+    from airflow_cbr.api.models import ReplicationRecord, Vault, VaultResource
     from airflow_cbr.inventory.coverage import BackupCoverage, Destination
 
 __all__ = ["Preflight", "RegionAccess"]
@@ -76,16 +76,25 @@ class Preflight:
     :param destination: where the copies would go.
     :param source: how the source region is reached.
     :param there: how the destination region is reached.
+    :param with_checkpoint: count what a checkpoint will add that is made between this preflight and the copy. Default: False.
     :param now: the local clock, Unix time.
     """
 
     def __init__(
-        self, vault_id: str, destination: Destination, *, source: RegionAccess, there: RegionAccess, now: Callable[[], float] = time.time
+        self,
+        vault_id: str,
+        destination: Destination,
+        *,
+        source: RegionAccess,
+        there: RegionAccess,
+        with_checkpoint: bool = False,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._vault_id = vault_id
         self._destination = destination
         self._source = source
         self._there = there
+        self._with_checkpoint = with_checkpoint
         self._now = now
         self._findings: list[PreflightFinding] = []
 
@@ -96,7 +105,8 @@ class Preflight:
         """
         source = self._check_source_vault()
         coverage = self._look()
-        plan = None if coverage is None else plan_of(coverage, source=source)
+        coming = self._coming(source) if self._with_checkpoint else ()
+        plan = None if coverage is None else plan_of(coverage, source=source, coming=coming)
         if plan is not None:
             self._check_backups(plan)
         self._check_capabilities()
@@ -106,7 +116,8 @@ class Preflight:
             self._check_clock(access)
         weights = list(Severity)
         findings = sorted(self._findings, key=lambda one: weights.index(one.severity))
-        return PreflightReport(self._vault_id, self._destination, findings, plan)
+        names = [vault.name if vault is not None else None for vault in (source, there)]
+        return PreflightReport(self._vault_id, self._destination, findings, plan, self._source.region, *names)
 
     # --- the source ---------------------------------------------------------------------------------------------------
 
@@ -115,14 +126,25 @@ class Preflight:
         if vault is None:
             return None
         for objection in objections_to_source(vault):
-            self._find(Check.SOURCE_VAULT, Severity.ERROR, f"Vault {self._vault_id}: {objection.text}.", objection.code)
+            self._find(Check.SOURCE_VAULT, Severity.ERROR, f"Vault {_named(vault)}: {objection.text}.", objection.code)
         if vault.billing is None:
             self._find(
                 Check.SOURCE_VAULT,
                 Severity.UNCHECKED,
-                f"Kind and status of vault {self._vault_id} are not known: the service does not return them.",
+                f"Kind and status of vault {_named(vault)} are not known: the service does not return them.",
             )
         return vault
+
+    def _coming(self, source: Vault | None) -> Sequence[VaultResource]:
+        """Return the resources of which the checkpoint will make a backup."""
+        if source is not None and source.resources is not None:
+            return source.resources
+        self._find(
+            Check.BACKUPS,
+            Severity.UNCHECKED,
+            "What the checkpoint will add is not known: the resources of the source vault could not be read. The GB are without it.",
+        )
+        return ()
 
     def _look(self) -> Coverage | None:
         def look(client: CbrClient) -> Coverage:
@@ -159,7 +181,7 @@ class Preflight:
             lacking = counted(len(plan.declined), "server backup lacks", "server backups lack")
             text = f"{lacking} the system disk, and CBR does not replicate such backups: {names}."
             self._find(Check.BACKUPS, Severity.NOTE, text, "BackupService.1004")
-        if not plan.coverage.eligible and not plan.awaited:
+        if not plan.coverage.eligible and not plan.awaited and not plan.coming:
             self._find(
                 Check.BACKUPS,
                 Severity.NOTE,
@@ -207,12 +229,12 @@ class Preflight:
         billing = source.billing if source is not None else None
         object_type = billing.object_type if billing is not None else None
         for objection in objections_to_destination(vault, object_type=object_type):
-            self._find(Check.DESTINATION_VAULT, Severity.ERROR, f"Vault {vault_id}: {objection.text}.", objection.code)
+            self._find(Check.DESTINATION_VAULT, Severity.ERROR, f"Vault {_named(vault)}: {objection.text}.", objection.code)
         if vault.billing is None:
             self._find(
                 Check.DESTINATION_VAULT,
                 Severity.UNCHECKED,
-                f"Kind and status of vault {vault_id} are not known: the service does not return them.",
+                f"Kind and status of vault {_named(vault)} are not known: the service does not return them.",
             )
         elif object_type is None:
             text = "Whether both vaults are for the same kind of resource is not known: the source vault's kind is not known."
@@ -246,23 +268,23 @@ class Preflight:
         return seen
 
     def _check_capacity(self, vault: Vault | None, plan: Plan | None) -> None:
-        vault_id = self._destination.vault_id
+        named = named_vault(self._destination.vault_id, vault.name if vault is not None else None)
         capacity = capacity_of(vault) if vault is not None else None
         if capacity is None:
             self._find(
-                Check.ROOM, Severity.UNCHECKED, f"Whether vault {vault_id} has room is not known: its size and usage could not be read."
+                Check.ROOM, Severity.UNCHECKED, f"Whether vault {named} has room is not known: its size and usage could not be read."
             )
             return
         if capacity.is_full and not capacity.auto_expand:
-            comes = plan is None or bool(plan.copies or plan.awaited)
+            comes = plan is None or bool(plan.backups or plan.awaited)
             self._find(
-                Check.ROOM, Severity.ERROR if comes else Severity.WARNING, f"Vault {vault_id} is full: {capacity}.", "BackupService.6129"
+                Check.ROOM, Severity.ERROR if comes else Severity.WARNING, f"Vault {named} is full: {capacity}.", "BackupService.6129"
             )
         elif plan is None:
             self._find(
                 Check.ROOM,
                 Severity.UNCHECKED,
-                f"Whether vault {vault_id} has room is not known: the backups to copy could not be read; {capacity}.",
+                f"Whether vault {named} has room is not known: the backups to copy could not be read; {capacity}.",
             )
         elif not capacity.holds(plan.gb + plan.gb_running):
             fits = capacity.holds(plan.gb_estimated + plan.gb_running * plan.filling)
@@ -270,7 +292,7 @@ class Preflight:
             self._find(
                 Check.ROOM,
                 Severity.WARNING if fits else Severity.ERROR,
-                f"Vault {vault_id} {'may have' if fits else 'has'} no room for {plan.size}{running}: {capacity}.",
+                f"Vault {named} {'may have' if fits else 'has'} no room for {plan.size}{running}: {capacity}.",
                 "BackupService.6129",
             )
 
@@ -364,6 +386,10 @@ def _meaning(error: CbrError) -> str:
     return row.meaning if row is not None else error.message
 
 
+def _named(vault: Vault) -> str:
+    return named_vault(vault.id, vault.name)
+
+
 def _names(backups: Sequence[BackupCoverage]) -> str:
-    named = ", ".join(name_of(one.backup) for one in backups[:_NAMED])
+    named = ", ".join(full_name_of(one.backup) for one in backups[:_NAMED])
     return f"{named} and {len(backups) - _NAMED} more" if len(backups) > _NAMED else named

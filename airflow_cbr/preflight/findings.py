@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_cbr.api.error_lookup import find
 from airflow_cbr.api.texts import counted
 from airflow_cbr.exceptions import CbrPreflightError
+from airflow_cbr.inventory.vaults import named_vault
 from airflow_cbr.preflight.plan import LISTED, Plan
 
 if TYPE_CHECKING:
@@ -97,12 +98,18 @@ class PreflightReport:
     :param destination: the destination.
     :param findings: what was found, the most severe first.
     :param plan: what would be copied, or None where the backups could not be listed.
+    :param source: region id of the source vault. Default: not known.
+    :param vault_name: name of the source vault. Default: not known.
+    :param destination_name: name of the destination vault. Default: not known.
     """
 
     vault_id: str
     destination: Destination
     findings: list[PreflightFinding] = field(default_factory=list)
     plan: Plan | None = None
+    source: str = ""
+    vault_name: str | None = None
+    destination_name: str | None = None
 
     def of(self, *severities: Severity) -> list[PreflightFinding]:
         """Return the findings of these severities."""
@@ -123,15 +130,31 @@ class PreflightReport:
             "warnings": len(self.of(Severity.WARNING)),
             "unchecked": len(self.of(Severity.UNCHECKED)),
             "notes": len(self.of(Severity.NOTE)),
-            "backups": None if plan is None else len(plan.copies),
+            "backups": None if plan is None else plan.backups,
             "gb": None if plan is None else plan.gb,
             "gb_estimated": None if plan is None else plan.gb_estimated,
         }
 
     @property
     def document(self) -> dict[str, Any]:
-        """Return the summary with the most severe findings."""
-        return {**self.summary, "findings": [one.row for one in self.findings[:LISTED]]}
+        """Return the summary with the names of both vaults and the most severe findings."""
+        names = {"vault_name": self.vault_name, "destination_vault_name": self.destination_name}
+        return {**self.summary, **names, "findings": [one.row for one in self.findings[:LISTED]]}
+
+    @property
+    def line(self) -> str:
+        """Return the last line: the verdict, how much would be copied, and what was found."""
+        numbers = {severity: len(self.of(severity)) for severity in Severity}
+        found = ", ".join(
+            f"{number} unchecked" if severity is Severity.UNCHECKED else counted(number, str(severity))
+            for severity, number in numbers.items()
+            if number
+        )
+        way = f"{self.vault_name or self.vault_id}: {f'{self.source} ' if self.source else ''}-> {self.destination.region}"
+        what = "what would be copied is not known"
+        if self.plan is not None:
+            what = f"{counted(self.plan.backups, 'backup')} would be copied, {self.plan.size}"
+        return f"{'READY' if self.is_ready else 'NOT READY'} {way}: {what}; {found or 'nothing found'}"
 
     def failure(self, *, warnings_fail: bool = False) -> CbrPreflightError | None:
         """Return the error that names everything that would make the replication fail, or None.
@@ -142,7 +165,8 @@ class PreflightReport:
         if not wrong:
             return None
         return CbrPreflightError(
-            f"The preflight for replicating vault {self.vault_id} to {self.destination} failed with {counted(len(wrong), 'finding')}. "
+            f"The preflight for replicating vault {named_vault(self.vault_id, self.vault_name)} to "
+            f"{self.destination.named(self.destination_name)} failed with {counted(len(wrong), 'finding')}. "
             "Nothing was sent.",
             problems=[str(one) for one in wrong],
             permanent=not all(one.passes for one in wrong),

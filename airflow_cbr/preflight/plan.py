@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_cbr.api.texts import counted
-from airflow_cbr.inventory.backups import lacks_system_disk, name_of
+from airflow_cbr.inventory.backups import lacks_system_disk, name_of, resource_of
 from airflow_cbr.inventory.coverage import BackupCoverage, Coverage, CoverageStatus
 from airflow_cbr.inventory.vaults import capacity_of
 from airflow_cbr.replication import decisions
 from airflow_cbr.replication.state import ReplicationState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from airflow_cbr.api.models import Vault
+    from airflow_cbr.api.models import Vault, VaultResource
 
 __all__ = ["LISTED", "Plan", "plan_of"]
 
@@ -32,6 +32,7 @@ class Plan:
     :param declined: the backups that would be requested individually and that the service refuses: servers without system disk (1004).
     :param by_vault: whether one call for the vault would request the copies; otherwise one call for each backup.
     :param filling: the share of its backups' nominal sizes that the source vault really uses, 0 to 1; 1 where that is not known.
+    :param coming: the resources of which a checkpoint will make one more backup each before the copy begins. Default: none.
     """
 
     coverage: Coverage
@@ -39,6 +40,7 @@ class Plan:
     declined: list[BackupCoverage]
     by_vault: bool
     filling: float = 1.0
+    coming: Sequence[VaultResource] = ()
 
     @property
     def awaited(self) -> list[BackupCoverage]:
@@ -67,8 +69,13 @@ class Plan:
 
     @property
     def gb(self) -> float:
-        """Return how many GB would be copied at most: the sizes of the disks, of what is asked for and of what is still being made."""
-        return _gb(self.copies) + _gb(self.awaited)
+        """Return how many GB would be copied at most: the sizes of the disks, of what is asked for, is being made, or is yet to be made."""
+        return _gb(self.copies) + _gb(self.awaited) + sum(one.size or 0 for one in self.coming)
+
+    @property
+    def backups(self) -> int:
+        """Return how many backups would be copied, those that a checkpoint is yet to make among them."""
+        return len(self.copies) + len(self.coming)
 
     @property
     def gb_estimated(self) -> float:
@@ -85,6 +92,7 @@ class Plan:
         """Return how many backups belong to each part of the plan."""
         return {
             "backups": len(self.copies),
+            "coming": len(self.coming),
             "awaited": len(self.awaited),
             "running": len(self.running),
             "covered": len(self.covered),
@@ -96,7 +104,7 @@ class Plan:
     @property
     def calls(self) -> int:
         """Return how many replicate calls would be sent: at most one for the vault, and one for each backup requested individually."""
-        return (1 if self.by_vault else len(self.copies)) + len(self.declined)
+        return (1 if self.by_vault or self.coming else len(self.copies)) + len(self.declined)
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -107,15 +115,18 @@ class Plan:
             "gb_estimated": self.gb_estimated,
             "calls": self.calls,
             "to_copy": [{**_row(one), "gb": one.backup.resource_size, "reason": _why_copied(one)} for one in self.copies[:LISTED]],
+            "to_make": [{"resource_id": one.id, "resource_name": one.name, "gb": one.size} for one in self.coming[:LISTED]],
             "not_copied": [{**_row(one), "place": place, "reason": reason} for one, place, reason in self._not_copied()[:LISTED]],
         }
 
     @property
     def headline(self) -> str:
         """Return the plan as one line."""
-        counts = ", ".join(f"{number} {name}" for name, number in self.counts.items() if number and name != "backups")
-        copies, calls = counted(len(self.copies), "backup"), counted(self.calls, "call")
+        counts = ", ".join(f"{number} {name}" for name, number in self.counts.items() if number and name not in ("backups", "coming"))
+        copies, calls = counted(self.backups, "backup"), counted(self.calls, "call")
         what = f"{copies} would be copied to {self.coverage.destination} with {calls}, {self.size}"
+        if self.coming:
+            what = f"{what}; {len(self.coming)} of them are yet to be made by the checkpoint"
         return f"{what}; {counts}" if counts else what
 
     @property
@@ -127,8 +138,15 @@ class Plan:
     @property
     def lines(self) -> list[str]:
         """Return one line for each backup that would be copied, or would not be for a reason."""
-        copied = [f"Would copy {name_of(one.backup)}, {one.backup.resource_size or 0:g} GB: {_why_copied(one)}" for one in self.copies]
-        return copied + [f"Would not copy {name_of(one.backup)}: {place} ({reason})" for one, place, reason in self._not_copied()]
+        said = [
+            f"Would copy {resource_of(one.backup)}, {one.backup.resource_size or 0:g} GB: {_why_copied(one)}; backup {name_of(one.backup)}"
+            for one in self.copies
+        ]
+        said += [f"Would copy {one.name or one.id}, {one.size or 0:g} GB: the checkpoint will add a backup of it" for one in self.coming]
+        return said + [
+            f"Would not copy {resource_of(one.backup)}: {place} ({reason}); backup {name_of(one.backup)}"
+            for one, place, reason in self._not_copied()
+        ]
 
     def _not_copied(self) -> list[tuple[BackupCoverage, str, str]]:
         others = [*self.elsewhere, *self.awaited, *self.running, *self.skipped]
@@ -136,11 +154,12 @@ class Plan:
         return declined + [(one, str(one.status), one.reason) for one in others]
 
 
-def plan_of(coverage: Coverage, *, source: Vault | None = None) -> Plan:
+def plan_of(coverage: Coverage, *, source: Vault | None = None, coming: Sequence[VaultResource] = ()) -> Plan:
     """Return what a task that begins now would do with what this look shows.
 
     :param coverage: the source vault's backups, judged for the destination.
     :param source: the source vault; its use tells how full the backups are. Default: not known.
+    :param coming: the resources of which a checkpoint will make one more backup each before the copy begins. Default: none.
     """
     failed = [one.record.id for one in coverage.of(CoverageStatus.FAILED) if one.record is not None]
     state = ReplicationState(deadline=0.0, stale=failed)
@@ -151,6 +170,7 @@ def plan_of(coverage: Coverage, *, source: Vault | None = None) -> Plan:
         declined=[one for one in wanted if lacks_system_disk(one.backup)],
         by_vault=decisions.asks_for_vault(coverage, state, wanted),
         filling=_filling(coverage, source),
+        coming=tuple(coming),
     )
 
 
@@ -171,4 +191,6 @@ def _gb(by_backup: Iterable[BackupCoverage]) -> float:
 
 
 def _row(one: BackupCoverage) -> dict[str, Any]:
-    return {"id": one.backup.id, "name": one.backup.name, "resource": one.backup.resource_name or one.backup.resource_id}
+    backup = one.backup
+    names = {"name": backup.name, "resource": backup.resource_name or backup.resource_id, "resource_name": backup.resource_name}
+    return {"id": backup.id, **names}

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_cbr.api.copy_state import CopyState
 from airflow_cbr.api.texts import counted
 from airflow_cbr.exceptions import CbrLimitError, CbrNothingToReplicateError, CbrReplicationFailedError
-from airflow_cbr.inventory.backups import lacks_system_disk, name_of, reason_of_kind
+from airflow_cbr.inventory.backups import full_name_of, lacks_system_disk, reason_of_kind
 from airflow_cbr.inventory.coverage import BackupCoverage, Coverage, CoverageStatus
 from airflow_cbr.replication.refusals import describe, fails_for_good
+from airflow_cbr.replication.vault_names import destination_text, source_text
 from airflow_cbr.waiting.progress import Progress, measure, timeout_error
 
 if TYPE_CHECKING:
@@ -264,7 +266,7 @@ def failure(
     if problems:
         lasting = all(one.status is CoverageStatus.ELSEWHERE or (one.record is not None and fails_for_good(one.record)) for one in problems)
         return CbrReplicationFailedError(
-            f"Vault {spec.vault_id} is not fully replicated to {spec.destination}: "
+            f"Vault {source_text(spec, state)} is not fully replicated to {destination_text(spec, state)}: "
             f"{len(problems)} of {counted(len(coverage.eligible), 'eligible backup')} not covered.",
             problems=[_line(one, state, skips[one.backup.id]) for one in problems],
             advice="Fix what each line says; a retry would be refused again."
@@ -275,24 +277,27 @@ def failure(
     if not coverage.eligible and not spec.allow_empty:
         skipped = "".join(f"\n  - {one}" for one in coverage.of(CoverageStatus.SKIPPED))
         return CbrNothingToReplicateError(
-            f"Nothing to replicate in vault {spec.vault_id}: it holds no eligible backup.{skipped}",
+            f"Nothing to replicate in vault {source_text(spec, state)}: it holds no eligible backup.{skipped}",
             advice="Check that backups are made, or set allow_empty=True if an empty vault is fine.",
         )
     return None
 
 
-def timed_out(spec: ReplicationSpec, still_running: list[str]) -> CbrReplicationTimeoutError:
+def timed_out(spec: ReplicationSpec, state: ReplicationState, still_running: list[str]) -> CbrReplicationTimeoutError:
     """Return the error of a task whose deadline has passed."""
-    return timeout_error(spec.vault_id, spec.timeout, still_running)
+    return timeout_error(source_text(spec, state), spec.timeout, still_running)
 
 
 def line_of(being_made: list[BackupCoverage]) -> str:
     """Return which backups are still being made, the first five by name."""
-    names = ", ".join(name_of(one.backup) for one in being_made[:5])
+    names = ", ".join(full_name_of(one.backup) for one in being_made[:5])
     return f"{counted(len(being_made), 'backup is', 'backups are')} still being made: {names}"
 
 
 def _line(one: BackupCoverage, state: ReplicationState, skips: int) -> str:
+    reason = one.reason
     if note := state.given_up.get(one.backup.id):
-        return f"{one}: {describe(note)}"
-    return f"{one}: the service accepted the copy and skipped it, {counted(skips, 'time')}" if skips else str(one)
+        reason = ", ".join(part for part in (reason, describe(note)) if part)
+    elif skips:
+        reason = ", ".join(part for part in (reason, f"the service accepted the copy and skipped it, {counted(skips, 'time')}") if part)
+    return str(replace(one, reason=reason))

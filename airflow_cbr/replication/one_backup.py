@@ -12,7 +12,7 @@ import msgspec
 
 from airflow_cbr.api.copy_state import CopyState
 from airflow_cbr.exceptions import CbrNotFoundError, CbrNothingToReplicateError, CbrReplicationFailedError
-from airflow_cbr.inventory.backups import name_of
+from airflow_cbr.inventory.backups import full_name_of
 from airflow_cbr.inventory.coverage import CoverageStatus
 from airflow_cbr.replication.submission import Submission
 
@@ -82,7 +82,7 @@ class BackupSubmission(Submission):
             self.state.unsettled_until = max(self.state.unsettled_until, self._clock.local + self._spec.settle_time)
             self._log.info(
                 "The replica of backup %s does not exist in %s (record %s); looking again in %g s before another copy is asked for",
-                name_of(self._backup),
+                full_name_of(self._backup),
                 self._spec.destination.region,
                 ", ".join(self.state.lost_replicas),
                 self._spec.settle_time,
@@ -102,7 +102,7 @@ class BackupSubmission(Submission):
             return True
         if replica.status == "error":
             raise CbrReplicationFailedError(
-                f"Backup {name_of(self._backup)} was not replicated: its replica {replica_id} is there, and its status is error.",
+                f"Backup {full_name_of(self._backup)} was not replicated: its replica {replica_id} is there, and its status is error.",
                 advice=f"Delete replica {replica_id} in {self._spec.destination.region} (CBR keeps one replica of a backup in a region), "
                 "then clear this task.",
                 permanent=True,
@@ -113,8 +113,8 @@ class BackupSubmission(Submission):
         if coverage.eligible:
             return super()._failure(coverage)
         skipped = coverage.of(CoverageStatus.SKIPPED)
-        reason = skipped[0].reason if skipped else f"vault {self._spec.vault_id} does not list it"
+        reason = skipped[0].reason if skipped else f"vault {self._vault()} does not list it"
         return CbrNothingToReplicateError(
-            f"Backup {name_of(self._backup)} cannot be replicated: {reason}.",
+            f"Backup {full_name_of(self._backup)} cannot be replicated: {reason}.",
             advice="Name a backup that is available, and of a kind that CBR replicates.",
         )

@@ -1,4 +1,4 @@
-"""What a submission remembers inside an attempt and over a deferral: ids and numbers, for the backups that are copied."""
+"""What a submission remembers inside an attempt and over a deferral: ids and numbers, for the backups that are copied, and two names."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ __all__ = ["ReplicationState"]
 class ReplicationState(AttemptState, kw_only=True):
     """What one attempt knows, and a deferral carries. Unix times are by the local clock unless they say otherwise.
 
+    :param vault_name: name of the source vault, as the attempt's first look found it; None where it is not known.
+    :param destination_name: name of the destination vault, likewise.
     :param as_of: Unix time of the newest backup of the first look, in the service's clock; only backups created until then count.
     :param looked_at: Unix time of the first look.
     :param wanted: ids of the backups that the first look found without a copy: no other is requested. None: not written down.
     :param began: Unix time (service) after which all records of this Dag run's task were made; None when it has sent nothing.
     :param first_sent_at: Unix time of the first call of this Dag run's task, as far as it is known of.
+    :param copying_since: Unix time since when the copies have run that this attempt began or found running; None when there was none.
     :param unsettled_until: Unix time until which an earlier attempt's call may still take effect.
     :param accepted: backup id by record id, for the copies that the service accepted from this attempt.
     :param accepted_at: Unix time of the newest acceptance.
@@ -32,11 +35,14 @@ class ReplicationState(AttemptState, kw_only=True):
     :param log_troubles: how many looks at the operation log in a row have failed.
     """
 
+    vault_name: str | None = None
+    destination_name: str | None = None
     as_of: float | None = None
     looked_at: float = 0.0
     wanted: list[str] | None = None
     began: float | None = None
     first_sent_at: float | None = None
+    copying_since: float | None = None
     unsettled_until: float = 0.0
     accepted: dict[str, str] = {}
     accepted_at: float = 0.0

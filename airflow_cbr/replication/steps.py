@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from airflow_cbr.once.steps import Pause
+
+if TYPE_CHECKING:
+    from airflow_cbr.replication.figures import Figures
 
 __all__ = ["Pause", "Result", "Step"]
 
@@ -28,7 +32,9 @@ class Result:
 
     :param record_ids: the records that were accepted or adopted in this Dag run.
     :param counts: ``accepted``, ``adopted``, ``already``, ``succeeded``, ``failed``, ``skipped``, ``missing``.
+    :param figures: how much is where, and what it took.
     """
 
     record_ids: list[str]
     counts: dict[str, int]
+    figures: Figures

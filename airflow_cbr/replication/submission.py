@@ -37,14 +37,16 @@ from airflow_cbr.inventory.coverage import BackupCoverage, Coverage, CoverageSta
 from airflow_cbr.once.clock import moment
 from airflow_cbr.once.machine import TROUBLES_LIMIT, Machine
 from airflow_cbr.once.steps import Pause
-from airflow_cbr.replication import decisions
+from airflow_cbr.replication import decisions, lines
 from airflow_cbr.replication.calls import ReplicateCalls
+from airflow_cbr.replication.figures import Figures, figures_of, running_since
 from airflow_cbr.replication.intents import ReplicationIntents
 from airflow_cbr.replication.log_lookup import OperationLogLookup
 from airflow_cbr.replication.publisher import RecordPublisher
 from airflow_cbr.replication.refusals import declines_backup, describe, note_of, says_nothing_left
 from airflow_cbr.replication.steps import Result, Step
 from airflow_cbr.replication.unlisted import NOTICE, UnlistedCopies
+from airflow_cbr.replication.vault_names import ask_for_names, source_text
 from airflow_cbr.waiting.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -105,6 +107,7 @@ class Submission(Machine[Result]):
         self._calls = ReplicateCalls(client, spec, self.state, self._intents, at=self._at)
         self._unlisted = None if destination is None else UnlistedCopies(client, destination, spec, self.state, self._clock)
         self._lookup = OperationLogLookup(client, spec, self.state, clock=self._clock, at=self._at, log=log)
+        self._seen = Coverage(spec.destination, moment(0.0), {})
 
     @property
     def copied_gb(self) -> float | None:
@@ -121,6 +124,7 @@ class Submission(Machine[Result]):
             self._begin(coverage)
         if coverage.lists_records:
             coverage = self._lookup.follow_unlisted(coverage)
+        self._seen = coverage
         self._adopt(coverage)
         return self._decide(coverage)
 
@@ -135,7 +139,7 @@ class Submission(Machine[Result]):
             return self._conclude(coverage)
         if self._clock.local >= state.deadline:
             self._publisher.tell_look(coverage, state)
-            raise decisions.timed_out(spec, running)
+            raise decisions.timed_out(spec, state, running)
         if being_made and (pause := self._pause_for_being_made(being_made, bool(wanted or (in_flight and spec.wait_for_completion)))):
             return pause
         if in_flight and not coverage.lists_records:
@@ -172,13 +176,7 @@ class Submission(Machine[Result]):
                     self._spec.poll_interval,
                 )
         decisions.check_limits(coverage, self.state, self._spec, wanted)
-        self._log.info(
-            "About to replicate %d of %s, at most %s GB, to %s",
-            len(ready),
-            counted(len(coverage.eligible), "eligible backup"),
-            sum(one.backup.resource_size or 0 for one in ready),
-            coverage.destination,
-        )
+        self._log.info("%s", lines.about_to_replicate(coverage, ready, self._spec, self.state))
         return self._replicate_vault(coverage, ready) if by_vault else self._replicate_backups(coverage, ready)
 
     def _replicate_vault(self, coverage: Coverage, wanted: list[BackupCoverage]) -> Pause | None:
@@ -282,19 +280,24 @@ class Submission(Machine[Result]):
         return self.state.as_of is not None
 
     def _timed_out(self) -> CbrReplicationTimeoutError:
-        return decisions.timed_out(self._spec, list(self.state.followed))
+        return decisions.timed_out(self._spec, self.state, list(self.state.followed))
 
     def _followed(self) -> tuple[str, ...]:
         return tuple(self.state.followed)
 
+    def _vault(self) -> str:
+        return source_text(self._spec, self.state)
+
     def _begin(self, coverage: Coverage) -> None:
         """Note, at an attempt's first look, what existed before and what is running."""
         state = self.state
+        ask_for_names(self._client, self._spec, state)
         # By the rows' own times; one that lies in the future makes no later backup count.
         state.as_of = min(coverage.as_of.timestamp(), self._clock.not_after(self._clock.local))
         state.looked_at = self._clock.local
         state.wanted = decisions.uncovered(coverage)
         state.stale = [record.id for one in coverage.of(CoverageStatus.FAILED) for record in one.failed]
+        state.copying_since = running_since(coverage, self._clock)
         if not self._spec.durable:
             state.disowned = [one.record.id for one in coverage.of(CoverageStatus.IN_FLIGHT) if one.record is not None]
             return
@@ -307,11 +310,12 @@ class Submission(Machine[Result]):
     def _accept(self, references: list[ReplicationReference]) -> None:
         state = self.state
         state.accepted_at = self._clock.local
+        state.copying_since = state.copying_since if state.copying_since is not None else float(self._clock.local)
         state.refusals = 0
         for pair in references:
             state.accepted[pair.replication_record_id] = pair.backup_id
             state.sent.pop(pair.backup_id, None)
-            self._log.info("Replication record %s: CBR accepted the copy of backup %s", pair.replication_record_id, pair.backup_id)
+            self._log.info("%s", lines.accepted(self._seen, pair))
         self._publisher.tell(list(state.followed), decisions.counts_before_looking(state))
 
     def _adopt(self, coverage: Coverage) -> None:
@@ -325,15 +329,7 @@ class Submission(Machine[Result]):
             backup_id, _ = coverage.records[record_id]
             state.adopted[record_id] = backup_id
             state.sent.pop(backup_id, None)
-            foreign = record.extra.auto_trigger is True and not spec.auto_trigger
-            self._log.info(
-                "Adopted replication record %s of backup %s: %s, created at %s%s",
-                record_id,
-                backup_id,
-                record.status,
-                record.created_at,
-                "; by its auto_trigger flag, something else started it" if foreign else "",
-            )
+            self._log.info("%s", lines.adopted(coverage, record, foreign=record.extra.auto_trigger is True and not spec.auto_trigger))
         if found:
             self._publisher.tell_look(coverage, state)
 
@@ -344,9 +340,12 @@ class Submission(Machine[Result]):
             record_ids, counts = self._publisher.tell_look(coverage, self.state)
             if error := self._failure(coverage):
                 raise error
-            if not record_ids:
-                self._log.info("Nothing to replicate: every eligible backup is covered already (%d)", len(coverage.eligible))
-            return Result(record_ids, counts)
+            return Result(record_ids, counts, self.figures)
+
+    @property
+    def figures(self) -> Figures:
+        """Return how much is where, as the newest look found it."""
+        return figures_of(self._seen, self.state, now=self._clock.local)
 
     def _failure(self, coverage: Coverage) -> CbrError | None:
         """Return why the task fails once nothing runs and nothing more can be asked for; None when it succeeds."""

@@ -105,6 +105,7 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
         self._kept: dict[str, Any] | None = None
         self._seen: RecordsSeen | None = None
         self._gone: RecordsGone | None = None
+        self._has_links = False
 
     def execute(self, context: Context) -> Any:
         """Wait: on the worker, by rescheduling, or in the triggerer.
@@ -167,6 +168,9 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
             left = math.inf if self._deadline is None else max(self._deadline - time.time(), 0.0)
             with within(left + LAST_LOOK):
                 still_running, unlisted = self._look(record_ids)
+            if not self._has_links:
+                self._push_links(context)
+                self._has_links = True
         except CbrError as error:
             raise_for_airflow(error)
         is_done = not (still_running or unlisted)

@@ -51,7 +51,8 @@ def destination_vault(
     """
 
     def found(fault: Fault, reason: str) -> Finding:
-        return Finding(About.VAULT, vault_id, "destination vault", (fault,), reason)
+        name = None if isinstance(vault, Exception) else vault.name
+        return Finding(About.VAULT, vault_id, "destination vault", (fault,), reason, vault_name=name)
 
     if isinstance(vault, Exception):
         yield found(Fault.VAULT_UNREADABLE, f"it cannot be read: {vault.what_happened}")

@@ -79,6 +79,7 @@ class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     region: _Id
     project_id: _Id
     vault_id: _Id
+    vault_name: Annotated[str | None, Meta(description="Null where the vault's own row was not read.")] = None
 
 
 class ReportedFinding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -94,6 +95,8 @@ class ReportedFinding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, g
     advice: str
     record_id: str | None
     replica_id: str | None
+    resource_name: str | None = None
+    vault_name: str | None = None
 
 
 class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -230,8 +233,8 @@ def _document(
             retention=spec.retention,
             require_locked=spec.require_locked,
         ),
-        source=Place(**report.source),
-        destination=Place(region=there.region, project_id=there.project_id, vault_id=there.vault_id),
+        source=Place(**report.source, vault_name=report.vault_name),
+        destination=Place(region=there.region, project_id=there.project_id, vault_id=there.vault_id, vault_name=report.destination_name),
         at=None if report.now is None else report.now.isoformat(timespec="seconds"),
         path=path,
         verified_at=report.verified_at,
@@ -256,4 +259,6 @@ def _reported(report: Report, findings: Iterable[Finding]) -> Iterator[ReportedF
             advice=finding.advice,
             record_id=finding.record_id,
             replica_id=finding.replica_id,
+            resource_name=finding.resource_name,
+            vault_name=finding.vault_name,
         )

@@ -51,7 +51,7 @@ def read_source(client: CbrClient, spec: VerificationSpec) -> SourceInventory:
     listed = client.list_backups(vault_id=spec.vault_id, show_replication=True, on_repeat=lambda backup: repeated.append(read_one(backup)))
     rows = [read_one(backup) for backup in listed]
     _compare_repeated(rows, repeated)
-    inventory = SourceInventory(rows, [record_id for record_id in spec.record_ids if record_id not in found])
+    inventory = SourceInventory(rows, [record_id for record_id in spec.record_ids if record_id not in found], reader.resource_names)
     if spec.scope is Scope.NEWEST:
         for row in inventory.all_perhaps_newest:
             row.is_judged = True
@@ -92,6 +92,7 @@ class Reader:
         self._judges_all = spec.scope is Scope.ALL
         self._names_skipped = spec.scope is not Scope.RECORDS
         self._no_record: Final = f"it has no replication record to {spec.destination}"
+        self.resource_names: dict[str | None, str] = {}
         self._texts: dict[str, str] = {}
         self._right_backup: tuple[str | None, ...] = ()
         self._right_record: tuple[str | None, ...] = ()
@@ -195,6 +196,8 @@ class Reader:
         if backup.checkpoint_id != self._checkpoint:
             self._checkpoint = backup.checkpoint_id
         resource_id, extend_info, share = backup.resource_id, backup.extend_info, self._texts.setdefault
+        if resource_id not in self.resource_names and resource_id and backup.resource_name:
+            self.resource_names[resource_id] = backup.resource_name
         if alike is None:
             alike = tuple(share(text, text) if text else text for text in (backup.provider_id, backup.resource_type))
         return BackupRow(

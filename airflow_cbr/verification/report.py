@@ -16,6 +16,7 @@ from airflow_cbr.api.texts import counted
 from airflow_cbr.exceptions import CbrVerificationError
 from airflow_cbr.verification.faults import Fault, advice_on, level_of
 from airflow_cbr.verification.levels import COPY_LEVELS, Action, Level
+from airflow_cbr.verification.lines import WARNING, closing_line, line_of, way_of
 from airflow_cbr.verification.rules import is_plausible_size
 from airflow_cbr.verification.verdicts import Verdict, verdict_on
 
@@ -75,18 +76,21 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     reason: str
     record_id: str | None
     replica_id: str | None
+    resource_name: str | None = None
 
-    @property
-    def subject(self) -> str:
-        """Return how a message names the backup."""
-        if self.id is None:
-            return f"record {self.record_id}"
-        return f"{self.name} ({self.id})" if self.name else self.id
+    def line(self, action: Action | None = None) -> str:
+        """Return the entry as one line.
+
+        :param action: what the level does that caught what is wrong. Default: nothing is wrong, or it is more than a warning.
+        """
+        word = WARNING if action is Action.WARN else self.verdict
+        subject = self.resource_name or self.name or self.id or "an unknown backup"
+        ids = _ids_of_backup(self.id, self.name, self.record_id, self.replica_id)
+        return line_of(word, subject, self.reason, self.level, self.faults, ids)
 
     def __str__(self) -> str:
         """Return the entry as one line."""
-        reason = f"replica {self.replica_id}: {self.reason}" if self.reason is _IN_PLACE else self.reason
-        return _line(self.verdict, self.subject, reason, self.level, self.faults)
+        return self.line()
 
 
 class Finding(msgspec.Struct, frozen=True, gc=False):
@@ -99,6 +103,8 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     :param reason: the same in words.
     :param verdict: the verdict, of a backup.
     :param caught_by: the level that caught it. Default: the level of its first fault.
+    :param resource_name: name of the resource that it is about, or that was backed up. Default: not known.
+    :param vault_name: name of the vault, of a finding about one. Default: not known.
     """
 
     about: About
@@ -110,6 +116,8 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     record_id: str | None = None
     replica_id: str | None = None
     caught_by: Level | None = None
+    resource_name: str | None = None
+    vault_name: str | None = None
 
     @property
     def level(self) -> Level:
@@ -119,24 +127,39 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     @property
     def subject(self) -> str:
         """Return how a message names what the finding is about."""
-        named = f"{self.name} ({self.id})" if self.name and self.id else self.name or self.id
-        if self.about is About.BACKUP:
-            return named or f"record {self.record_id}"
-        return f"resource {named}" if self.about is About.RESOURCE else str(named)
+        if self.about is About.VAULT:
+            return f"{self.name} {self.vault_name}" if self.vault_name else str(self.name)
+        return self.resource_name or self.name or self.id or "an unknown backup"
 
     @property
     def advice(self) -> str:
         """Return what to do about it."""
         return advice_on(self.faults)
 
+    def line(self, action: Action | None = None) -> str:
+        """Return the finding as one line.
+
+        :param action: what its level does. Default: more than a warning.
+        """
+        word = WARNING if action is Action.WARN else self.verdict
+        if self.about is About.BACKUP:
+            ids = _ids_of_backup(self.id, self.name, self.record_id, self.replica_id)
+        else:
+            ids = _ids((str(self.about), self.id), ("record", self.record_id), ("replica", self.replica_id))
+        return line_of(word, self.subject, self.reason, self.level, self.faults, ids)
+
     def __str__(self) -> str:
         """Return the finding as one line."""
-        return _line(self.verdict, self.subject, self.reason, self.level, self.faults)
+        return self.line()
 
 
-def _line(verdict: str, subject: str, reason: str, level: Level | None, faults: tuple[Fault, ...]) -> str:
-    text = f"{verdict.upper()} {subject}: {reason}"
-    return text if level is None else f"{text} [{level}: {', '.join(faults)}] What to do: {advice_on(faults)}"
+def _ids_of_backup(backup_id: str | None, name: str | None, record_id: str | None, replica_id: str | None) -> str:
+    backup = f"{name} {backup_id}" if name and backup_id else backup_id
+    return _ids(("backup", backup), ("record", record_id), ("replica", replica_id))
+
+
+def _ids(*named: tuple[str, str | None]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in named if value)
 
 
 class Report:
@@ -148,6 +171,8 @@ class Report:
     :param source: region, project and vault of the source.
     :param clocks: the clocks that ages and expiry times were judged by.
     :param resources: what is protected of each bound resource, the worst first. Default: not known.
+    :param vault_name: name of the source vault. Default: not known.
+    :param destination_name: name of the destination vault. Default: not known.
     """
 
     def __init__(
@@ -159,6 +184,8 @@ class Report:
         source: dict[str, str],
         clocks: Clocks,
         resources: Sequence[ResourceState] = (),
+        vault_name: str | None = None,
+        destination_name: str | None = None,
     ) -> None:
         self.spec = spec
         self.inventory = inventory
@@ -167,6 +194,9 @@ class Report:
         self.clocks = clocks
         self.now = clocks.service_now
         self.resources = resources
+        self.vault_name = vault_name
+        self.destination_name = destination_name
+        self._name_of_resource = inventory.resource_names.get
         self._judges_replicas = Level.REPLICA in spec.levels
 
     # --- backups ------------------------------------------------------------------------------------------------------
@@ -185,15 +215,16 @@ class Report:
             yield Entry(None, None, None, verdict, level, faults if level else (), reason, record_id, None)
 
     def _entry(self, row: BackupRow) -> Entry:
+        name = self._name_of_resource(row.resource_id)
         if row.verdict is Verdict.VERIFIED and self._judges_replicas:
-            return Entry(row.id, row.name, row.resource_id, _VERIFIED, None, (), _IN_PLACE, row.record_id, row.replica_id)
+            return Entry(row.id, row.name, row.resource_id, _VERIFIED, None, (), _IN_PLACE, row.record_id, row.replica_id, name)
         verdict, level, faults, reason = row.verdict, None, row.faults, row.reason
         if verdict is Verdict.VERIFIED or verdict is None:
             verdict, reason = self._by_record_alone(row)
         elif faults:
             verdict, level, reason = self._as_judged(verdict, faults, reason)
             faults = faults if level else ()
-        return Entry(row.id, row.name, row.resource_id, str(verdict), level, faults, reason, row.record_id, row.replica_id)
+        return Entry(row.id, row.name, row.resource_id, str(verdict), level, faults, reason, row.record_id, row.replica_id, name)
 
     def _by_record_alone(self, row: BackupRow) -> tuple[Verdict, str]:
         if Level.RECORD in self.spec.levels:
@@ -301,12 +332,18 @@ class Report:
             yield logging.WARNING, doubt
         if self.is_large:
             for finding in islice(self.findings, FIRST_FINDINGS):
-                yield _severity(levels[finding.level]), str(finding)
+                yield _SEVERITIES[levels[finding.level]], finding.line(levels[finding.level])
             return
         for entry in self.entries:
-            yield logging.INFO if entry.level is None else _severity(levels[entry.level]), str(entry)
+            action = None if entry.level is None else levels[entry.level]
+            yield logging.INFO if action is None else _SEVERITIES[action], entry.line(action)
         for finding in self.others:
-            yield _severity(levels[finding.level]), str(finding)
+            yield _SEVERITIES[levels[finding.level]], finding.line(levels[finding.level])
+
+    def closing(self) -> tuple[int, str]:
+        """Return the last line for the log, with its logging level."""
+        severities = {Outcome.PASSED: logging.INFO, Outcome.FAILED: logging.ERROR}
+        return severities.get(self.outcome, logging.WARNING), closing_line(self)
 
     def failure(self) -> CbrVerificationError | None:
         """Return the error that says what is wrong; None when the outcome is not that the task fails."""
@@ -323,7 +360,7 @@ class Report:
             for level, count in self.violations.items()
             if count and level not in COPY_LEVELS
         ]
-        return " ".join(said) or "Nothing is wrong."
+        return f"{way_of(self)}: {' '.join(said) or 'Nothing is wrong.'}"
 
     def problems(self) -> list[str]:
         """Return one line for each finding that is more than a warning, the first of them of a large report."""
@@ -338,8 +375,7 @@ class Report:
 _ADVICE: Final = "Follow the advice in each line; the documentation's page on verification explains every fault."
 
 
-def _severity(action: Action) -> int:
-    return logging.WARNING if action is Action.WARN else logging.INFO
+_SEVERITIES: Final = {Action.FAIL: logging.ERROR, Action.SKIP: logging.WARNING, Action.WARN: logging.WARNING}
 
 
 def _finding_of(entry: Entry) -> Finding:
@@ -353,4 +389,5 @@ def _finding_of(entry: Entry) -> Finding:
         entry.record_id,
         entry.replica_id,
         entry.level,
+        entry.resource_name,
     )

@@ -161,7 +161,8 @@ def _bound(vault: Vault | CbrError) -> list[VaultResource] | str:
 
 
 def _of_vault(vault: Vault | CbrError, fault: Fault, reason: str) -> Finding:
-    return Finding(About.VAULT, None if isinstance(vault, Exception) else vault.id, "source vault", (fault,), reason)
+    vault_id, name = (None, None) if isinstance(vault, Exception) else (vault.id, vault.name)
+    return Finding(About.VAULT, vault_id, "source vault", (fault,), reason, vault_name=name)
 
 
 def _of_resource(resource: VaultResource, fault: Fault, reason: str, row: BackupRow | None = None) -> Finding:
@@ -173,4 +174,5 @@ def _of_resource(resource: VaultResource, fault: Fault, reason: str, row: Backup
         reason,
         record_id=None if row is None else row.record_id,
         replica_id=None if row is None else row.replica_id,
+        resource_name=resource.name,
     )

@@ -13,7 +13,7 @@ from airflow_cbr.verification.faults import MAY_SETTLE, Fault
 from airflow_cbr.verification.verdicts import Verdict, verdict_on
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["BackupRow", "SourceInventory"]
 
@@ -102,10 +102,12 @@ class SourceInventory:
 
     :param rows: the backups, in the order of the listing.
     :param unlisted: ids of the records in question that no backup lists.
+    :param resource_names: names of the resources by their ids, as the backups give them. Default: none.
     """
 
-    def __init__(self, rows: list[BackupRow], unlisted: list[str]) -> None:
+    def __init__(self, rows: list[BackupRow], unlisted: list[str], resource_names: Mapping[str | None, str] | None = None) -> None:
         self.rows = rows
+        self.resource_names: Mapping[str | None, str] = resource_names or {}
         self.unlisted = unlisted
         self.newest, self._rivals = _newest(rows)
 

@@ -27,7 +27,7 @@ def verify(source: CbrClient, destination: CbrClient, spec: VerificationSpec) ->
     """Read both sides once, and judge.
 
     Costs one request for each 1,000 backups of the source vault, one for each 1,000 of the destination vault, one for the source vault's
-    own row, from which its resources are known, one for the destination vault's where that is judged, and a few for replicas that the
+    own row, from which its resources are known, one for the destination vault's, from which its name is, and a few for replicas that the
     destination vault does not list. Holds one small row for each backup of the source vault.
 
     :param source: a client of the source region and project.
@@ -49,8 +49,9 @@ def verify(source: CbrClient, destination: CbrClient, spec: VerificationSpec) ->
         clocks = ask_destination(inventory, destination, spec, source_time=source.server_time)
     others: list[Finding] = []
     resources: list[ResourceState] = []
+    vault = target = None
     if spec.looks_at_source_vault or spec.looks_at_replicas:
-        vault = _look_at(source, spec.vault_id)
+        vault, target = _look_at(source, spec.vault_id), _look_at(destination, there.vault_id)
         # A verdict that no look at the destination confirmed is the word of the source.
         verified = newest_verified(inventory) if spec.looks_at_replicas else {}
         if spec.looks_at_replicas:
@@ -61,14 +62,27 @@ def verify(source: CbrClient, destination: CbrClient, spec: VerificationSpec) ->
             others += ages(vault, verified, max_age=spec.max_age, now=clocks.service_now)
         if Level.VAULT in levels:
             others += destination_vault(
-                _look_at(destination, there.vault_id),
+                target,
                 vault,
                 inventory,
                 vault_id=there.vault_id,
                 require_locked=spec.require_locked,
             )
     here = {"region": source.region, "project_id": source.project_id, "vault_id": spec.vault_id}
-    return Report(spec, inventory, others, source=here, clocks=clocks, resources=resources)
+    return Report(
+        spec,
+        inventory,
+        others,
+        source=here,
+        clocks=clocks,
+        resources=resources,
+        vault_name=_name_of(vault),
+        destination_name=_name_of(target),
+    )
+
+
+def _name_of(vault: Vault | CbrError | None) -> str | None:
+    return None if vault is None or isinstance(vault, Exception) else vault.name
 
 
 def _look_at(client: CbrClient, vault_id: str) -> Vault | CbrError:

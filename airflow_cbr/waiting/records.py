@@ -11,7 +11,7 @@ from airflow_cbr.api.endpoints import is_id, is_region
 from airflow_cbr.api.replication_logs import list_replication_logs
 from airflow_cbr.api.texts import counted
 from airflow_cbr.exceptions import CbrReplicationFailedError, CbrUnlistedRecordError
-from airflow_cbr.inventory.backups import name_of
+from airflow_cbr.inventory.backups import name_of, resource_of
 from airflow_cbr.inventory.coverage import CoverageStatus, failure_of, success_beside
 from airflow_cbr.inventory.operation_log import newest_by_backup, status_by_log
 from airflow_cbr.waiting.progress import Progress, measure
@@ -89,9 +89,10 @@ class RecordsSeen:
         problems = list(gone)
         for backup, record in self.listed.values():
             if record.state is CopyState.FAILED:
-                problems.append(f"{name_of(backup)}: {failure_of(record)}")
+                problems.append(f"{resource_of(backup)}: {failure_of(record)}; backup {name_of(backup)}")
             elif record.state is CopyState.SKIPPED and success_beside(backup, record) is None:
-                problems.append(f"{name_of(backup)}: the service skipped record {record.id}, and no earlier copy is recorded")
+                reason = f"the service skipped record {record.id}, and no earlier copy is recorded"
+                problems.append(f"{resource_of(backup)}: {reason}; backup {name_of(backup)}")
         if not problems:
             return None
         return CbrReplicationFailedError(

@@ -17,7 +17,7 @@ with DAG("many_vaults", schedule="0 3 * * *", catchup=False, max_active_runs=1, 
             vault_id=vault_id,
             destination_vault_id=destination_vault_id,
             deferrable=True,
-            map_index_template="{{ task.vault_id }}",
+            map_index_template="{{ task.pair }}",
             **THERE,
         )
         verify = CbrVerifyReplicationOperator(
@@ -26,7 +26,7 @@ with DAG("many_vaults", schedule="0 3 * * *", catchup=False, max_active_runs=1, 
             destination_vault_id=destination_vault_id,
             replication_record_ids=[],
             trigger_rule="all_done",
-            map_index_template="{{ task.vault_id }}",
+            map_index_template="{{ task.pair }}",
             **THERE,
         )
         replicate >> verify

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import shlex
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from airflow_cbr.emulator.server import connection_json
 from airflow_cbr.emulator.world import SOURCE_PROJECT, SOURCE_VAULT, GeneratePart, VaultPart, default_world
 from tests.support.emulator import EmulatorServer
 from tests.support.plain_client import TO_DESTINATION, Plain
@@ -269,7 +271,20 @@ def test_a_name_of_its_own_and_none_besides() -> None:
     finally:
         process.terminate()
         _, err = process.communicate(timeout=_LIMIT)
-    assert err == ""
+    (line,) = [line for line in err.splitlines() if line.startswith("export ")]
+    name, value = shlex.split(line)[1].split("=", 1)
+    assert name == "AIRFLOW_CONN_HUAWEICLOUD_CBR_DEFAULT"
+    connection = json.loads(value)
+    assert connection["extra"] == {"region": "cn-north-4", "project_id": SOURCE_PROJECT, "cbr_endpoint": url, "iam_endpoint": url}
+    assert (connection["conn_type"], connection["login"]) == ("huaweicloud_cbr", "EMULATORACCESSKEY001")
+    assert len(err.splitlines()) == 3, "and nothing else"
+
+
+def test_the_printed_connection_survives_a_shell() -> None:
+    world = default_world()
+    world.users[0].secret_key = 'it\'s $HOME; `true` \\ "quoted"'
+    (value,) = shlex.split(f"'{connection_json(world, 'http://127.0.0.1:1')}'")
+    assert json.loads(value)["password"] == world.users[0].secret_key
 
 
 def test_an_error_that_nobody_foresaw_is_no_500(served: Plain, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,7 +126,7 @@ def two_users(emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> None
     )
 
 
-THERE = {"destination_conn_id": "there"}
+THERE: dict[str, Any] = {"destination_conn_id": "there"}
 
 
 def replicate(**more: Any) -> list[str]:

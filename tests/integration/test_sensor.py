@@ -129,7 +129,9 @@ def test_a_failed_copy_fails_it_with_code_reason_and_name_after_all_others_have_
     with pytest.raises(Exception, match="1 of 3") as caught:
         waiting(list(records.values())).attempt()
     (problem,) = failure(caught).problems
-    assert problem == f"nightly-ecs-web-01 ({BACKUPS[0]}): record {records[BACKUPS[0]]}: BackupService.1006: No room in the lift."
+    assert problem == (
+        f"ecs-web-01: record {records[BACKUPS[0]]}: BackupService.1006: No room in the lift.; backup nightly-ecs-web-01 ({BACKUPS[0]})"
+    )
     assert sorted(outcomes(emulator)) == ["fail", "success", "success"]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from airflow_cbr.api.models import Backup, OperationLog, Replication
+from airflow_cbr.api.models import Backup, OperationLog, Replication, Vault
 from airflow_cbr.exceptions import CbrAlreadyReplicatedError, CbrError, CbrNotFoundError
 from airflow_cbr.inventory.coverage import Destination
 from airflow_cbr.once.attempt import Attempt
@@ -125,6 +125,16 @@ class HostileService:
         if backup_id not in self.backups:
             raise CbrNotFoundError("ShowBackup: no such backup.")
         return msgspec.convert(self._row(backup_id), Backup)
+
+    def show_vault(self, vault_id: str) -> Vault:
+        """Refuse it: names are of no use here."""
+        self._exchange()
+        raise CbrNotFoundError("ShowVault: no such vault.")
+
+    def list_external_vaults(self, **_: Any) -> Iterator[Vault]:
+        """Refuse it, as a cloud does that has no such call."""
+        self._exchange()
+        raise CbrNotFoundError("ListExternalVault: no such call.")
 
     def list_operation_logs(self, **_: Any) -> Iterator[OperationLog]:
         """List what was really done."""

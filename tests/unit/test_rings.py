@@ -48,6 +48,7 @@ RINGS: dict[str, set[str]] = {
     "assets": {"languages", "exceptions", "api"},
     "lineage": {"languages", "exceptions", "api", "assets"},
     "api": {"languages", "exceptions"},
+    "notifications": {"exceptions", "api"},
     "once": {"languages", "exceptions", "api"},
     "inventory": {"languages", "exceptions", "api"},
     "waiting": {"languages", "exceptions", "api", "once", "inventory"},
@@ -66,7 +67,7 @@ RINGS: dict[str, set[str]] = {
     "commands": {"api", "evidence", "operators"},
     "cli": {"commands", "demo", "emulator"},
 }
-WITHOUT_AIRFLOW = CORE | {"__init__", "get_provider_info", "emulator", "commands", "cli"}
+WITHOUT_AIRFLOW = CORE | {"__init__", "get_provider_info", "notifications", "emulator", "commands", "cli"}
 #: What moved between the supported versions of Airflow, or comes with a provider that Airflow's constraints pin.
 MOVING = (
     "airflow.configuration",

@@ -23,12 +23,23 @@ from airflow_cbr.exceptions import CbrNotFoundError, CbrParameterError, CbrPrefl
 from airflow_cbr.operators.cbr import CbrPreflightOperator, CbrReplicateCheckpointOperator
 from airflow_cbr.replication.steps import Step
 from tests.support.airflow_errors import TaskDeferred
-from tests.support.task_run import CONN_ID, IDS, PASSWORD, SECRET_KEY, TaskRun, replicating, set_connection, set_password_connection
+from tests.support.task_run import (
+    CONN_ID,
+    IDS,
+    PASSWORD,
+    SECRET_KEY,
+    TaskRun,
+    checkpointing,
+    replicating,
+    set_connection,
+    set_password_connection,
+)
 
 if TYPE_CHECKING:
     from tests.support.emulator import EmulatorServer
 
 READY = {"verdict": "ready", "errors": 0, "warnings": 0, "unchecked": 0, "notes": 0, "backups": 3, "gb": 200, "gb_estimated": 200}
+NAMES = {"vault_name": "vault-nightly", "destination_vault_name": "vault-replicas"}
 AUDITOR_SECRET = "auditor-secret-key"
 
 
@@ -62,10 +73,13 @@ def test_a_clean_world_is_ready(emulator: EmulatorServer) -> None:
     run = looking()
     assert run.attempt() == READY
     assert run.xcoms["return_value"] == READY
-    assert run.xcoms["preflight"] == {**READY, "findings": []}
+    assert run.xcoms["preflight"] == {**READY, **NAMES, "findings": []}
     assert {one["id"] for one in run.xcoms["plan"]["to_copy"]} == set(BACKUPS)
     assert "3 backups would be copied" in run.log
-    assert f"Would copy nightly-ecs-db-01 ({BACKUPS[2]}), 100 GB: it has no copy there yet" in run.log
+    assert f"Would copy ecs-db-01, 100 GB: it has no copy there yet; backup nightly-ecs-db-01 ({BACKUPS[2]})" in run.log
+    way = "vault-nightly: cn-north-4 -> cn-shenzhen-1"
+    assert run.lines[-1] == f"INFO READY {way}: 3 backups would be copied, at most 200 GB; nothing found"
+    assert run.task.pair == way
     assert not [line for line in run.lines if not line.startswith("INFO")]
     assert nothing_sent(emulator)
 
@@ -83,6 +97,37 @@ def test_all_that_is_wrong_is_logged_and_pushed_before_it_fails(emulator: Emulat
         "BackupService.6129",
     ]
     assert nothing_sent(emulator)
+
+
+def test_what_is_said_before_a_chain_is_what_is_copied_and_paid(emulator: EmulatorServer) -> None:
+    run = looking(with_checkpoint=True)
+    said = run.attempt()
+    assert said == {**READY, "backups": 6, "gb": 400, "gb_estimated": 400}
+    assert (run.xcoms["plan"]["backups"], run.xcoms["plan"]["coming"], run.xcoms["plan"]["calls"]) == (3, 3, 1)
+    assert "6 backups would be copied" in run.log
+    assert "3 of them are yet to be made by the checkpoint" in run.log
+    assert "Would copy ecs-db-01, 100 GB: the checkpoint will add a backup of it" in run.log
+    assert nothing_sent(emulator)
+    emulator.control.switch(checkpoint_seconds=0.2)
+    checkpointing().attempt()
+    copy = replicating()
+    copy.attempt()
+    assert "About to replicate 6 of 6 eligible backups, at most 400 GB" in copy.log
+    assert len(emulator.control.ledger()["replications"]) == said["backups"]
+    assert copy.xcoms["replication"]["gb"] == said["gb"]
+
+
+def test_room_is_judged_with_what_the_checkpoint_adds(emulator: EmulatorServer) -> None:
+    emulator.control.change_vault(DESTINATION_VAULT, size=300)
+    assert looking().attempt() == READY
+    fails(looking(with_checkpoint=True), "vault-replicas (", "no room for at most 400 GB", "BackupService.6129")
+
+
+def test_resources_that_are_not_known_make_the_number_unchecked(emulator: EmulatorServer) -> None:
+    emulator.control.change_user("backup-bot", denied_calls=["ShowVault"])
+    run = looking(with_checkpoint=True)
+    fails(run, "ShowVault")
+    assert "UNCHECKED backups: What the checkpoint will add is not known" in run.log
 
 
 def test_warnings_are_logged_or_fail_as_asked(emulator: EmulatorServer) -> None:
@@ -203,7 +248,7 @@ def test_a_replicate_task_with_nothing_in_the_way_replicates(emulator: EmulatorS
 
 def test_without_it_the_destination_is_not_looked_at(emulator: EmulatorServer) -> None:
     replicating().attempt()
-    assert "ShowVault" not in emulator.control.requests()
+    assert emulator.control.requests()["ShowVault"] == 1, "at the source, for the vault's name"
 
 
 def test_a_preflight_that_fails_is_made_again_by_the_next_attempt(emulator: EmulatorServer) -> None:

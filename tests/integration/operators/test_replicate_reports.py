@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,10 +15,17 @@ import pytest
 from airflow_cbr.airflow_names import AirflowFailException
 from airflow_cbr.emulator.world import BACKUPS, SOURCE_PROJECT, SOURCE_VAULT
 from airflow_cbr.exceptions import CbrLimitError, CbrReplicationFailedError, CbrReplicationTimeoutError, CbrStoppedError
-from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, CbrVaultLink
-from airflow_cbr.operators.cbr import CbrReplicateCheckpointOperator, CbrVerifyReplicationOperator
+from airflow_cbr.links.cbr import (
+    CONSOLE_XCOM_KEY,
+    DESTINATION_XCOM_KEY,
+    REPORT_XCOM_KEY,
+    CbrDestinationLink,
+    CbrReportLink,
+    CbrVaultLink,
+)
+from airflow_cbr.operators.cbr import CbrPreflightOperator, CbrReplicateCheckpointOperator, CbrVerifyReplicationOperator
 from airflow_cbr.replication.steps import Step
-from tests.support.task_run import IDS, TaskRun, replicating, set_connection
+from tests.support.task_run import IDS, TaskRun, checkpointing, replicating, set_connection, verifying, waiting
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
@@ -72,14 +81,17 @@ def test_the_xcoms_are_the_contracts_and_nothing_else(emulator: EmulatorServer) 
     emulator.control.add_backup(SOURCE_VAULT, status="error")
     run = replicating()
     record_ids = run.attempt()
+    seconds = run.xcoms["replication"].pop("seconds")
+    assert 0 < seconds < 60
     assert run.xcoms == {
         "return_value": record_ids,
         "replication": {
-            "source": {"region": "cn-north-4", "project_id": SOURCE_PROJECT, "vault_id": SOURCE_VAULT},
+            "source": {"region": "cn-north-4", "project_id": SOURCE_PROJECT, "vault_id": SOURCE_VAULT, "vault_name": "vault-nightly"},
             "destination": {
                 "region": IDS["destination_region"],
                 "project_id": IDS["destination_project_id"],
                 "vault_id": IDS["destination_vault_id"],
+                "vault_name": "vault-replicas",
             },
             "accepted": 3,
             "adopted": 0,
@@ -88,8 +100,12 @@ def test_the_xcoms_are_the_contracts_and_nothing_else(emulator: EmulatorServer) 
             "failed": 0,
             "skipped": 1,
             "missing": 0,
+            "eligible": 3,
+            "gb": 200,
+            "gb_already": 0,
         },
         CONSOLE_XCOM_KEY: "https://console.huaweicloud.com/cbr/?region=cn-north-4",
+        DESTINATION_XCOM_KEY: "https://console.huaweicloud.com/cbr/?region=cn-shenzhen-1",
     }
 
 
@@ -131,6 +147,64 @@ def test_each_record_is_named_with_its_backup_when_it_is_accepted(emulator: Emul
     run.attempt()
     for backup_id, record_id in record_ids_by_backup(emulator).items():
         assert any(backup_id in line and record_id in line and "accepted" in line for line in run.lines)
+
+
+def test_the_last_line_says_how_many_are_where_how_much_and_how_fast(emulator: EmulatorServer) -> None:
+    emulator.control.switch(copy_seconds=1.2)
+    run = replicating()
+    run.attempt()
+    first = r"INFO vault-nightly: cn-north-4 -> cn-shenzhen-1: 3 of 3 eligible backups are there: "
+    assert re.fullmatch(first + r"3 copied now \(at most 200 GB in \d+ s, [\d.e+]+ MB/s\), 0 before", run.lines[-1])
+    emulator.control.advance(24 * 3600)
+    emulator.control.add_backup(SOURCE_VAULT, resource_size=123)
+    emulator.control.add_backup(SOURCE_VAULT, status="error")
+    run = replicating()
+    run.attempt()
+    second = r"INFO vault-nightly: cn-north-4 -> cn-shenzhen-1: 4 of 4 eligible backups are there: "
+    assert re.fullmatch(second + r"1 copied now \(at most 123 GB in \d+ s, [\d.e+]+ MB/s\), 3 before, 1 not eligible", run.lines[-1])
+    assert run.xcoms["replication"] | {"eligible": 4, "gb": 123, "gb_already": 200} == run.xcoms["replication"]
+    # Nothing is running and nothing was sent: how long the copies took is not known to this attempt.
+    run = replicating()
+    run.attempt()
+    assert run.xcoms["replication"]["seconds"] is None
+    assert run.lines[-1].endswith("4 of 4 eligible backups are there: 0 copied now, 4 before, 1 not eligible")
+
+
+def test_a_task_that_does_not_wait_says_what_is_still_running(emulator: EmulatorServer) -> None:
+    emulator.control.switch(copy_seconds=3600)
+    run = replicating(wait_for_completion=False)
+    run.attempt()
+    assert run.lines[-1].endswith("0 of 3 eligible backups are there: 0 copied now, 0 before, 3 still running")
+
+
+def test_the_label_of_a_mapped_task_has_the_vaults_name_once_the_task_has_read_it(emulator: EmulatorServer) -> None:
+    run = replicating()
+    assert run.task.pair == f"{SOURCE_VAULT}: -> cn-shenzhen-1"
+    run.attempt()
+    assert run.task.pair == "vault-nightly: cn-north-4 -> cn-shenzhen-1"
+
+
+def test_without_the_right_to_read_vaults_it_names_them_by_id(emulator: EmulatorServer) -> None:
+    emulator.control.change_user("backup-bot", denied_calls=["ShowVault", "ListExternalVault"])
+    run = replicating()
+    assert len(run.attempt()) == 3
+    assert run.lines[-1].startswith(f"INFO {SOURCE_VAULT}: cn-north-4 -> cn-shenzhen-1: 3 of 3 eligible backups are there")
+    assert run.xcoms["replication"]["source"]["vault_name"] is None
+    assert run.xcoms["replication"]["destination"]["vault_name"] is None
+
+
+def test_every_line_of_a_night_names_the_server_before_any_id(emulator: EmulatorServer) -> None:
+    emulator.control.fault("copy_fails", backup_id=BACKUPS[0])
+    run = replicating(retries=1)
+    with pytest.raises(CbrReplicationFailedError) as caught:
+        run.attempt()
+    run.attempt()
+    lines = [line for line in [*run.lines, *caught.value.problems] if any(backup_id in line for backup_id in BACKUPS)]
+    assert len(lines) >= 8
+    for line in lines:
+        (name,) = (one for one in ("ecs-web-01", "ecs-app-01", "ecs-db-01") if one in line)
+        assert line.index(name) < min(line.index(one) for one in BACKUPS if one in line), line
+    assert f"Vault vault-nightly ({SOURCE_VAULT}) is not fully replicated to vault vault-replicas in cn-shenzhen-1" in str(caught.value)
 
 
 # --- copies that do not end well --------------------------------------------------------------------------------------------
@@ -319,13 +393,55 @@ def test_a_finished_task_claims_no_copies_when_it_is_stopped(emulator: EmulatorS
 def test_the_link_leads_to_the_console_of_the_source_region(emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> None:
     set_connection(monkeypatch, emulator.url, cloud="myhuaweicloud.eu")
     run = replicating()
-    (link,) = run.task.operator_extra_links
+    link, there = run.task.operator_extra_links
     assert isinstance(link, CbrVaultLink)
+    assert isinstance(there, CbrDestinationLink)
     monkeypatch.setattr("airflow_cbr.links.cbr.XCom.get_value", lambda *, key, ti_key: run.xcoms.get(key))
     key: Any = None
     assert link.get_link(run.task, ti_key=key) == ""
     run.attempt()
     assert link.get_link(run.task, ti_key=key) == "https://console.huaweicloud.eu/cbr/?region=cn-north-4"
+    assert there.get_link(run.task, ti_key=key) == "https://console.huaweicloud.eu/cbr/?region=cn-shenzhen-1"
+
+
+@pytest.mark.parametrize("kind", ["replicate", "verify", "preflight", "checkpoint", "sensor"])
+def test_every_task_links_to_the_console_that_the_connection_names(
+    emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    set_connection(monkeypatch, emulator.url, console="console-intl.huaweicloud.com")
+    emulator.control.switch(checkpoint_seconds=0.1)
+    records = replicating().attempt()
+    preflight = TaskRun(CbrPreflightOperator(task_id="look", **IDS))
+    runs = {"verify": verifying(records), "preflight": preflight, "checkpoint": checkpointing(), "sensor": waiting(records)}
+    run = runs.get(kind) or replicating()
+    run.attempt()
+    assert run.xcoms[CONSOLE_XCOM_KEY] == "https://console-intl.huaweicloud.com/cbr/?region=cn-north-4"
+    has_destination = kind not in ("checkpoint", "sensor")
+    assert (run.xcoms.get(DESTINATION_XCOM_KEY) == "https://console-intl.huaweicloud.com/cbr/?region=cn-shenzhen-1") is has_destination
+    assert any(isinstance(link, CbrDestinationLink) for link in run.task.operator_extra_links) is has_destination
+    assert any(isinstance(link, CbrReportLink) for link in run.task.operator_extra_links) is (kind == "verify")
+
+
+@pytest.mark.parametrize(
+    ("pushed", "map_index", "address"),
+    [
+        (None, -1, ""),
+        ("", -1, "/dags/night/runs/scheduled__2026-11-27T03%3A00%3A00%2B00%3A00/tasks/verify/xcom"),
+        ("/var/reports/a.json", 3, "/dags/night/runs/scheduled__2026-11-27T03%3A00%3A00%2B00%3A00/tasks/verify/mapped/3/xcom"),
+        ("https://reports.example.com/a.json", -1, "https://reports.example.com/a.json"),
+    ],
+)
+def test_the_link_to_the_report_leads_to_its_address_or_to_the_tasks_xcoms(
+    monkeypatch: pytest.MonkeyPatch, pushed: str | None, map_index: int, address: str
+) -> None:
+    monkeypatch.setattr("airflow_cbr.links.cbr.XCom.get_value", lambda *, key, ti_key: pushed if key == REPORT_XCOM_KEY else None)
+    monkeypatch.delenv("AIRFLOW__API__BASE_URL", raising=False)
+    key: Any = SimpleNamespace(dag_id="night", run_id="scheduled__2026-11-27T03:00:00+00:00", task_id="verify", map_index=map_index)
+    operator: Any = None
+    assert CbrReportLink().get_link(operator, ti_key=key) == address
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.com/a/")
+    expected = f"https://airflow.example.com/a{address}" if address.startswith("/") else address
+    assert CbrReportLink().get_link(operator, ti_key=key) == expected
 
 
 # --- default_args -------------------------------------------------------------------------------------------------------------

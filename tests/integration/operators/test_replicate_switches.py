@@ -191,7 +191,7 @@ def test_a_failed_copy_is_made_again_whether_or_not_the_vaults_call_takes_it(emu
 def test_a_record_that_ends_in_skip_covers_nothing(emulator: EmulatorServer) -> None:
     emulator.control.fault("copy_skipped", backup_id=BACKUPS[0], count=None)
     run = replicating()
-    with pytest.raises(CbrReplicationFailedError, match=r"nightly-ecs-web-01 .*not replicated"):
+    with pytest.raises(CbrReplicationFailedError, match=r"ecs-web-01: not replicated .*; backup nightly-ecs-web-01 "):
         run.attempt()
     assert (run.xcoms["replication"]["succeeded"], run.xcoms["replication"]["missing"]) == (2, 1)
 

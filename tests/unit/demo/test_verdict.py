@@ -5,16 +5,20 @@ from __future__ import annotations
 import dataclasses
 import io
 import re
+import shlex
+import subprocess
 
 import pytest
 from rich.console import Console
 
 from airflow_cbr.demo.copies import CopyRow
 from airflow_cbr.demo.dag_run import DagRunAnswer
-from airflow_cbr.demo.display import CopyProgress, copy_table
-from airflow_cbr.demo.run import judge
+from airflow_cbr.demo.display import CopyProgress, copy_blocks
+from airflow_cbr.demo.run import judge, program
 
-COPY = CopyRow("backup-1", "nightly-web", 40, record_id="record-1", status="success", progress=100, replica_id="replica-1", arrived=True)
+COPY = CopyRow(
+    "backup-1", "nightly-web", 40, "ecs-web-01", record_id="record-1", status="success", progress=100, replica_id="replica-1", arrived=True
+)
 GOOD = DagRunAnswer("success", {"replicate": "success", "verify": "success"}, [["record-1"], {"verdict": "verified", "verified": 1}])
 
 
@@ -74,13 +78,37 @@ def test_a_terminal_gets_a_bar_for_each_record() -> None:
     assert " 40 %" in text
 
 
-def test_the_table_has_a_row_for_each_backup_and_does_not_break_ids() -> None:
-    console = _console(terminal=False)
-    lost = dataclasses.replace(COPY, name="nightly-db", record_id="7a9f2c2e-6ad1-4f9b-8c5d-000000000002", replica_id=None, arrived=False)
-    console.print(copy_table([COPY, lost], "cn-shenzhen-1"))
+@pytest.mark.parametrize(("terminal", "width"), [(True, 30), (True, 200), (False, None)], ids=["narrow", "wide", "piped"])
+def test_each_backup_has_a_block_in_which_every_id_is_whole_on_a_line_of_its_own(terminal: bool, width: int | None) -> None:
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=width, color_system=None)
+    good = dataclasses.replace(
+        COPY,
+        backup_id="7a9f2c2e-6ad1-4f9b-8c5d-000000000001",
+        record_id="7a9f2c2e-6ad1-4f9b-8c5d-000000000002",
+        replica_id="7a9f2c2e-6ad1-4f9b-8c5d-000000000003",
+    )
+    lost = dataclasses.replace(good, name="nightly-db", resource="ecs-db-01", replica_id=None, arrived=False)
+    console.print(copy_blocks([good, lost], "cn-shenzhen-1"), soft_wrap=True, markup=False)
+    lines = [line.rstrip() for line in _text(console).splitlines()]
+    assert lines[0] == "  ecs-web-01: success, verified in cn-shenzhen-1"
+    assert [line.split() for line in lines[1:5]] == [
+        ["name", "nightly-web"],
+        ["backup", good.backup_id],
+        ["record", good.record_id],
+        ["replica", good.replica_id],
+    ]
+    assert lines[5] == "  ecs-db-01: success, NOT VERIFIED in cn-shenzhen-1"
+    assert lines[-1] == "    replica  none"
 
-    text = _text(console)
-    assert "Replica in cn-shenzhen-1" in text
-    (row,) = [line for line in text.splitlines() if "nightly-db" in line]
-    assert "7a9f2c2e-6ad1-4f9b-8c5d-000000000002" in row
-    assert "NO" in row
+
+@pytest.mark.parametrize("width", [40, 60, 200])
+def test_a_bar_is_shown_at_any_width(width: int) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=width)
+    with CopyProgress(console) as progress:
+        progress.show([dataclasses.replace(COPY, status="replicating", progress=40.0)])
+    assert " 40 %" in _text(console)
+
+
+def test_the_command_to_go_on_with_can_be_run_as_it_is_printed() -> None:
+    done = subprocess.run([*shlex.split(program()), "--help"], capture_output=True, text=True, timeout=120, check=True)
+    assert "emulator" in done.stdout

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from airflow_cbr.airflow_names import AIRFLOW_VERSION, BaseHook, Connection
 from airflow_cbr.emulator.world import SOURCE_PROJECT
 from airflow_cbr.exceptions import CbrConfigurationError
+from airflow_cbr.get_provider_info import get_provider_info
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.connection import ConnectionFields
+from airflow_cbr.hooks.unknown_extras import KNOWN_EXTRAS, unknown_extras
 from airflow_cbr.triggers.access import ConnectionAccess
 
 if TYPE_CHECKING:
@@ -176,3 +178,45 @@ def test_any_characters_give_a_client_or_an_error_that_names_the_connection(
     else:
         assert secret.isascii()
         assert secret.isprintable()
+
+
+# --- unknown keys -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "nearest"),
+    [("regoin", "region"), ("projectId", "project_id"), ("Domain-Name", "domain_name"), ("cbr_endpoints", "cbr_endpoint"), ("zzz", None)],
+)
+def test_a_key_that_means_nothing_warns_once_with_the_nearest_that_does_and_without_its_value(
+    key: str, nearest: str | None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_cbr.hooks.unknown_extras._warned", set())
+    for _ in range(2):
+        fields = ConnectionFields.of(connection(extra={**EXTRA, key: SECRET}))
+    (text,) = fields.unknown
+    assert f"the unknown key '{key}', which is not used" in text
+    assert (f"did you mean {nearest}?" in text) if nearest else ("did you mean" not in text)
+    assert [record.getMessage() for record in caplog.records] == [f"Connection cbr: {text}"]
+    assert SECRET not in caplog.text
+
+
+def test_a_connection_of_the_shared_type_may_have_keys_of_others() -> None:
+    assert ConnectionFields.of(connection(conn_type="huaweicloud", extra={**EXTRA, "obs_bucket": "b"})).unknown == ()
+
+
+@given(st.dictionaries(ANY_TEXT, st.none() | st.text() | st.integers(), max_size=5))
+def test_whatever_key_there_is_its_warning_is_one_short_line(extra: dict[str, Any]) -> None:
+    for text in unknown_extras(extra):
+        assert text.isprintable()
+        assert len(text) < 200
+
+
+def test_the_form_has_a_field_for_each_key_that_is_known() -> None:
+    (connection_type,) = get_provider_info()["connection-types"]
+    assert set(connection_type["conn-fields"]) == KNOWN_EXTRAS
+
+
+@pytest.mark.parametrize("console", ["console.example.com/evil", "https://console.example.com", "a b"])
+def test_a_console_that_is_no_host_is_refused(console: str) -> None:
+    with pytest.raises(CbrConfigurationError, match="extra console"):
+        ConnectionFields.of(connection(extra={**EXTRA, "console": console}))

@@ -101,8 +101,8 @@ def test_what_the_service_declined_is_skipped_with_its_reason_unless_a_record_sa
         (one,) = assess([source(*records)], THERE, declined={"b1": "it has no system disk"}).by_backup.values()
         return str(one)
 
-    assert standing() == "db (b1): skipped (it has no system disk)"
-    assert standing(record()) == "db (b1): succeeded"
+    assert standing() == "db: skipped (it has no system disk); backup db (b1)"
+    assert standing(record()) == "db: succeeded; backup db (b1)"
 
 
 def test_a_failure_names_each_record_that_failed_and_what_the_service_says_of_the_newest() -> None:

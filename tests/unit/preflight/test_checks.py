@@ -570,7 +570,7 @@ def test_the_plan_says_what_is_copied_and_why_and_what_is_not() -> None:
     stage.control.add_backup(SOURCE_VAULT, name="broken", status="error")
     plan = stage.check().plan
     assert plan is not None
-    assert plan.counts == {"backups": 2, "awaited": 0, "running": 0, "covered": 1, "skipped": 1, "declined": 0, "elsewhere": 0}
+    assert plan.counts == {"backups": 2, "coming": 0, "awaited": 0, "running": 0, "covered": 1, "skipped": 1, "declined": 0, "elsewhere": 0}
     assert (plan.gb, plan.by_vault, plan.calls) == (160, True, 1)
     assert {one["id"]: (one["gb"], one["reason"]) for one in plan.summary["to_copy"]} == {
         BACKUPS[1]: (60, f"its newest copy failed, record {failed['id']}: BackupService.1006: No room in the lift."),

@@ -48,8 +48,8 @@ def test_three_backups_are_copied_with_one_call() -> None:
 def test_without_a_fault_the_protection_costs_one_look_before_and_no_operation_log() -> None:
     night = Night()
     night.attempt()
-    # One look before the call, one that finds the copies ended.
-    assert night.ledger["requests"] == {"ListBackups": 2, "CopyCheckpoint": 1}
+    # One look before the call, one that finds the copies ended, and one at the vault for its name.
+    assert night.ledger["requests"] == {"ListBackups": 2, "CopyCheckpoint": 1, "ShowVault": 1}
 
 
 def test_record_ids_are_published_as_soon_as_the_service_has_answered() -> None:
@@ -728,7 +728,7 @@ def test_backups_that_are_being_made_hold_up_the_others_for_two_hours(deferred: 
     assert making[: len(held_up)] == held_up
     assert sum(pause.seconds for pause in held_up) == pytest.approx(BEING_MADE_LIMIT, abs=60)
     assert making[len(held_up) :]
-    assert all(re.fullmatch(r"1 backup is still being made: slow \(.+\)", pause.reason) for pause in making[len(held_up) :])
+    assert all(re.fullmatch(r"1 backup is still being made: slow of \S+ \(.+\)", pause.reason) for pause in making[len(held_up) :])
 
 
 def test_a_wait_whose_looks_fail_ends_at_its_deadline_and_names_what_runs() -> None:

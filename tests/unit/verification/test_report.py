@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from airflow_cbr.exceptions import CbrVerificationError
+from airflow_cbr.inventory.measures import duration_text
 from airflow_cbr.verification.faults import Fault, advice_on
 from airflow_cbr.verification.levels import Action, Level, Scope
 from airflow_cbr.verification.report import FIRST_FINDINGS, LARGEST_WHOLE, About, Entry, Finding, Outcome, Report
 from airflow_cbr.verification.verdicts import Verdict
 from tests.support.replication_rows import HERE, NOW, THERE, Side, copied, judged, record, replica, source, vault
+
+WAY = f"{HERE}: here -> {THERE.region}: "
 
 
 @pytest.fixture(autouse=True)
@@ -40,24 +44,27 @@ def large(wrong: int, **fields: Any) -> Report:
 def test_each_backup_has_a_line_that_says_where_its_replica_is_or_what_is_wrong_and_what_to_do() -> None:
     assert list(one_wrong().lines()) == [
         (
-            logging.INFO,
-            "FAILED db (b1): replica replica: its size is 39 GB, the source's 40 GB "
-            f"[replica: replica_size] What to do: {advice_on((Fault.REPLICA_SIZE,))}",
+            logging.ERROR,
+            "FAILED db: replica replica: its size is 39 GB, the source's 40 GB "
+            f"[replica: replica_size] What to do: {advice_on((Fault.REPLICA_SIZE,))} (backup db b1, record r1, replica replica)",
         ),
-        (logging.INFO, "VERIFIED b2: replica replica-2: available in the destination vault"),
+        (logging.INFO, "VERIFIED b2: available in the destination vault (backup b2, record r2, replica replica-2)"),
     ]
 
 
-@pytest.mark.parametrize(("action", "severity"), [(Action.FAIL, logging.INFO), (Action.SKIP, logging.INFO), (Action.WARN, logging.WARNING)])
-def test_what_is_only_a_warning_is_told_as_one(action: Action, severity: int) -> None:
+@pytest.mark.parametrize(
+    ("action", "severity"), [(Action.FAIL, logging.ERROR), (Action.SKIP, logging.WARNING), (Action.WARN, logging.WARNING)]
+)
+def test_what_fails_the_task_is_an_error_and_what_is_only_a_warning_is_told_as_one(action: Action, severity: int) -> None:
     levels = {Level.REPLICA: action, Level.COVERAGE: action}
     here = Side([source(record())], [vault(HERE, "server", "another")])
     lines = list(judged(here, Side([replica(resource_size=39)]), levels=levels).lines())
     assert [level for level, _ in lines] == [severity] * 3
+    word = "WARNING" if action is Action.WARN else "FAILED"
     assert [line.split(":")[0] for _, line in lines] == [
-        "FAILED db (b1)",
-        "FAILED resource name of server (server)",
-        "FAILED resource name of another (another)",
+        f"{word} db",
+        f"{word} name of server",
+        f"{word} name of another",
     ]
 
 
@@ -65,7 +72,7 @@ def test_a_large_report_is_told_by_its_first_findings_alone() -> None:
     lines = list(large(FIRST_FINDINGS + 5, levels={Level.REPLICA: Action.WARN}).lines())
     assert len(lines) == FIRST_FINDINGS
     assert {level for level, _ in lines} == {logging.WARNING}
-    assert all(line.startswith("MISSING x00") for _, line in lines)
+    assert all(line.startswith("WARNING x00") for _, line in lines)
     assert list(large(0).lines()) == []
 
 
@@ -77,24 +84,25 @@ def test_a_clock_that_is_far_off_is_told_first_and_only_where_replicas_are_judge
     assert len(rest) == 1
     assert "clocks" not in "".join(line for _, line in outcome.lines())
     by_record = judged(Side([source(record())], now=NOW.replace(year=2020)), Side(), levels=[Level.RECORD])
-    assert [line.split(":")[0] for _, line in by_record.lines()] == ["VERIFIED db (b1)"]
+    assert [line.split(":")[0] for _, line in by_record.lines()] == ["VERIFIED db"]
 
 
 @pytest.mark.parametrize(
-    ("about", "id", "name", "subject"),
+    ("about", "id", "name", "named"),
     [
-        (About.BACKUP, "b1", "db", "db (b1)"),
-        (About.BACKUP, "b1", None, "b1"),
-        (About.BACKUP, None, None, "record r1"),
-        (About.RESOURCE, "s1", "web", "resource web (s1)"),
-        (About.RESOURCE, "s1", None, "resource s1"),
-        (About.VAULT, "v1", "source vault", "source vault (v1)"),
-        (About.VAULT, None, "source vault", "source vault"),
+        (About.BACKUP, "b1", "db", "db: backup db b1, record r1"),
+        (About.BACKUP, "b1", None, "b1: backup b1, record r1"),
+        (About.BACKUP, None, None, "an unknown backup: record r1"),
+        (About.RESOURCE, "s1", "web", "web: resource s1, record r1"),
+        (About.RESOURCE, "s1", None, "s1: resource s1, record r1"),
+        (About.VAULT, "v1", "source vault", "source vault: vault v1, record r1"),
+        (About.VAULT, None, "source vault", "source vault: record r1"),
     ],
 )
-def test_a_finding_names_what_it_is_about(about: About, id: str | None, name: str | None, subject: str) -> None:
+def test_a_finding_names_what_it_is_about(about: About, id: str | None, name: str | None, named: str) -> None:
     finding = Finding(about, id, name, (Fault.REPLICA_SIZE,), "too small", record_id="r1")
-    assert str(finding) == f"FAILED {subject}: too small [replica: replica_size] What to do: {finding.advice}"
+    subject, ids = named.split(": ")
+    assert str(finding) == f"FAILED {subject}: too small [replica: replica_size] What to do: {finding.advice} ({ids})"
     assert finding.advice == advice_on((Fault.REPLICA_SIZE,))
     by_record = Finding(about, id, name, (Fault.REPLICA_SIZE,), "too small", caught_by=Level.RECORD)
     assert by_record.level is Level.RECORD
@@ -102,7 +110,56 @@ def test_a_finding_names_what_it_is_about(about: About, id: str | None, name: st
 
 def test_an_entry_of_a_record_that_no_backup_lists_names_the_record() -> None:
     entry = Entry(None, None, None, Verdict.MISSING, Level.RECORD, (Fault.RECORD_UNLISTED,), "gone", "r1", None)
-    assert str(entry).startswith("MISSING record r1: gone [record: record_unlisted] What to do: ")
+    assert str(entry).startswith("MISSING an unknown backup: gone [record: record_unlisted] What to do: ")
+    assert str(entry).endswith(" (record r1)")
+
+
+def test_a_server_and_a_vault_are_named_by_their_own_names() -> None:
+    here = Side([source(record(), resource_name="ecs-db-01")], [vault(HERE, "server", name="vault-nightly")])
+    there = Side([replica(status="error")], [vault(THERE.vault_id, protect_type="backup", name="vault-replicas")])
+    report = judged(here, there, levels=[Level.REPLICA, Level.VAULT])
+    at_vault, backup = report.problems()
+    assert backup.startswith("FAILED ecs-db-01: ")
+    assert backup.endswith(" (backup db b1, record r1, replica replica)")
+    assert at_vault.startswith("FAILED destination vault vault-replicas: ")
+    assert at_vault.endswith(f" (vault {THERE.vault_id})")
+    assert (report.vault_name, report.destination_name) == ("vault-nightly", "vault-replicas")
+    assert [one.resource_name for one in report.entries] == ["ecs-db-01"]
+    assert [(one.resource_name, one.vault_name) for one in report.findings] == [(None, "vault-replicas"), ("ecs-db-01", None)]
+
+
+# --- the last line ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_last_line_says_how_many_how_much_which_levels_and_how_old() -> None:
+    here = Side([source(record(), created_at="2026-11-23T21:00:00")], [vault(HERE, "server", name="vault-nightly")])
+    levels = {Level.RECORD: Action.FAIL, Level.REPLICA: Action.FAIL, Level.RPO: Action.FAIL}
+    severity, line = judged(here, Side([replica()]), levels=levels, max_age=172800.0).closing()
+    assert severity == logging.INFO
+    assert line == (
+        f"VERIFIED vault-nightly: here -> {THERE.region}: 1 of 1 backup has a verified replica, 40 GB; passed: record, replica, rpo; "
+        f"the oldest newest replica is {duration_text((NOW - datetime(2026, 11, 23, 21, tzinfo=UTC)).total_seconds())} old, "
+        "of name of server (max_age 2 d)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("action", "severity", "said"),
+    [
+        (Action.FAIL, logging.ERROR, "FAILED"),
+        (Action.SKIP, logging.WARNING, "FAILED"),
+        (Action.WARN, logging.WARNING, "VERIFIED"),
+    ],
+)
+def test_the_last_line_says_what_is_violated_and_how_grave_that_is(action: Action, severity: int, said: str) -> None:
+    levels = {Level.REPLICA: Action.WARN, Level.COVERAGE: action}
+    level, line = judged(Side([source(record())], [vault(HERE, "server", "another")]), Side([replica()]), levels=levels).closing()
+    assert level == severity
+    note = {Action.WARN: ", a warning", Action.SKIP: ", which skips the task"}.get(action, "")
+    assert line == (
+        f"{said} {HERE}: here -> {THERE.region}: 1 of 1 backup has a verified replica, 40 GB; violated: coverage (1 time{note}); "
+        "passed: replica; name of another has no verified replica"
+    )
 
 
 # --- what follows -------------------------------------------------------------------------------------------------------------
@@ -111,8 +168,8 @@ def test_an_entry_of_a_record_that_no_backup_lists_names_the_record() -> None:
 def test_the_error_says_how_many_backups_have_no_good_replica() -> None:
     error = one_wrong().failure()
     assert isinstance(error, CbrVerificationError)
-    assert error.message == "1 of 2 backups without a verified replica."
-    assert [line.split(":")[0] for line in error.problems] == ["FAILED db (b1)"]
+    assert error.message == f"{WAY}1 of 2 backups without a verified replica."
+    assert [line.split(":")[0] for line in error.problems] == ["FAILED db"]
     assert error.advice
 
 
@@ -120,10 +177,10 @@ def test_the_error_says_how_many_backups_have_no_good_replica() -> None:
 def test_the_headline_says_what_else_is_violated_and_how_often(resources: int, times: str) -> None:
     here = Side([source(record())], [vault(HERE, "server", *(f"other-{number}" for number in range(resources)))])
     outcome = judged(here, Side([replica()]), levels=[Level.REPLICA, Level.COVERAGE])
-    assert outcome.headline() == f"The level coverage is violated {times}."
+    assert outcome.headline() == f"{WAY}The level coverage is violated {times}."
     wrong = judged(here, Side([replica(status="error")]), levels=[Level.REPLICA, Level.COVERAGE, Level.VAULT])
     assert wrong.headline() == (
-        "1 of 1 backup without a verified replica. "
+        f"{WAY}1 of 1 backup without a verified replica. "
         f"The level coverage is violated {resources + 1} times. The level vault is violated 1 time."
     )
 
@@ -132,11 +189,11 @@ def test_the_headline_counts_what_is_wrong_and_what_is_missing() -> None:
     bad, missing = [copied(number) for number in (1, 2)]
     outcome = judged(Side([bad[0], missing[0]]), Side([replica(id="replica-1", resource_id="server-1", status="error")]))
     assert (outcome.counts["failed"], outcome.counts["missing"]) == (1, 1)
-    assert outcome.headline() == "2 of 2 backups without a verified replica."
+    assert outcome.headline() == f"{WAY}2 of 2 backups without a verified replica."
 
 
 def test_where_nothing_is_wrong_the_headline_says_so() -> None:
-    assert judged(Side([source(record())]), Side([replica()])).headline() == "Nothing is wrong."
+    assert judged(Side([source(record())]), Side([replica()])).headline() == f"{WAY}Nothing is wrong."
 
 
 @pytest.mark.parametrize(
@@ -167,8 +224,8 @@ def test_findings_come_in_the_order_of_their_gravity_and_warnings_are_no_problem
     assert [finding.level for finding in report.findings] == [Level.COVERAGE, Level.VAULT, Level.REPLICA]
     assert [finding.about for finding in report.findings] == [About.RESOURCE, About.VAULT, About.BACKUP]
     assert [line.split(":")[0] for line in report.problems()] == [
-        "FAILED resource name of server (server)",
-        f"FAILED destination vault ({THERE.vault_id})",
+        "FAILED name of server",
+        "FAILED destination vault",
     ]
 
 

@@ -65,7 +65,7 @@ def test_a_replica_that_does_not_match_fails(wrong: dict[str, Any], fault: Fault
     error = outcome.failure()
     assert error is not None
     assert said in str(error)
-    assert "db (b1)" in str(error)
+    assert "backup db b1" in str(error)
     assert not error.permanent
 
 
@@ -225,7 +225,7 @@ def test_the_newest_backup_of_each_resource_is_judged() -> None:
     other = source(record("r2", destination_backup_id="second"), id="other", resource_id="second")
     there = Side([replica(), replica(id="second", resource_id="second")])
     outcome = judged(Side([new, other, old]), there)
-    assert {one.subject: one.verdict for one in outcome.entries} == {"new (new)": "missing", "db (other)": "verified"}
+    assert {one.id: one.verdict for one in outcome.entries} == {"new": "missing", "other": "verified"}
 
 
 def test_a_backup_that_does_not_say_when_it_was_made_may_be_the_newest() -> None:
@@ -383,7 +383,7 @@ def test_a_few_unlisted_replicas_are_looked_up_one_by_one(vault_id: str | None) 
     there = Side(found, [vault(THERE.vault_id), vault(ELSEWHERE)])
     outcome = judged(here, there)
     assert outcome.counts["failed" if vault_id else "missing"] == 5
-    assert there.calls == {"list_backups": 1, "show_backup": 5}
+    assert there.calls == {"list_backups": 1, "show_backup": 5, "show_vault": 1}
 
 
 @pytest.mark.parametrize("vault_id", [ELSEWHERE, None])
@@ -392,7 +392,7 @@ def test_many_unlisted_replicas_are_looked_up_in_bulk(vault_id: str | None) -> N
     there = Side(found, [vault(THERE.vault_id), vault(ELSEWHERE)])
     outcome = judged(here, there)
     assert outcome.counts["failed" if vault_id else "missing"] == 6
-    assert there.calls == {"list_backups": 2, "list_vaults": 1}
+    assert there.calls == {"list_backups": 2, "list_vaults": 1, "show_vault": 1}
 
 
 def test_a_replica_that_another_vault_lists_twice_with_different_contents_is_told_as_such() -> None:
@@ -407,7 +407,7 @@ def test_where_there_is_no_other_vault_nothing_can_be_in_one() -> None:
     here, _ = many_unlisted(6, None)
     there = Side([], [vault(THERE.vault_id)])
     assert judged(here, there).counts["missing"] == 6
-    assert there.calls == {"list_backups": 1, "list_vaults": 1}
+    assert there.calls == {"list_backups": 1, "list_vaults": 1, "show_vault": 1}
 
 
 def test_where_vaults_may_not_be_listed_the_project_is() -> None:
@@ -421,4 +421,4 @@ def test_replicas_of_backups_without_a_verdict_are_not_looked_up() -> None:
     good, its_replica = copied(9, resource_id="server")
     there = Side([its_replica])
     assert judged(Side([good, *old]), there).counts["verified"] == 1
-    assert there.calls == {"list_backups": 1}
+    assert there.calls == {"list_backups": 1, "show_vault": 1}

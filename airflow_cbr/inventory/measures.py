@@ -1,0 +1,40 @@
+"""Sizes, durations and rates as a message says them: the last line of a task is read by somebody who has just got up."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["duration_text", "gb_text", "rate_text"]
+
+_UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+_MB_PER_GB: Final = 1000
+
+
+def gb_text(gb: float) -> str:
+    """Return GB in words: ``120 GB``, ``0.5 GB``.
+
+    :param gb: GB.
+    """
+    return f"{round(gb, 1):.12g} GB"
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration by its two largest units: ``42 s``, ``12 min 5 s``, ``1 d 3 h``; what is below a second is ``0 s``.
+
+    :param seconds: seconds; below zero counts as zero.
+    """
+    left = max(int(seconds), 0)
+    for place, (size, name) in enumerate(_UNITS):
+        if left >= size:
+            rest = left % size // _UNITS[place + 1][0] if place + 1 < len(_UNITS) else 0
+            return f"{left // size} {name}" + (f" {rest} {_UNITS[place + 1][1]}" if rest else "")
+    return "0 s"
+
+
+def rate_text(gb: float, seconds: float) -> str | None:
+    """Return how much was moved in a second, in MB, or None where nothing was, or in no time.
+
+    :param gb: GB that were moved.
+    :param seconds: in which time.
+    """
+    return f"{gb * _MB_PER_GB / seconds:.3g} MB/s" if gb > 0 and seconds >= 1 else None
