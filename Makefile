@@ -26,7 +26,7 @@ run-demo = set -e; for line in $(1); do \
 done
 run-tests = set -e; for line in $(1); do .venv-airflow-$$line/bin/python -m pytest -n $(WORKERS) --dist loadgroup $(DATABASE); done
 
-.PHONY: demo test test-unit test-full $(ONE_LINE_demo) $(ONE_LINE_tests) lint docs bench mutants schema constraints constraints-check clean
+.PHONY: demo test chromium test-unit test-full $(ONE_LINE_demo) $(ONE_LINE_tests) lint docs bench mutants schema constraints constraints-check clean
 
 demo: $(STAMP)
 	$(PY) -m airflow_cbr.cli demo
@@ -35,11 +35,15 @@ demo: $(STAMP)
 test-unit: $(STAMP)
 	$(PYTEST) -n $(WORKERS) --dist loadgroup -m "not full and not campaign" tests/unit
 
-test: $(STAMP)
+test: $(STAMP) chromium
 	$(PYTEST) -n $(WORKERS) --dist loadgroup -m "not full"
 
+# What looks at pages needs a browser.
+chromium:
+	@sh tools/chromium.sh
+
 # The newest Airflow with everything, then the other lines, each with the packages of the day of its release.
-test-full: $(STAMP) $(OTHER_LINES:%=.venv-airflow-%/.installed)
+test-full: $(STAMP) chromium $(OTHER_LINES:%=.venv-airflow-%/.installed)
 	$(PYTEST) -n $(WORKERS) --dist loadgroup $(DATABASE)
 	$(call run-demo,$(LINES_demo))
 	$(call run-tests,$(LINES_tests))

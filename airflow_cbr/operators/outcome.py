@@ -10,8 +10,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_cbr.verification.levels import Level
-from airflow_cbr.verification.verdicts import Verdict
+from airflow_cbr.operators.facts import proves_copies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +37,7 @@ def of_report(report: Report, path: str | None, consoles: Mapping[str, str]) -> 
     outcome: dict[str, Any] = {
         "kind": "verification",
         "verdict": str(report.verdict),
-        "proven": _proves_copies(report),
+        "proven": proves_copies(report),
         "counts": dict(report.counts),
         "verified_at": None if verified_at is None else verified_at.isoformat(),
         "max_age": report.spec.max_age,
@@ -57,16 +56,6 @@ def of_report(report: Report, path: str | None, consoles: Mapping[str, str]) -> 
     while len(str(outcome)) > LARGEST and outcome["findings"]:
         outcome["findings"].pop()
     return outcome
-
-
-def _proves_copies(report: Report) -> bool:
-    """Return whether a report shows good replicas and no bad one.
-
-    A task may succeed without that: nothing was there to judge, records alone were judged, or a missing replica is only a warning.
-    """
-    counts = report.counts
-    has_only_good = counts[Verdict.VERIFIED] > 0 and counts[Verdict.FAILED] == counts[Verdict.MISSING] == 0
-    return report.verdict is Verdict.VERIFIED and Level.REPLICA in report.spec.levels and has_only_good
 
 
 def of_replication(

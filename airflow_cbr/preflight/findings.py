@@ -10,6 +10,7 @@ from airflow_cbr.api.error_lookup import find
 from airflow_cbr.api.texts import counted
 from airflow_cbr.exceptions import CbrPreflightError
 from airflow_cbr.inventory.vaults import named_vault
+from airflow_cbr.languages import advice_line
 from airflow_cbr.preflight.plan import LISTED, Plan
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class PreflightFinding:
         """Return the finding as one line."""
         facts = ", ".join(fact for fact in (self.code, f"request id {self.request_id}" if self.request_id else None) if fact)
         line = f"{self.severity.upper()} {self.check}: {self.text}" + (f" [{facts}]" if facts else "")
-        return f"{line} What to do: {self.what_to_do}" if self.what_to_do else line
+        return f"{line} {advice_line(self.what_to_do)}" if self.what_to_do else line
 
 
 @dataclass(frozen=True, slots=True)

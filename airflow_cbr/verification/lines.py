@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from airflow_cbr.api.texts import counted
 from airflow_cbr.inventory.measures import duration_text, gb_text
+from airflow_cbr.languages import advice_line
 from airflow_cbr.verification.faults import advice_on
 from airflow_cbr.verification.levels import Action, Level
 
@@ -31,7 +32,7 @@ def line_of(word: str, subject: str, reason: str, level: Level | None, faults: t
     """
     text = f"{word.upper()} {subject}: {reason}"
     if level is not None:
-        text = f"{text} [{level}: {', '.join(faults)}] What to do: {advice_on(faults)}"
+        text = f"{text} [{level}: {', '.join(faults)}] {advice_line(advice_on(faults))}"
     return f"{text} ({ids})" if ids else text
 
 
