@@ -129,7 +129,7 @@ class Caller:
             url = self._url(path)
         if repeatable is None:
             repeatable = method == "GET"
-        call = OutgoingCall(name, method, url, body=body, repeatable=repeatable, single=method == "DELETE")
+        call = OutgoingCall(name, method, url, body=body, repeatable=repeatable, single=method == "DELETE" and not repeatable)
         try:
             with authenticator.use():
                 return self._transport.send(call, read, auth=auth, secrets=authenticator.secrets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Final
@@ -109,7 +110,7 @@ class Service:
         images = ImageCalls(**machinery, machines=self.machines, populator=self.populator)
         del machinery["store"]
         servers = ServerCalls(**machinery, machines=self.machines)
-        self._of_a_project = self.cbr.by_name | images.by_name | servers.by_name
+        self._of_a_project = ChainMap(self.cbr.by_name, images.by_name, servers.by_name)
         self._of_no_project = IamCalls(self.iam).by_name | self.key_calls.by_name
 
     def anew(self) -> Service:

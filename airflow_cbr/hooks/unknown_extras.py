@@ -26,6 +26,8 @@ KNOWN_EXTRAS: Final = frozenset(
         "project_id",
         "region",
         "security_token",
+        "ims_endpoint",
+        "ecs_endpoint",
         "sts_endpoint",
         "verify",
         *SignInFields.names(),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["covers_something", "proves_copies", "replicated", "verified"]
 
+_PLACE: Final = ("region", "project_id", "vault_id")
 _COUNTS: Final = ("accepted", "adopted", "already", "succeeded", "failed", "skipped", "missing")
 
 
@@ -65,8 +66,8 @@ def replicated(replication: Mapping[str, Any], *, waited: bool) -> dict[str, Any
     return {
         "kind": "replicated" if waited else "accepted",
         "counts": {name: replication[name] for name in _COUNTS if name in replication},
-        "source": dict(replication["source"]),
-        "destination": dict(replication["destination"]),
+        "source": {name: replication["source"][name] for name in _PLACE},
+        "destination": {name: replication["destination"][name] for name in _PLACE},
     }
 
 

@@ -58,7 +58,9 @@ def test_it_says_when_it_is_ready_and_stops_on_a_signal(number: signal.Signals) 
         assert requests.get(f"{url}/v3", timeout=_LIMIT).status_code == 200
         process.send_signal(number)
         out, err = process.communicate(timeout=_LIMIT)
-        assert (process.returncode, out, err) == (0, "", "")
+        assert (process.returncode, out) == (0, "")
+        (_, _, command) = err.splitlines()
+        assert command.startswith("export AIRFLOW_CONN_HUAWEICLOUD_CBR_DEFAULT='{")
     finally:
         process.kill()
         process.wait()

@@ -378,5 +378,5 @@ def test_a_task_process_sends_to_the_backend_that_airflow_is_told_of(backend: An
 def test_a_task_process_does_its_work_whatever_its_metrics_do(settings: dict[str, str], emulator: EmulatorServer) -> None:
     log = run_task("measured.py", "measured", "replicate", environment={**os.environ, **settings})
 
-    assert "All eligible backups are covered" in log
+    assert "3 of 3 eligible backups are there" in log
     assert [entry["outcome"] for entry in emulator.control.ledger()["replications"]] == ["success"] * 3

@@ -86,6 +86,7 @@ def verification(
             "id": f"7a1c0000-0000-4000-8000-{number:012d}",
             "name": f"nightly-{number}",
             "resource_id": f"id-of-{number}",
+            "resource_name": f"server-{number}",
             "verdict": "verified",
             "level": None,
             "faults": [],

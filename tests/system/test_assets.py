@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from tests.support.emulated_vaults import VaultPair
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]
 
 
 @pytest.fixture

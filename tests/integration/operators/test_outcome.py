@@ -109,7 +109,11 @@ def test_a_deferred_replication_lists_what_was_accepted_and_where(emulator: Emul
         run.attempt()
     outcome = listed(run)["outcome"]
 
-    assert (outcome["kind"], outcome["source"], outcome["destination"]) == ("replication", SOURCE, DESTINATION)
+    assert (outcome["kind"], outcome["source"], outcome["destination"]) == (
+        "replication",
+        SOURCE | {"vault_name": "vault-nightly"},
+        DESTINATION | {"vault_name": "vault-replicas"},
+    )
     assert (outcome["counts"]["accepted"], outcome["counts"]["succeeded"]) == (3, 0)
 
 

@@ -100,10 +100,14 @@ def counted(**counts: int) -> dict[str, int]:
 
 def test_every_switch_is_among_the_settings() -> None:
     # Left out is what these tests do not reach: checkpoints, tokens and keys, the clock of signatures, the length of copies, replicas that
-    # settle, and a cloud without records.
+    # settle, a cloud without records, images and servers, and deletions.
     elsewhere = {"replication_records"}
     elsewhere |= {"token_seconds", "key_seconds", "key_overlap_seconds", "signature_clock", "copy_seconds_per_gb", "replica_settle_seconds"}
     elsewhere |= {"checkpoint_seconds", "checkpoint_delay", "checkpoint_backup_names", "show_checkpoint_extra"}
+    elsewhere |= {
+        name for name in Switches.model_fields if name.startswith(("image_", "server_", "core_", "ram_", "data_", "auto_terminate_"))
+    }
+    elsewhere |= {"deleting_unfinished_image", "delete_seconds", "delete_while_deleting", "locked_vault_keeps", "expiry"}
     assert {name for switches in (*WITH_A_BACKUP_THAT_IS_LEFT_OUT, *WITHOUT_ONE) for name in switches} | elsewhere == set(
         Switches.model_fields
     )

@@ -239,7 +239,7 @@ def test_the_operator_does_what_the_level_says(row: Row, served: TwoNights) -> N
             (first, *_) = document["findings"] if action != "warn" else [one for one in document["findings"] if one["level"] == row.level]
             assert (first["level"], first["action"], row.fault in first["faults"]) == (row.level, action, True)
             assert first["advice"]
-            assert any(line.startswith("WARNING" if action == "warn" else "INFO") and row.says.search(line) for line in run.lines)
+            assert any(line.startswith("ERROR" if action == "fail" else "WARNING") and row.says.search(line) for line in run.lines)
 
 
 # --- the runbook ------------------------------------------------------------------------------------------------------------

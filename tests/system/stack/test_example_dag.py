@@ -53,9 +53,8 @@ def test_the_example_dag_replicates_and_verifies(
     assert all(record in log for record in records)
     verified = run.log("verify")
     assert all(backup in verified for backup in pair.backups)
-    (link,) = run.links("replicate").values()
-    assert link is not None
-    assert link.startswith("https://console.huaweicloud.com/")
+    for name, region in (("CBR console", "cn-north-4"), ("CBR console (destination)", "cn-shenzhen-1")):
+        assert run.links("replicate")[name] == f"https://console.huaweicloud.com/cbr/?region={region}"
 
 
 def test_a_second_run_finds_nothing_to_do_and_verifies_the_newest(

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from tests.support.emulated_vaults import VaultPair
     from tests.support.emulator import ControlClient
 
+# As long as many other cases together.
+pytestmark = pytest.mark.full
+
 DAG_ID = "cbr_many_vaults"
 VAULTS = 40
 HELD, SLOW = 4 * 3600.0, 8 * 3600.0

@@ -22,10 +22,10 @@ from tests.support.random_prune_worlds import Case, cases, faults, open_world
 SETTINGS = settings(
     deadline=None, derandomize=True, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck), print_blob=False
 )
-#: A contributor's own run plays the first number, `make test` the second, and `make test-full` all of them.
+#: `make test` plays the first number, and `make test-full` all of them.
 SIZES = [
     pytest.param(100, id="100"),
-    pytest.param(1000, marks=pytest.mark.campaign, id="1000"),
+    pytest.param(1000, marks=pytest.mark.full, id="1000"),
     pytest.param(10_000, marks=pytest.mark.full, id="10000"),
 ]
 
