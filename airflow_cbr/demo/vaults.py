@@ -59,7 +59,9 @@ def morning_world() -> World:
     """Return the emulator's default world with more vaults: two that are well, one whose replicas are old, one that lacks some."""
     world = default_world()
     more = [_vault(number, name, *state) for number, (name, state) in enumerate(_VAULTS.items(), start=1)]
-    return world.model_copy(update={"vaults": [*world.vaults, *more]})
+    # Their replicas leave room for those of the example Dag.
+    roomy = [vault.model_copy(update={"size": 5000}) if vault.id == DESTINATION_VAULT else vault for vault in world.vaults]
+    return world.model_copy(update={"vaults": [*roomy, *more]})
 
 
 def audited_vaults() -> list[dict[str, Any]]:
