@@ -51,6 +51,7 @@ replicas = vault_asset(DESTINATION_REGION, DESTINATION_PROJECT_ID, DESTINATION_V
 
 with DAG(
     dag_id="cbr_verify_policy_copies",
+    dag_display_name="CBR: verify what a policy copied",
     doc_md=__doc__,
     description="Verify the copies that a replication policy of CBR has made, when they have ended.",
     schedule=copies,
@@ -58,8 +59,8 @@ with DAG(
     catchup=False,
     # As long as it is paused, nothing is watched.
     is_paused_upon_creation=True,
-    default_args={"retries": 3, "retry_delay": timedelta(minutes=5), "cbr_conn_id": "huaweicloud_cbr_default"},
-    tags=["backup", "cbr"],
+    default_args={"owner": "backup", "retries": 3, "retry_delay": timedelta(minutes=5), "cbr_conn_id": "huaweicloud_cbr_default"},
+    tags=["backup", "cbr", "cbr:verify"],
 ) as dag:
 
     @task(doc_md="The records whose end started this run; none when a person did.")

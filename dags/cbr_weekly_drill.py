@@ -24,8 +24,13 @@ from airflow.sdk import DAG, Param, task
 
 from airflow_cbr.operators.cbr import CbrSweepRestoreDrillsOperator, restore_drills
 
+# The form of an id, and of a region's, as the service writes them.
+ID = "^([0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$"
+REGION = "^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
+
 with DAG(
     dag_id="cbr_weekly_drill",
+    dag_display_name="CBR: restore three random servers, and remove them",
     doc_md=__doc__,
     description="Restore three random servers of a CBR vault in another region, check them, and remove them again.",
     schedule="0 6 * * 0",
@@ -33,6 +38,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     default_args={
+        "owner": "backup",
         "retries": 3,
         "retry_delay": timedelta(minutes=1),
         "retry_exponential_backoff": True,
@@ -41,17 +47,41 @@ with DAG(
     },
     # Change these for your vaults and your network; one run may be given others in the form of "Trigger Dag".
     params={
-        "vault_id": Param("3b5816b5-f29c-4172-9d9a-76c719a659ce", type="string", description="Source vault."),
-        "destination_region": Param("cn-shenzhen-1", type="string", description="Region id of the replicas."),
-        "destination_project_id": Param("68589cac08274b82b4e254268a3862d8", type="string", description="Project in that region."),
-        "destination_vault_id": Param("0ca3eb86-8800-46da-9c37-9d657a825274", type="string", description="Replication vault there."),
-        "flavor": Param("s6.large.2", type="string", description="Flavor of the servers."),
-        "vpc_id": Param("2a1f3c4d-77f1-4a0e-8a2b-5f0d0b6f1e11", type="string", description="An isolated VPC."),
-        "subnet_id": Param("5d6c1b7e-3e0d-4b55-9b0c-8d3b7e5a9c22", type="string", description="A subnet in it."),
-        "security_group_id": Param("f0e1d2c3-b4a5-4687-9a8b-7c6d5e4f3a33", type="string", description="Lets in the checks alone."),
-        "port": Param(22, type="integer", description="Where a restored server must answer."),
+        "vault_id": Param(
+            "3b5816b5-f29c-4172-9d9a-76c719a659ce", type="string", title="Source vault", pattern=ID, description="Source vault."
+        ),
+        "destination_region": Param(
+            "cn-shenzhen-1", type="string", title="Destination region", pattern=REGION, description="Region id of the replicas."
+        ),
+        "destination_project_id": Param(
+            "68589cac08274b82b4e254268a3862d8",
+            type="string",
+            title="Destination project",
+            pattern=ID,
+            description="Project in that region.",
+        ),
+        "destination_vault_id": Param(
+            "0ca3eb86-8800-46da-9c37-9d657a825274",
+            type="string",
+            title="Destination vault",
+            pattern=ID,
+            description="Replication vault there.",
+        ),
+        "flavor": Param("s6.large.2", type="string", title="Flavor", pattern="^[A-Za-z0-9._-]+$", description="Flavor of the servers."),
+        "vpc_id": Param("2a1f3c4d-77f1-4a0e-8a2b-5f0d0b6f1e11", type="string", title="VPC", pattern=ID, description="An isolated VPC."),
+        "subnet_id": Param(
+            "5d6c1b7e-3e0d-4b55-9b0c-8d3b7e5a9c22", type="string", title="Subnet", pattern=ID, description="A subnet in it."
+        ),
+        "security_group_id": Param(
+            "f0e1d2c3-b4a5-4687-9a8b-7c6d5e4f3a33",
+            type="string",
+            title="Security group",
+            pattern=ID,
+            description="Lets in the checks alone.",
+        ),
+        "port": Param(22, type="integer", title="Port", description="Where a restored server must answer."),
     },
-    tags=["backup", "cbr"],
+    tags=["backup", "cbr", "cbr:drill"],
 ) as dag:
 
     @task(doc_md="Whether something listens on the restored server.")

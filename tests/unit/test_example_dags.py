@@ -60,6 +60,8 @@ def test_each_param_has_a_title_and_help_and_each_text_a_pattern(file: Path) -> 
 def test_the_form_refuses_what_is_no_id(bad: str) -> None:
     for file in FILES:
         params = dag_of(file).params
+        if not len(params):
+            continue
         if "vault_id" in params:
             with pytest.raises(Exception, match="does not match"):
                 params.get_param("vault_id").resolve(bad)
