@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from tests.support.emulated_vaults import VaultPair
 
 #: What the request to clear a task may say of the task state store; before Airflow 3.4 it has no say, and the store stays as it is.
+# In virtual time: tests/unit/replication/test_cleared_store.py and tests/unit/checkpoints/test_cleared_store.py.
+pytestmark = pytest.mark.full
+
 CLEARS: list[dict[str, bool]] = [{}] if AIRFLOW_VERSION < (3, 4) else [{"keep_task_state": False}, {"keep_task_state": True}]
 every_clear = pytest.mark.parametrize("clear", CLEARS, ids=str)
 
