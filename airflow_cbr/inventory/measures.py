@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-__all__ = ["duration_text", "gb_text", "rate_text"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow_cbr.inventory.coverage import BackupCoverage
+
+__all__ = ["duration_text", "gb_of", "gb_text", "rate_text"]
 
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 _MB_PER_GB: Final = 1000
+
+
+def gb_of(backups: Iterable[BackupCoverage]) -> float:
+    """Return the nominal size of backups in GB: of their disks, so an upper bound of what a copy moves. One without a size counts as 0.
+
+    :param backups: the backups.
+    """
+    return sum(one.backup.resource_size or 0 for one in backups)
 
 
 def gb_text(gb: float) -> str:

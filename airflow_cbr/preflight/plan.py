@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow_cbr.api.texts import counted
 from airflow_cbr.inventory.backups import lacks_system_disk, name_of, resource_of
 from airflow_cbr.inventory.coverage import BackupCoverage, Coverage, CoverageStatus
+from airflow_cbr.inventory.measures import gb_of
 from airflow_cbr.inventory.vaults import capacity_of
 from airflow_cbr.replication import decisions
 from airflow_cbr.replication.state import ReplicationState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from airflow_cbr.api.models import Vault, VaultResource
 
@@ -70,7 +71,7 @@ class Plan:
     @property
     def gb(self) -> float:
         """Return how many GB would be copied at most: the sizes of the disks, of what is asked for, is being made, or is yet to be made."""
-        return _gb(self.copies) + _gb(self.awaited) + sum(one.size or 0 for one in self.coming)
+        return gb_of(self.copies) + gb_of(self.awaited) + sum(one.size or 0 for one in self.coming)
 
     @property
     def backups(self) -> int:
@@ -85,7 +86,7 @@ class Plan:
     @property
     def gb_running(self) -> float:
         """Return how many GB, at most, the running copies bring to the destination."""
-        return _gb(self.running)
+        return gb_of(self.running)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -180,14 +181,10 @@ def _why_copied(one: BackupCoverage) -> str:
 
 def _filling(coverage: Coverage, source: Vault | None) -> float:
     capacity = capacity_of(source) if source is not None else None
-    nominal = _gb(coverage.by_backup.values())
+    nominal = gb_of(coverage.by_backup.values())
     if capacity is None or capacity.used_gb <= 0 or nominal <= 0:
         return 1.0
     return min(capacity.used_gb / nominal, 1.0)
-
-
-def _gb(by_backup: Iterable[BackupCoverage]) -> float:
-    return sum(one.backup.resource_size or 0 for one in by_backup)
 
 
 def _row(one: BackupCoverage) -> dict[str, Any]:

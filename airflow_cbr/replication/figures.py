@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 from airflow_cbr.api.texts import counted
 from airflow_cbr.inventory.coverage import CoverageStatus
-from airflow_cbr.inventory.measures import duration_text, gb_text, rate_text
+from airflow_cbr.inventory.measures import duration_text, gb_of, gb_text, rate_text
 from airflow_cbr.replication.decisions import in_flight
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from airflow_cbr.inventory.coverage import BackupCoverage, Coverage
+    from airflow_cbr.inventory.coverage import Coverage
     from airflow_cbr.once.clock import ServiceClock
     from airflow_cbr.replication.state import ReplicationState
 
@@ -88,8 +86,8 @@ def figures_of(coverage: Coverage, state: ReplicationState, *, now: float) -> Fi
         before=len(before),
         running=len(in_flight(coverage, state)),
         skipped=len(coverage.of(CoverageStatus.SKIPPED)),
-        gb=_gb(copied),
-        gb_before=_gb(before),
+        gb=float(gb_of(copied)),
+        gb_before=float(gb_of(before)),
         seconds=None if state.copying_since is None else max(now - state.copying_since, 0.0),
     )
 
@@ -103,7 +101,3 @@ def running_since(coverage: Coverage, clock: ServiceClock) -> float | None:
     begun = [one.record.created for one in coverage.of(CoverageStatus.IN_FLIGHT) if one.record is not None]
     times = [time.timestamp() for time in begun if time is not None]
     return clock.local - clock.age(min(times)) if times else None
-
-
-def _gb(backups: Iterable[BackupCoverage]) -> float:
-    return float(sum(one.backup.resource_size or 0 for one in backups))

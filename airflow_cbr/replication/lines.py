@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow_cbr.api.texts import counted
 from airflow_cbr.inventory.backups import name_of, resource_of
-from airflow_cbr.inventory.measures import gb_text
+from airflow_cbr.inventory.measures import gb_of, gb_text
 from airflow_cbr.replication.vault_names import destination_text
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def about_to_replicate(coverage: Coverage, ready: list[BackupCoverage], spec: Re
     :param coverage: the look that it rests on.
     :param ready: the backups that are asked for.
     """
-    gb = gb_text(sum(one.backup.resource_size or 0 for one in ready))
+    gb = gb_text(gb_of(ready))
     of = counted(len(coverage.eligible), "eligible backup")
     return f"About to replicate {len(ready)} of {of}, at most {gb}, to {destination_text(spec, state)}"
 
