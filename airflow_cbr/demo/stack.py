@@ -203,12 +203,20 @@ class AirflowStack:
             self._start_component("api-server", "api-server", AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=own)
             self._start_component("dag-processor", "dag-processor")
             self._start_component("scheduler", "scheduler", NO_LOG_SERVER)
+            self._start_workers()
             for _ in range(self.triggerers):
                 self.start_triggerer()
             wait_until(self.api.healthy, limit=HEALTH_LIMIT, what="Airflow is healthy", check=self.check, every=0.25)
         except BaseException:
             self.stop()
             raise
+
+    def _start_workers(self) -> None:
+        """Start what runs the tasks; with LocalExecutor the scheduler does."""
+
+    def _executor_settings(self) -> dict[str, str]:
+        """Return the settings of the executor."""
+        return {"AIRFLOW__CORE__EXECUTOR": "LocalExecutor"}
 
     def start_triggerer(self, *options: str) -> Component:
         """Start one more triggerer, ``triggerer-1``, ``triggerer-2``, ...; it takes over the triggers that no living one has.
@@ -252,7 +260,7 @@ class AirflowStack:
         url = f"http://{HOST}:{port}"
         return {
             **airflow_environment(self.home, self.dag_folders, self._database),
-            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            **self._executor_settings(),
             "AIRFLOW__CORE__PARALLELISM": str(self.parallelism),
             "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "128",
             "AIRFLOW__CORE__MAX_ACTIVE_RUNS_PER_DAG": "128",
