@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AirflowStack", "airflow_command", "airflow_environment", "migrate_database"]
 
-MIGRATE_LIMIT: Final = 120.0
-HEALTH_LIMIT: Final = 180.0
+# A process that dies is noticed at once; these are for one that hangs, and long enough for a machine with much else to do.
+MIGRATE_LIMIT: Final = 300.0
+HEALTH_LIMIT: Final = 600.0
 # The log servers of scheduler and triggerer listen on every interface. Nobody needs them: all components share one log folder.
 NO_LOG_SERVER: Final = "--skip-serve-logs"
 
@@ -187,7 +188,7 @@ class AirflowStack:
     def start(self) -> None:
         """Start everything and wait until Airflow calls itself healthy; on any exception nothing is left behind.
 
-        :raises DemoError: the port is taken, a component has died (with the end of its output), or it takes longer than 3 minutes.
+        :raises DemoError: the port is taken, a component has died (with the end of its output), or it takes longer than 10 minutes.
         """
         port = reserve_port(self.port)
         try:

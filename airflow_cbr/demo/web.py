@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["explore", "serve_web_page"]
 
-PARSE_LIMIT: Final = 120.0
+PARSE_LIMIT: Final = 300.0
 
 
 def serve_web_page(port: int, auth: Auth) -> int:
