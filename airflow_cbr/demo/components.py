@@ -111,7 +111,7 @@ class Component:
     def kill(self) -> None:
         """Kill every process of the session and wait until none is left, as when a machine is lost.
 
-        :raises DemoError: a process is still there after 10 seconds.
+        :raises DemoError: a process is still there after a minute.
         """
         self.expected_to_run = False
         if self._process is None or self._released:

@@ -5,6 +5,7 @@ The same parts with the same settings as in ``docs/deployment/docker-compose.yml
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
@@ -72,10 +73,13 @@ class CeleryStack(AirflowStack):
 
     def stop(self) -> None:
         """Stop every process, Airflow's first, and remove the folders; harmless when repeated."""
-        super().stop()
-        servers, self._servers = self._servers, None
-        for server in servers or ():
-            server.close()
+        try:
+            super().stop()
+        finally:
+            with ExitStack() as closing:
+                for server in self._servers or ():
+                    closing.callback(server.close)
+                self._servers = None
 
     def check(self) -> None:
         """Raise when a process has died, or when the caller's own check raises."""
@@ -105,6 +109,9 @@ class CeleryStack(AirflowStack):
             "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
             "AIRFLOW__CELERY__BROKER_URL": self.redis.address,
             "AIRFLOW__CELERY__RESULT_BACKEND": self.postgresql.celery_address,
+            # With Airflow's own second, a scheduler on a busy machine gives up to send a task, and tries again.
+            "AIRFLOW__CELERY__OPERATION_TIMEOUT": "20",
+            "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "86400",
         }
 
     def _running_servers(self) -> tuple[PostgreSQL, Redis]:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from airflow_cbr.demo.loopback import reserve_port
 from airflow_cbr.demo.scenario import CONN_ID, DESTINATION_REGION, example_dags
+from airflow_cbr.demo.waiting import DemoError
 from airflow_cbr.demo.web import explore
 from airflow_cbr.emulator.world import DESTINATION_PROJECT, SOURCE_PROJECT, BackupPart, VaultPart, World, default_world
 from tests.support.celery_stack import CeleryStack
@@ -39,10 +40,17 @@ def main() -> int:
 
     def stack(folder: Path, check: Callable[[], None]) -> CeleryStack:
         need(PostgreSQL, Redis)
-        return CeleryStack([example_dags()], port=reserve_port(int(os.environ.get("PORT") or 0)), folder=folder, check=check)
+        return CeleryStack([example_dags()], port=reserve_port(_port()), folder=folder, check=check)
 
     world, vaults = many_vaults(VAULTS)
     return explore(stack, world, "aksk", [DAG_ID], partial(_welcome, vaults))
+
+
+def _port() -> int:
+    given = os.environ.get("PORT") or "0"
+    if not given.isdecimal():
+        raise DemoError(f"PORT={given} is not a port number")
+    return int(given)
 
 
 def many_vaults(number: int) -> tuple[World, list[dict[str, str]]]:
