@@ -24,7 +24,7 @@ SETTINGS = settings(
 )
 #: `make test` plays the first number, and `make test-full` all of them.
 SIZES = [
-    pytest.param(100, id="100"),
+    pytest.param(40, id="40"),
     pytest.param(1000, marks=pytest.mark.full, id="1000"),
     pytest.param(10_000, marks=pytest.mark.full, id="10000"),
 ]
