@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from airflow_cbr.evidence.signing import Signature
+
 if TYPE_CHECKING:
     from airflow_cbr.evidence.signing import Signer
 
@@ -25,7 +27,6 @@ __all__ = [
     "Evidence",
     "Run",
     "Seal",
-    "Signature",
     "UnsoundFileError",
     "VaultPlace",
     "digest_of",
@@ -80,13 +81,6 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     run: Run
     package: Annotated[str, Meta(description="The version of airflow-cbr that wrote it.")]
     content: Annotated[msgspec.Raw, Meta(description="What was found out, by kind.")]
-
-
-class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An Ed25519 signature."""
-
-    key: Annotated[str, Meta(pattern="^[0-9a-f]{16}$", description="The first 16 hex digits of the SHA-256 of the raw public key.")]
-    value: Annotated[str, Meta(description="Base64 of the signature of the first line, its line end included.")]
 
 
 class Seal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -117,6 +117,33 @@ def test_imports_point_inward() -> None:
     assert outward == []
 
 
+def test_no_two_modules_import_each_other() -> None:
+    """Neither directly nor over others, nor for type checking alone: who reads one of a circle has to read all of it."""
+    modules = {".".join(path.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__"): path for path in MODULES}
+
+    def module_of(name: str) -> str:
+        while name not in modules:
+            name = name.rpartition(".")[0]
+        return name
+
+    imported = {
+        module: {module_of(name) for name in imports_of(path) if name.startswith("airflow_cbr.")} - {module}
+        for module, path in modules.items()
+    }
+
+    def reached_from(module: str) -> set[str]:
+        reached, new = set[str](), {module}
+        while new:
+            reached |= new
+            new = set[str]().union(*(imported[one] for one in new)) - reached
+        return reached
+
+    reached = {module: reached_from(module) for module in modules}
+
+    assert len(modules) > 200
+    assert [f"{module} imports {one}" for module in modules for one in sorted(imported[module]) if module in reached[one]] == []
+
+
 def test_the_inner_rings_and_the_emulator_do_not_import_airflow() -> None:
     inner = [path for path in MODULES if part_of(path) in WITHOUT_AIRFLOW]
 

@@ -19,10 +19,12 @@ from airflow_cbr.emulator.clock import Clock
 from airflow_cbr.emulator.control import ClockChange, Control, TokensEnd
 from airflow_cbr.emulator.faults import KINDS, CallFault, CheckpointFault, CopyFault, InjectedFault
 from airflow_cbr.emulator.image_calls import IMAGE_ROUTES
+from airflow_cbr.emulator.key_parts import UserPart
 from airflow_cbr.emulator.machines import PUBLIC_IMAGE
 from airflow_cbr.emulator.server_calls import SERVER_ROUTES
 from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.switches import Switches
+from airflow_cbr.emulator.vault_parts import BackupPart, GeneratePart, VaultPart
 from airflow_cbr.emulator.world import (
     BACKUPS,
     DESTINATION_PROJECT,
@@ -31,10 +33,6 @@ from airflow_cbr.emulator.world import (
     DRILL_VPC,
     SOURCE_PROJECT,
     SOURCE_VAULT,
-    BackupPart,
-    GeneratePart,
-    UserPart,
-    VaultPart,
     World,
     default_world,
 )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_cbr.emulator.world import DESTINATION_VAULT, SOURCE_VAULT, BackupPart
+from airflow_cbr.emulator.vault_parts import BackupPart
+from airflow_cbr.emulator.world import DESTINATION_VAULT, SOURCE_VAULT
 from airflow_cbr.pruning.protection import Reason
 from airflow_cbr.pruning.spec import Side
 from tests.support.prune_world import DAY, PruneWorld, prune_world

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_cbr.emulator.world import DESTINATION_VAULT, SOURCE_VAULT, BackupPart
+from airflow_cbr.emulator.vault_parts import BackupPart
+from airflow_cbr.emulator.world import DESTINATION_VAULT, SOURCE_VAULT
 from airflow_cbr.exceptions import CbrLimitError, CbrNothingToReplicateError, CbrPermissionError, CbrPruneStoppedError
 from airflow_cbr.pruning.document import document_of
 from airflow_cbr.pruning.spec import Side
