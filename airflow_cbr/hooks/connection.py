@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_cbr.api.endpoints import Endpoints, check_cloud, check_id, check_region
+from airflow_cbr.api.endpoints import SERVICES, Endpoints, check_cloud, check_id, check_region
 from airflow_cbr.api.secret import Secret
 from airflow_cbr.exceptions import CbrConfigurationError, CbrParameterError
 from airflow_cbr.hooks.sign_in import AUTH_TYPES, WITH_A_LOGIN, SignInFields, credentials_of
@@ -127,7 +127,7 @@ class ConnectionFields:
                 check_region(region)
             if project_id:
                 check_id(project_id, "project_id")
-            services = {service: text(f"{service}_endpoint") for service in ("cbr", "iam", "sts", "ims", "ecs")}
+            services = {service: text(f"{service}_endpoint") for service in SERVICES}
             endpoints = Endpoints(cloud=check_cloud(cloud), **services)
             settings = {name: seconds(name) if name == "agency_duration" else text(name) for name in SignInFields.names()}
             console = text("console")
