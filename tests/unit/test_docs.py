@@ -258,10 +258,10 @@ def test_every_check_of_the_preflight_is_explained() -> None:
 
 
 def test_every_reason_why_a_backup_stays_is_explained() -> None:
-    from airflow_cbr.pruning.protection import Reason
+    from airflow_cbr.pruning.protection import KeepReason
 
     rows = rows_below(page_of("CbrPruneOperator", "prune"), "| Reason | Stays because |")
-    assert [row[0].strip("`") for row in rows] == list(Reason)
+    assert [row[0].strip("`") for row in rows] == list(KeepReason)
 
 
 def test_every_step_of_the_machine_is_drawn() -> None:

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -142,6 +143,17 @@ def test_no_two_modules_import_each_other() -> None:
 
     assert len(modules) > 200
     assert [f"{module} imports {one}" for module in modules for one in sorted(imported[module]) if module in reached[one]] == []
+
+
+def test_a_name_of_a_class_means_one_thing() -> None:
+    """The emulator is a second reading of the service and has a Vault of its own; within each reading a name is given once."""
+    places = defaultdict[tuple[str, bool], list[str]](list)
+    for path in MODULES:
+        classes = (node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef))
+        for node in classes:
+            places[node.name, part_of(path) == "emulator"].append(name_of(path))
+
+    assert {name: paths for (name, _), paths in places.items() if len(paths) > 1} == {}
 
 
 def test_the_inner_rings_and_the_emulator_do_not_import_airflow() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_cbr.evidence.store import FolderStore, name_of, number_of
+from airflow_cbr.evidence.folder import FolderStore, name_of, number_of
 from tests.support.evidence_checks import problems_in, sound_files
 from tests.support.evidence_nights import PAIR, add, add_nights, night
 
@@ -23,7 +23,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 #: Adds a night, and kills itself with SIGKILL before or after a call of a function of os.
 KILLED_WRITER = """
 import os, signal, sys
-from airflow_cbr.evidence.store import FolderStore
+from airflow_cbr.evidence.folder import FolderStore
 from tests.support.evidence_nights import add, night
 folder, moment, name, call = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
 real, calls = getattr(os, name), 0
@@ -53,7 +53,7 @@ MOMENTS = [
 
 CONCURRENT_WRITER = """
 import sys
-from airflow_cbr.evidence.store import FolderStore
+from airflow_cbr.evidence.folder import FolderStore
 from tests.support.evidence_nights import add, night
 store, number = FolderStore(sys.argv[1]), int(sys.argv[2])
 print("ready", flush=True)
