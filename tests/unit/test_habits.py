@@ -61,6 +61,6 @@ def test_a_test_sees_a_home_and_an_airflow_of_its_own(tmp_path: Path) -> None:
 def test_what_a_contributor_runs_leaves_out_the_campaigns_and_the_whole_does_not() -> None:
     unit, whole = (make_plan(target).splitlines()[-1] for target in ("test-unit", "test"))
 
-    assert '-m "not full and not campaign" tests/unit' in unit
+    assert '-m "not full and not campaign and not browser" tests/unit' in unit
     assert '-m "not full"' in whole
     assert "tests/" not in whole
