@@ -23,6 +23,8 @@ TOGETHER = (
     "tests/system/test_demo_command.py::",
     "tests/integration/test_example_dag.py::",
     "tests/integration/test_keystone.py::",
+    # One process reads the connection form for all of them.
+    "tests/unit/test_provider_info.py::",
 )
 
 

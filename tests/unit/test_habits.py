@@ -64,3 +64,15 @@ def test_what_a_contributor_runs_leaves_out_the_campaigns_and_the_whole_does_not
     assert '-m "not full and not campaign and not browser" tests/unit' in unit
     assert '-m "not full"' in whole
     assert "tests/" not in whole
+
+
+def test_the_files_and_the_tests_that_contributing_names_are_there() -> None:
+    text = (REPOSITORY / "CONTRIBUTING.md").read_text()
+    named = re.findall(r"`((?:airflow_cbr|docs|tests|tools|\.ci|\.github)/[\w./-]*)(?:::(\w+))?`", text)
+    tests = "".join(path.read_text() for path in (REPOSITORY / "tests").rglob("test_*.py"))
+    by_themselves = [name for name in re.findall(r"`(test_\w+)`", text) if f"def {name}(" not in tests]
+
+    assert len(named) > 30
+    assert [path for path, _ in named if not (REPOSITORY / path).exists()] == []
+    assert [f"{path}::{name}" for path, name in named if name and f"def {name}(" not in (REPOSITORY / path).read_text()] == []
+    assert by_themselves == []
