@@ -75,7 +75,7 @@ def append(store: EvidenceStore, pair: str, seal: Callable[[Link], bytes]) -> Wr
         own, own_number = digest, newest + 1
     raise CbrEvidenceError(
         f"No evidence could be added to {pair} in {_MOST_TRIES} tries.",
-        advice="Look whether that folder keeps what is written to it, and who else writes there.",
+        advice="Check that the folder keeps what is written to it, and find out what else writes to it.",
     )
 
 

@@ -64,7 +64,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What was found out about a vault pair at one time. Times are ISO 8601 with a zone."""
 
     version: Annotated[Literal[1], Meta(description="A new version may remove or rename fields; the same version only adds some.")] = 1
-    kind: Annotated[str, Meta(description="verification, or drill; of what content is.")]
+    kind: Annotated[str, Meta(description="The kind of its content: verification, or drill.")]
     sequence: Annotated[int, Meta(ge=1, description="Its number in the chain of the vault pair, which its name begins with.")]
     previous: Annotated[
         list[_Sha256],
@@ -72,7 +72,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     ]
     repeats: Annotated[
         _Sha256 | None,
-        Meta(description="SHA-256 of the same evidence in an earlier file, which others had passed by while it was written."),
+        Meta(description="SHA-256 of an earlier file with the same evidence, left out of the chain because others came at the same time."),
     ] = None
     source: VaultPlace
     destination: VaultPlace

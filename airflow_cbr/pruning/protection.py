@@ -71,9 +71,9 @@ class KeepReason(StrEnum):
     SOURCE_EXISTS = "source_exists"
     """The source backup of this replica stays: once deleted, the replica would not be copied again."""
     SOURCE_UNCLEAR = "source_unclear"
-    """It may be the replica of a source backup of which it is not known which replica it has."""
+    """It may be the replica of a source backup whose replica is not known."""
     NO_SURVIVOR = "no_survivor"
-    """No verified replica of its resource stays that lives as long."""
+    """No verified replica of its resource stays that expires as late."""
     OTHER_SIDE = "other_side"
     """``side`` leaves this side out."""
     KEEP_RULE = "keep_rule"
@@ -220,7 +220,7 @@ def _verdict(row: Held) -> str:
 
 
 def survivor_of(row: Held, look: Look) -> Held | None:
-    """Return a verified replica of the same resource that stays and lives as long as a replica, or None where there is none.
+    """Return a verified replica of the same resource that stays and expires as late as a replica, or None where there is none.
 
     :param row: the replica.
     :param look: what was seen.
@@ -286,13 +286,13 @@ _TABLE: Final = (
         KeepReason.SOURCE_UNCLEAR,
         _REPLICA,
         _may_have_its_source,
-        "it may be the replica of a source backup of which it is not known which replica it has",
+        "it may be the replica of a source backup whose replica is not known",
     ),
     Protection(
         KeepReason.NO_SURVIVOR,
         _REPLICA,
         _nothing_survives_it,
-        "no verified replica of its resource stays that lives as long",
+        "no verified replica of its resource stays that expires as late",
         is_useful=True,
     ),
 )

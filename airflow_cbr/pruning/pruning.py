@@ -212,7 +212,7 @@ class Pruning:
                     advice="Look at the vault's tasks in the CBR console. Run the task again to check, or raise settle_timeout.",
                 )
             pause = min(self._spec.poll_interval, left)
-            self._log.info("Waiting: %s not gone yet", counted(len(waiting), "backup is", "backups are"))
+            self._log.info("Waiting: %s not deleted yet", counted(len(waiting), "backup is", "backups are"))
             self._sleep(pause)
             left -= pause
 
