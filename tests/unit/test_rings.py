@@ -221,6 +221,17 @@ def test_a_module_is_small_enough_to_be_one_concept() -> None:
     assert {name: length for name, length in lengths.items() if length > LARGEST_MODULE} == {}
 
 
+def test_every_room_has_its_tests_under_its_name() -> None:
+    tests = REPOSITORY / "tests"
+    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    folders = {path.parent.name for path in tests.glob("unit/*/test_*.py")}
+    # What needs a served emulator is among the integration tests.
+    served = {path.stem.removeprefix("test_") for path in tests.glob("integration/test_*.py")}
+
+    assert rooms - folders - served == set()
+    assert folders - rooms == set()
+
+
 def test_what_is_imported_is_declared() -> None:
     distributions = importlib.metadata.packages_distributions()
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
