@@ -144,6 +144,15 @@ def _a_machine_that_has_refused_nobody() -> None:
 
 
 @pytest.fixture(autouse=True)
+def _a_masker_that_knows_no_secret() -> None:
+    # Airflow's masker never forgets, and compiles all secrets of a process into one expression at each new one: with the tokens of
+    # thousands of tests that takes longer than the tests.
+    for name in ("airflow.sdk._shared.secrets_masker.secrets_masker", "airflow._shared.secrets_masker.secrets_masker"):
+        if (masker := sys.modules.get(name)) is not None:
+            masker.reset_secrets_masker()
+
+
+@pytest.fixture(autouse=True)
 def _airflow_database_where_marked(request: pytest.FixtureRequest) -> None:
     if request.node.get_closest_marker("db"):
         request.getfixturevalue("airflow_database")
