@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.makefile import make_plan
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -29,6 +31,7 @@ SKIPS = {
 }
 
 
+@pytest.mark.campaign
 def test_a_skip_fails_the_run(tmp_path: Path) -> None:
     for name, code in SKIPS.items():
         (tmp_path / f"test_{name}.py").write_text(f"import pytest\n\n{code}\n")
@@ -43,6 +46,7 @@ def test_a_skip_fails_the_run(tmp_path: Path) -> None:
     assert "1 passed" in run.stdout
 
 
+@pytest.mark.campaign
 def test_a_test_sees_a_home_and_an_airflow_of_its_own(tmp_path: Path) -> None:
     code = (
         "def test_it(real_environment):\n"

@@ -98,6 +98,7 @@ def test_every_public_class_can_be_had_from_a_listed_module(kind: str) -> None:
     assert offered == defined
 
 
+@pytest.mark.campaign
 def test_every_listed_module_and_class_can_be_imported() -> None:
     modules = sorted(set().union(*(listed_modules(kind) for kind in ("hooks", "operators", "sensors", "triggers"))))
     classes = [*INFO["extra-links"], *(entry["hook-class-name"] for entry in INFO["connection-types"])]
@@ -125,6 +126,7 @@ def test_the_links_of_the_operators_are_listed() -> None:
     assert links == set(INFO["extra-links"])
 
 
+@pytest.mark.campaign
 def test_importing_airflow_imports_nothing_of_the_package_but_this() -> None:
     loaded = run_python(
         "-c", "import sys, airflow.sdk, airflow.configuration; print(*(m for m in sys.modules if m.split('.')[0] == 'airflow_cbr'))"

@@ -176,6 +176,7 @@ def test_airflow_names_has_its_names_from_airflow_itself() -> None:
     assert [name for name in imported if name.startswith("airflow.providers")] == []
 
 
+@pytest.mark.campaign
 def test_importing_every_module_warns_of_nothing() -> None:
     run_python(
         "-c",

@@ -107,7 +107,7 @@ def test_a_kill_at_any_step_of_the_end_leaves_nothing(durable: bool, step: Clean
         assert night.left() == []
 
 
-@pytest.mark.parametrize("step", MAKING)
+@pytest.mark.parametrize("step", thinned(MAKING, every=3))
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_an_end_after_a_start_that_died_anywhere_leaves_nothing(step: DrillStep, moment: str) -> None:
     for durable in (True, False):

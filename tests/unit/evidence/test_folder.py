@@ -14,6 +14,7 @@ import pytest
 from airflow_cbr.evidence.folder import FolderStore, name_of, number_of
 from tests.support.evidence_checks import problems_in, sound_files
 from tests.support.evidence_nights import PAIR, add, add_nights, night
+from tests.support.thinned import thinned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +71,7 @@ def start(program: str, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize(("moment", "name", "call"), MOMENTS, ids=[" ".join(map(str, one)) for one in MOMENTS])
+@pytest.mark.parametrize(("moment", "name", "call"), thinned(MOMENTS, every=3), ids=[" ".join(map(str, one)) for one in MOMENTS])
 def test_a_writer_that_is_killed_leaves_a_whole_file_or_none(tmp_path: Path, moment: str, name: str, call: int) -> None:
     store = FolderStore(tmp_path)
     add_nights(store, 2)

@@ -23,7 +23,6 @@ from airflow_cbr.replication.steps import Step
 from airflow_cbr.replication.submission import BEING_MADE_LIMIT
 from tests.support.hostile_service import HostileService, run
 from tests.support.replication_night import Night
-from tests.support.thinned import thinned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -743,7 +742,8 @@ def test_a_wait_whose_looks_fail_ends_at_its_deadline_and_names_what_runs() -> N
     assert SOURCE_VAULT in str(caught.value)
 
 
-@pytest.mark.parametrize("wait", thinned([True, False], every=2))
+@pytest.mark.campaign
+@pytest.mark.parametrize("wait", [True, False])
 def test_a_backup_that_stays_in_the_making_does_not_hold_up_the_others(wait: bool) -> None:
     night = Night(spec={"wait_for_completion": wait})
     slow = night.control.add_backup(SOURCE_VAULT, status="protecting")["id"]

@@ -165,6 +165,7 @@ def test_an_agency_that_is_refused_for_half_an_hour_does_not_end_a_wait(
     assert stage.control.ledger()["duplicates"] == []
 
 
+@pytest.mark.campaign
 def test_all_waits_of_a_process_share_a_key_and_its_renewal(monkeypatch: pytest.MonkeyPatch) -> None:
     vaults = 12
 
