@@ -75,6 +75,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(_DIRECTORY, ignore_errors=True)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.browser)
+
+
 def _allowed(node_id: str) -> bool:
     return any(fnmatch.fnmatch(node_id, pattern) for pattern in ALLOWED_SKIPS)
 

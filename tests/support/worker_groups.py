@@ -26,6 +26,8 @@ TOGETHER = (
     # A browser each.
     "tests/unit/plugins/test_page.py::",
     "tests/unit/evidence/test_html.py::",
+    # One process reads the connection form for all of them.
+    "tests/unit/test_provider_info.py::",
 )
 
 

@@ -13,7 +13,7 @@ from airflow_cbr.evidence.file import VaultPlace
 from airflow_cbr.evidence.html import write_html
 from airflow_cbr.evidence.overview import Origin
 from airflow_cbr.evidence.period import Period, summarise
-from airflow_cbr.evidence.texts import LANGUAGES, Texts
+from airflow_cbr.evidence.translations import LANGUAGES, Texts
 from tests.support.bare_store import BareStore
 from tests.support.browser import appearances, open_page, serious_violations, widest_overflow
 from tests.support.evidence_nights import DAY, HERE, HOUR, PAIR, THERE, add, add_nights, finding, night, verification
