@@ -91,12 +91,15 @@ class BaseCbrOperator(BaseOperator):
         context["ti"].xcom_push(key=CONSOLE_XCOM_KEY, value=self._console(self.hook.client.region))
 
     def _push_failure(self, context: Context, vault_id: str) -> None:
-        """Push what the link to the failing record leads to: the vault's row on the page.
+        """Push what the link to the failing record leads to: the vault's row on the page. Never raises: that would hide why the task fails.
 
         :param context: the task's context.
         :param vault_id: the source vault.
         """
-        context["ti"].xcom_push(key=FAILURE_XCOM_KEY, value=vault_id)
+        try:
+            context["ti"].xcom_push(key=FAILURE_XCOM_KEY, value=vault_id)
+        except Exception:
+            self.log.warning("The link to the failing record could not be pushed", exc_info=True)
 
     def _console(self, region: str) -> str:
         fields = self.hook.fields

@@ -174,7 +174,7 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
             with within(left + LAST_LOOK):
                 still_running, unlisted = self._look(record_ids)
         except CbrError as error:
-            if self._seen is not None:
+            if isinstance(error, CbrReplicationFailedError | CbrUnlistedRecordError):
                 self._push_failure(context, self.vault_id)
             raise_for_airflow(error)
         is_done = not (still_running or unlisted)
