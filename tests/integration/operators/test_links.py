@@ -67,7 +67,7 @@ def replicated(monkeypatch: pytest.MonkeyPatch, stop_soon: Callable[[EmulatorSer
 def links_of(run: TaskRun, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Return the addresses of a task's links by their names, as Airflow asks for them when an attempt has ended."""
     monkeypatch.setattr("airflow_cbr.links.cbr.XCom.get_value", lambda *, key, ti_key: run.xcoms.get(key))
-    return {link.name: link.get_link(run.task, ti_key=run) for link in run.task.operator_extra_links}  # type: ignore[arg-type]
+    return {link.name: link.get_link(run.task, ti_key=run) for link in run.task.operator_extra_links}
 
 
 def test_the_table_has_every_operator_and_the_sensor() -> None:
