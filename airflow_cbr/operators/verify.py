@@ -179,7 +179,7 @@ class CbrVerifyReplicationOperator(TracedOperator, BetweenRegions, WaitingOperat
         return seconds + _TRIGGERER_SLACK
 
     def _conclude(self, context: Context, report: Report) -> dict[str, str | int]:
-        from airflow_cbr.operators.evidence import leave_evidence
+        from airflow_cbr.operators.evidence import leave_evidence, state_verification
         from airflow_cbr.operators.facts import verified
         from airflow_cbr.operators.outcome import of_report
         from airflow_cbr.operators.report_file import default_path, write_report
@@ -202,7 +202,7 @@ class CbrVerifyReplicationOperator(TracedOperator, BetweenRegions, WaitingOperat
         self._facts = verified(report, path)
         self.tell(of_report(report, path, self.consoles))
         ti.xcom_push(key=REPORT_XCOM_KEY, value=path or "")
-        leave_evidence(self, context, report, document, digest)
+        leave_evidence(self, context, lambda: state_verification(self, report, document, digest), report.failure())
         severity, line = report.closing()
         self.log.log(severity, "%s", line)
         if error := report.failure():
