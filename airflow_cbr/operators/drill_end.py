@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_cbr.drills.cleanup import Cleanup
-    from airflow_cbr.drills.document import Progress
+    from airflow_cbr.drills.document import DrillProgress
     from airflow_cbr.drills.state import CleanupState
     from airflow_cbr.exceptions import CbrDrillError
 
@@ -144,12 +144,12 @@ class CbrEndRestoreDrillOperator(DrillCleaner[dict[str, Any]]):
 
     def _failure(self, verdict: dict[str, Any]) -> CbrDrillError | None:
         """Return the error of a drill that is no success; None of one that is."""
-        from airflow_cbr.drills.document import Outcome
+        from airflow_cbr.drills.document import DrillOutcome
 
-        if verdict["verdict"] == Outcome.SUCCESSFUL:
+        if verdict["verdict"] == DrillOutcome.SUCCESSFUL:
             return None
         # Where a teardown counts for the Dag run, Airflow no longer looks at the checks before it: it must be red itself.
-        return (CbrDrillTimeoutError if verdict["verdict"] == Outcome.TIMED_OUT else CbrDrillFailedError)(
+        return (CbrDrillTimeoutError if verdict["verdict"] == DrillOutcome.TIMED_OUT else CbrDrillFailedError)(
             f"The drill {verdict['name']} was cleaned up, and is no success: {verdict['reason']}.",
             advice="See the runbook of a failed restore drill.",
         )
@@ -157,7 +157,7 @@ class CbrEndRestoreDrillOperator(DrillCleaner[dict[str, Any]]):
     def _record(
         self,
         context: Context,
-        started: Progress | None,
+        started: DrillProgress | None,
         state: CleanupState,
         *,
         left: str | None = None,
@@ -181,17 +181,17 @@ class CbrEndRestoreDrillOperator(DrillCleaner[dict[str, Any]]):
         self.log.info("%s", verdict_line(verdict))
         return verdict
 
-    def _start_published(self, context: Context) -> Progress | None:
+    def _start_published(self, context: Context) -> DrillProgress | None:
         """Return what the start has published, in this Dag run and for this map index."""
-        from airflow_cbr.drills.document import Progress
+        from airflow_cbr.drills.document import DrillProgress
 
         ti: Any = context["ti"]
         start_task_id = check_text(self.start_task_id, "start_task_id", "the id of the task that starts the drill")
         map_index = -1 if getattr(ti, "map_index", None) is None else ti.map_index
         pulled = ti.xcom_pull(task_ids=start_task_id, key=DRILL_XCOM_KEY, map_indexes=map_index)
-        return Progress.read(pulled, mark_of_drill(context, start_task_id).name)
+        return DrillProgress.read(pulled, mark_of_drill(context, start_task_id).name)
 
-    def _cleanup(self, context: Context, started: Progress | None, state: CleanupState | None) -> Cleanup:
+    def _cleanup(self, context: Context, started: DrillProgress | None, state: CleanupState | None) -> Cleanup:
         from airflow_cbr.drills.cleanup import Cleanup
         from airflow_cbr.drills.spec import CleanupSpec
 
@@ -219,7 +219,7 @@ class CbrEndRestoreDrillOperator(DrillCleaner[dict[str, Any]]):
             log=self.log,
         )
 
-    def _verdict(self, context: Context, started: Progress | None, state: CleanupState) -> dict[str, Any]:
+    def _verdict(self, context: Context, started: DrillProgress | None, state: CleanupState) -> dict[str, Any]:
         from airflow_cbr.drills.document import verdict
 
         # A later attempt does not know whether the server was there when the first one looked.

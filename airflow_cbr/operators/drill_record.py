@@ -11,7 +11,7 @@ from airflow_cbr.hooks.metrics import tags_of, tell_drill
 from airflow_cbr.operators.evidence import Statement, name_of_vault
 
 if TYPE_CHECKING:
-    from airflow_cbr.operators.drill_end import CbrEndRestoreDrillOperator
+    from airflow_cbr.operators.drilling import DrillCleaner
 
 __all__ = ["state_drill", "tell_verdict"]
 
@@ -35,7 +35,7 @@ def tell_verdict(verdict: dict[str, Any], destination_region: str) -> None:
     tell_drill(verdict["verdict"], verdict["durations"], tags)
 
 
-def state_drill(operator: CbrEndRestoreDrillOperator, verdict: dict[str, Any]) -> Statement:
+def state_drill(operator: DrillCleaner[Any], verdict: dict[str, Any]) -> Statement:
     """Return what a drill attests.
 
     :param operator: the task that has ended it.

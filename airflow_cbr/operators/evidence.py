@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow_cbr.evidence.chain import Link
     from airflow_cbr.evidence.file import Evidence, VaultPlace
     from airflow_cbr.evidence.signing import Signer
-    from airflow_cbr.operators.verify import CbrVerifyReplicationOperator
+    from airflow_cbr.operators.base import BetweenRegions
     from airflow_cbr.verification.report import Report
 
 __all__ = ["EVIDENCE_XCOM_KEY", "Statement", "leave_evidence", "name_of_vault", "read_signer", "state_verification"]
@@ -78,9 +78,7 @@ def read_signer(evidence_path: Any, evidence_conn_id: Any) -> Signer | None:
         raise CbrConfigurationError(f"The password of the connection {conn_id} cannot sign evidence: {error}.", advice=advice) from None
 
 
-def state_verification(
-    operator: CbrVerifyReplicationOperator, report: Report, document: dict[str, Any], report_sha256: str | None
-) -> Statement:
+def state_verification(operator: BetweenRegions, report: Report, document: dict[str, Any], report_sha256: str | None) -> Statement:
     """Return what a verification attests.
 
     :param operator: the task.
