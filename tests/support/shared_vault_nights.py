@@ -16,7 +16,8 @@ from airflow_cbr.drills.marks import DagMark
 from airflow_cbr.drills.pick import Pick
 from airflow_cbr.drills.spec import CleanupSpec
 from airflow_cbr.drills.state import CleanupState, DrillState
-from airflow_cbr.emulator.world import DESTINATION_VAULT, SOURCE_VAULT, BackupPart
+from airflow_cbr.emulator.vault_parts import BackupPart
+from airflow_cbr.emulator.world import DESTINATION_VAULT, SOURCE_VAULT
 from airflow_cbr.exceptions import CbrDrillError, CbrError
 from airflow_cbr.once.attempt import Attempt
 from airflow_cbr.once.steps import Pause

@@ -86,7 +86,7 @@ def _start_drill(control: ControlClient) -> dict[str, Any]:
 
 def _end_drill(control: ControlClient) -> list[str]:
     """End the drill as its teardown does, although its start has told nothing; return what is left of it."""
-    run = TaskRun(CbrEndRestoreDrillOperator(task_id="end", start_task_id="start", **DRILLED, check_task_ids=[]))
+    run = TaskRun(CbrEndRestoreDrillOperator(task_id="end", start_task_id="task", **DRILLED, check_task_ids=[]))
     # The verdict of a drill whose start was stopped.
     with suppress(AirflowFailException):
         run.attempt()

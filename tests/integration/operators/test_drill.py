@@ -402,19 +402,18 @@ def test_an_attempt_that_is_retried_tells_neither_and_the_last_one_both(
 def test_what_is_wrong_with_the_verdict_keeps_nothing_from_being_deleted(
     emulator: EmulatorServer, sent: list[tuple[str, Any, dict[str, str]]]
 ) -> None:
-    for place, (states, changes, error, said) in enumerate(
-        [
-            ({"check": "success"}, {"evidence_path": "/proc/evidence"}, CbrEvidenceError, "could not be written to /proc/evidence"),
-            (
-                {"check": "failed"},
-                {"evidence_path": "/proc/evidence"},
-                AirflowFailException,
-                "check is failed.*could not be written to /proc",
-            ),
-            ({"check": "success"}, {"evidence_path": "/tmp/x", "evidence_conn_id": "nowhere"}, AirflowFailException, "connection nowhere"),
-            ({"check": "success"}, {"max_duration": -1}, AirflowFailException, "max_duration"),
-        ]
-    ):
+    cases: list[tuple[dict[str, str | None], dict[str, Any], type[Exception], str]] = [
+        ({"check": "success"}, {"evidence_path": "/proc/evidence"}, CbrEvidenceError, "could not be written to /proc/evidence"),
+        (
+            {"check": "failed"},
+            {"evidence_path": "/proc/evidence"},
+            AirflowFailException,
+            "check is failed.*could not be written to /proc",
+        ),
+        ({"check": "success"}, {"evidence_path": "/tmp/x", "evidence_conn_id": "nowhere"}, AirflowFailException, "connection nowhere"),
+        ({"check": "success"}, {"max_duration": -1}, AirflowFailException, "max_duration"),
+    ]
+    for place, (states, changes, error, said) in enumerate(cases):
         start = starting(run_id=f"run_{place}")
         start.attempt()
         end = ending(start, states=states, **changes)

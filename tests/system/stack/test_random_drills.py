@@ -16,7 +16,8 @@ import pytest
 
 from airflow_cbr.demo.scenario import params
 from airflow_cbr.drills.steps import CleanupStep, DrillStep
-from airflow_cbr.emulator.world import DESTINATION_VAULT, DRILL_SECURITY_GROUP, DRILL_SUBNET, DRILL_VPC, BackupPart
+from airflow_cbr.emulator.vault_parts import BackupPart
+from airflow_cbr.emulator.world import DESTINATION_VAULT, DRILL_SECURITY_GROUP, DRILL_SUBNET, DRILL_VPC
 from airflow_cbr.pruning.keep_rules import KeepRules
 from airflow_cbr.pruning.steps import PruneStep
 from tests.support.airflow_batches import connection, trigger_together
@@ -218,7 +219,7 @@ def begin(plans: list[Plan], stack: AirflowStack, services: ExitStack, folder: P
             emulator.control.fault(**fault)
         judge = PruneJudge(emulator.emulator, rules=KeepRules(last=1), min_age=MIN_AGE)
         judge.take_reference()
-        machines = {"ims_endpoint": emulator.url, "ecs_endpoint": emulator.url}
+        machines: dict[str, Any] = {"ims_endpoint": emulator.url, "ecs_endpoint": emulator.url}
         conn_id = services.enter_context(connection(stack.api, f"cbr_drill_{plan.seed}", emulator.url, auth=plan.auth, **machines))
         own = {
             "cbr_conn_id": conn_id,
