@@ -286,11 +286,11 @@ def test_every_step_of_a_drill_and_of_its_end_is_drawn() -> None:
 
 
 def test_every_protection_of_the_pruning_has_its_group() -> None:
-    from airflow_cbr.pruning.protection import Reason
+    from airflow_cbr.pruning.protection import KeepReason
 
     rows = rows_below(section("docs/explanation/design.md", "## What a pruning may delete"), "| What stays | Lines of the table |")
     named = [name for row in rows for name in re.findall(r"`(\w+)`", row[1])]
-    assert sorted(named) == sorted(set(Reason) - {Reason.OTHER_SIDE, Reason.KEEP_RULE})
+    assert sorted(named) == sorted(set(KeepReason) - {KeepReason.OTHER_SIDE, KeepReason.KEEP_RULE})
 
 
 def test_every_module_of_the_rings_has_its_line() -> None:
