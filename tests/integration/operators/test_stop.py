@@ -52,12 +52,12 @@ MACHINES = ("drill", "end of a drill", "sweep", "prune")
 #: What a stop at any of its steps must not leave half done, and what a short run plays of it: the calls that change something.
 WHOLE = [
     *(
-        pytest.param(name, "", id=name, marks=() if name in ("vault", "checkpoint") else pytest.mark.full)
+        pytest.param(name, "", id=name, marks=() if name == "checkpoint" else pytest.mark.full)
         for name in SCENARIOS
         if name not in MACHINES
     ),
     *(pytest.param(name, "", id=f"{name}, all steps", marks=pytest.mark.full) for name in MACHINES),
-    *(pytest.param(name, str(SENDING[name]), id=name) for name in MACHINES),
+    *(pytest.param(name, str(SENDING[name]), id=name, marks=() if name == "prune" else pytest.mark.full) for name in MACHINES),
 ]
 
 
