@@ -39,9 +39,9 @@ demo: $(STAMP)
 stack-celery: .venv-celery/.installed
 	@.venv-celery/bin/python -m tests.support.explore_celery
 
-# What a contributor runs all the time: no services and no campaigns.
+# What a contributor runs all the time: no services, no browser and no campaigns.
 test-unit: $(STAMP)
-	$(PYTEST) -n $(WORKERS) --dist loadgroup -m "not full and not campaign" tests/unit
+	$(PYTEST) -n $(WORKERS) --dist loadgroup -m "not full and not campaign and not browser" tests/unit
 
 test: $(STAMP) chromium
 	$(PYTEST) -n $(WORKERS) --dist loadgroup -m "not full"
