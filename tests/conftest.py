@@ -75,6 +75,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(_DIRECTORY, ignore_errors=True)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.browser)
+
+
 def _allowed(node_id: str) -> bool:
     return any(fnmatch.fnmatch(node_id, pattern) for pattern in ALLOWED_SKIPS)
 
@@ -134,6 +141,15 @@ def _a_machine_that_has_refused_nobody() -> None:
         from tests.support.fresh_machine import new_machine
 
         new_machine()
+
+
+@pytest.fixture(autouse=True)
+def _a_masker_that_knows_no_secret() -> None:
+    # Airflow's masker never forgets, and compiles all secrets of a process into one expression at each new one: with the tokens of
+    # thousands of tests that takes longer than the tests.
+    for name in ("airflow.sdk._shared.secrets_masker.secrets_masker", "airflow._shared.secrets_masker.secrets_masker"):
+        if (masker := sys.modules.get(name)) is not None:
+            masker.reset_secrets_masker()
 
 
 @pytest.fixture(autouse=True)
