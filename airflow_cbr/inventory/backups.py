@@ -39,6 +39,15 @@ def full_name_of(backup: Backup) -> str:
     return f"{one_line(backup.name, LONGEST_NAME) if backup.name else 'a backup'} of {resource} ({one_line(backup.id)})"
 
 
+def ids_of(backup: Backup, record_id: str) -> str:
+    """Return how a line about a copy ends: the backup, and the replication record.
+
+    :param backup: the source backup.
+    :param record_id: the record.
+    """
+    return f"backup {name_of(backup)}, record {one_line(record_id)}"
+
+
 def resource_of(backup: Backup) -> str:
     """Return how a message names what was backed up: the resource, or else the backup, by the name that is known.
 

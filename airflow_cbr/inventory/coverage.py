@@ -83,7 +83,7 @@ class Destination:
         :param name: the name of the vault, or None where it is not known.
         """
         if not name:
-            return f"vault {self.vault_id} in {self.region} (project {self.project_id})"
+            return f"the vault in {self.region} (vault {self.vault_id}, project {self.project_id})"
         return f"vault {one_line(name, LONGEST_NAME)} in {self.region} (vault {self.vault_id}, project {self.project_id})"
 
     def __str__(self) -> str:
@@ -123,6 +123,7 @@ class BackupCoverage:
     :param reason: why it has this status; may be empty.
     :param record: the record that decided it, if any.
     :param failed: all records to the destination that failed, where that decided it.
+    :param trace: ids that belong to the reason, in words. Default: that of the record.
     """
 
     backup: Backup
@@ -130,11 +131,18 @@ class BackupCoverage:
     reason: str = ""
     record: ReplicationRecord | None = None
     failed: tuple[ReplicationRecord, ...] = ()
+    trace: str = ""
+
+    @property
+    def ids(self) -> str:
+        """Return the backup's name and id, and the ids that belong to the reason, as a line ends with them."""
+        trace = self.trace or (f"record {self.record.id}" if self.record is not None and self.reason else "")
+        return ", ".join(part for part in (f"backup {name_of(self.backup)}", one_line(trace)) if part)
 
     def __str__(self) -> str:
-        """Return the resource with the status of its backup and the reason, and the backup's name and id last."""
+        """Return the resource with the status of its backup and the reason, and the ids last."""
         reason = f" ({self.reason})" if self.reason else ""
-        return f"{resource_of(self.backup)}: {self.status}{reason}; backup {name_of(self.backup)}"
+        return f"{resource_of(self.backup)}: {self.status}{reason}; {self.ids}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +293,7 @@ def _assess_one(
         return _assess_by(record, backup, here)
     others = [one for one in backup.replication_records or () if one not in here and one.state not in (CopyState.FAILED, CopyState.SKIPPED)]
     if unclear := min((one for one in others if destination.may_hold(one)), key=lambda one: one.id, default=None):
-        return BackupCoverage(backup, CoverageStatus.UNCLEAR, f"record {unclear.id} does not say where the copy goes", unclear)
+        return BackupCoverage(backup, CoverageStatus.UNCLEAR, "its record does not say where the copy goes", unclear)
     if record is not None:
         return _assess_by(record, backup, here)
     if declined:
@@ -329,10 +337,10 @@ def deciding_record(records: Collection[ReplicationRecord], own: Collection[str]
 
 
 def failure_of(record: ReplicationRecord) -> str:
-    """Return what the service says about a failed record: its ``fail_code`` and ``fail_reason``."""
+    """Return what the service says about a failed record, without the id: its ``fail_code`` and ``fail_reason``."""
     extra = record.extra
     said = ": ".join(one_line(part, LONGEST_MESSAGE) for part in (extra.fail_code, extra.fail_reason) if part)
-    return one_line(f"record {record.id}: {said or 'the service gives no reason'}")
+    return one_line(said or "the service gives no reason")
 
 
 def success_beside(backup: Backup, skipped: ReplicationRecord) -> ReplicationRecord | None:

@@ -97,6 +97,7 @@ class Preflight:
         self._with_checkpoint = with_checkpoint
         self._now = now
         self._findings: list[PreflightFinding] = []
+        self._vault_name: str | None = None
 
     def check(self) -> PreflightReport:
         """Run all checks.
@@ -125,6 +126,7 @@ class Preflight:
         vault = self._ask(self._source, Check.SOURCE_VAULT, lambda client: client.show_vault(self._vault_id))
         if vault is None:
             return None
+        self._vault_name = vault.name
         for objection in objections_to_source(vault):
             self._find(Check.SOURCE_VAULT, Severity.ERROR, f"Vault {_named(vault)}: {objection.text}.", objection.code)
         if vault.billing is None:
@@ -185,7 +187,7 @@ class Preflight:
             self._find(
                 Check.BACKUPS,
                 Severity.NOTE,
-                f"Vault {self._vault_id} holds no eligible backup.",
+                f"Vault {named_vault(self._vault_id, self._vault_name)} holds no eligible backup.",
                 advice="Back the vault up first. A replicate task fails on an empty vault unless allow_empty=True.",
             )
 
@@ -194,7 +196,8 @@ class Preflight:
         self._find(
             Check.BUSY,
             Severity.WARNING,
-            f"{counted(len(running), 'copy is', 'copies are')} running in vault {self._vault_id}: {here} to this destination, "
+            f"{counted(len(running), 'copy is', 'copies are')} running in vault "
+            f"{named_vault(self._vault_id, self._vault_name)}: {here} to this destination, "
             f"{len(running) - here} to others.",
             "BackupService.6130",
             advice="Nothing. The replicate task waits for them, and follows those to this destination.",
@@ -223,7 +226,7 @@ class Preflight:
                 self._find(
                     Check.DESTINATION_VAULT,
                     Severity.UNCHECKED,
-                    f"Kind and status of vault {vault_id} are not known: neither region lists the vault.",
+                    f"Kind and status of the destination vault are not known: neither region lists it (vault {vault_id}).",
                 )
             return None
         billing = source.billing if source is not None else None
@@ -261,7 +264,8 @@ class Preflight:
             self._find(
                 Check.DESTINATION_VAULT,
                 Severity.WARNING,
-                f"{destination.region} has vault {destination.vault_id}, but {source.region} does not list it as a destination.",
+                f"{destination.region} has the vault, but {source.region} does not list it as a destination "
+                f"(vault {destination.vault_id}).",
                 "BackupService.6120",
                 advice="Check that destination_conn_id and cbr_conn_id belong to the same account.",
             )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from airflow_cbr.api.copy_state import CopyState
 from airflow_cbr.api.texts import counted
 from airflow_cbr.exceptions import CbrLimitError, CbrNothingToReplicateError, CbrReplicationFailedError
-from airflow_cbr.inventory.backups import full_name_of, lacks_system_disk, reason_of_kind
+from airflow_cbr.inventory.backups import full_name_of, lacks_system_disk, reason_of_kind, resource_of
 from airflow_cbr.inventory.coverage import BackupCoverage, Coverage, CoverageStatus
 from airflow_cbr.replication.refusals import describe, fails_for_good
 from airflow_cbr.replication.vault_names import destination_text, source_text
@@ -275,9 +275,14 @@ def failure(
     return None
 
 
-def timed_out(spec: ReplicationSpec, state: ReplicationState, still_running: list[str]) -> CbrReplicationTimeoutError:
-    """Return the error of a task whose deadline has passed."""
-    return timeout_error(source_text(spec, state), spec.timeout, still_running)
+def timed_out(spec: ReplicationSpec, state: ReplicationState, coverage: Coverage, still_running: list[str]) -> CbrReplicationTimeoutError:
+    """Return the error of a task whose deadline has passed.
+
+    :param coverage: the newest look.
+    """
+    seen = {one: coverage.by_backup[state.followed[one]] for one in still_running if state.followed.get(one) in coverage.by_backup}
+    resources = {record_id: resource_of(one.backup) for record_id, one in seen.items()}
+    return timeout_error(f"vault {source_text(spec, state)}", spec.timeout, still_running, resources)
 
 
 def line_of(being_made: list[BackupCoverage]) -> str:

@@ -134,7 +134,7 @@ class Submission(Machine[Result]):
             return self._conclude(coverage)
         if self._clock.local >= state.deadline:
             self._publisher.tell_look(coverage, state)
-            raise decisions.timed_out(spec, state, running)
+            raise decisions.timed_out(spec, state, coverage, running)
         if being_made and (pause := self._pause_for_being_made(being_made, bool(wanted or (in_flight and spec.wait_for_completion)))):
             return pause
         if in_flight and not coverage.lists_records:
@@ -275,7 +275,7 @@ class Submission(Machine[Result]):
         return self.state.as_of is not None
 
     def _timed_out(self) -> CbrReplicationTimeoutError:
-        return decisions.timed_out(self._spec, self.state, list(self.state.followed))
+        return decisions.timed_out(self._spec, self.state, self._seen, list(self.state.followed))
 
     def _followed(self) -> tuple[str, ...]:
         return tuple(self.state.followed)

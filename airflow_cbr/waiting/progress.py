@@ -11,7 +11,7 @@ from airflow_cbr.api.texts import counted
 from airflow_cbr.exceptions import CbrReplicationTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from airflow_cbr.api.models import ReplicationRecord
@@ -132,17 +132,21 @@ def measure(records: Iterable[ReplicationRecord], *, unlisted: int, now: datetim
     )
 
 
-def timeout_error(vault_id: str, timeout: float, still_running: Sequence[str]) -> CbrReplicationTimeoutError:
+def timeout_error(
+    vault: str, timeout: float, still_running: Sequence[str], resources: Mapping[str, str] | None = None
+) -> CbrReplicationTimeoutError:
     """Return the error of a wait whose deadline has passed.
 
-    :param vault_id: the source vault.
+    :param vault: the source vault, in words: ``vault web (3b58...)``.
     :param timeout: seconds that the wait was given.
     :param still_running: the records that have not ended, as far as is known.
+    :param resources: what is copied, by record id, as far as it is known. Default: nothing is.
     """
     count = counted(len(still_running), "copy is", "copies are")
-    state = f"{count} still running: {', '.join(still_running)}" if still_running else "no copy is running"
+    named = ", ".join(f"{resources[one]} ({one})" if resources and one in resources else one for one in still_running)
+    state = f"{count} still running: {named}" if still_running else "no copy is running"
     return CbrReplicationTimeoutError(
-        f"The timeout of {timeout:.9g} s for vault {vault_id} has passed; {state}.",
+        f"The timeout of {timeout:.9g} s for {vault} has passed; {state}.",
         running=still_running,
         advice="Copies continue in CBR. Clear this task to keep waiting for them; it does not start a copy twice.",
     )
