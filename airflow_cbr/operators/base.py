@@ -19,7 +19,7 @@ from airflow_cbr.exceptions import CbrError, CbrStoppedError
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
 from airflow_cbr.hooks.metrics import tags_of
-from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, DESTINATION_XCOM_KEY, CbrDestinationLink, CbrVaultLink, console_url
+from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, DESTINATION_XCOM_KEY, FAILURE_XCOM_KEY, CbrDestinationLink, CbrVaultLink, console_url
 from airflow_cbr.once.steps import Pause
 from airflow_cbr.operators.outcome import of_failure
 from airflow_cbr.operators.parameters import check_access, check_destination, check_intervals, check_seconds, check_way
@@ -89,6 +89,17 @@ class BaseCbrOperator(BaseOperator):
         :param context: the task's context.
         """
         context["ti"].xcom_push(key=CONSOLE_XCOM_KEY, value=self._console(self.hook.client.region))
+
+    def _push_failure(self, context: Context, vault_id: str) -> None:
+        """Push what the link to the failing record leads to: the vault's row on the page. Never raises: that would hide why the task fails.
+
+        :param context: the task's context.
+        :param vault_id: the source vault.
+        """
+        try:
+            context["ti"].xcom_push(key=FAILURE_XCOM_KEY, value=vault_id)
+        except Exception:
+            self.log.warning("The link to the failing record could not be pushed", exc_info=True)
 
     def _console(self, region: str) -> str:
         fields = self.hook.fields
@@ -234,6 +245,8 @@ class WaitingOperator(BaseCbrOperator, Generic[Returned]):
             with within(self._seconds_left(state) + LAST_LOOK):
                 return self._perform(context, state)
         except CbrError as error:
+            if self.outcome is not None and "source" in self.outcome:
+                self._push_failure(context, self.outcome["source"]["vault_id"])
             self.tell(of_failure(self.outcome, error))
             raise_for_airflow(error)
 

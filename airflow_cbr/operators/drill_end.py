@@ -97,6 +97,7 @@ class CbrEndRestoreDrillOperator(DrillCleaner[dict[str, Any]]):
         max_duration = None if self.max_duration is None else check_seconds(self.max_duration, "max_duration")
         started = self._start_published(context)
         cleanup = self._cleanup(context, started, state)
+        self._push_links(context)
         try:
             removed = self._follow(cleanup)
         except CbrError as error:

@@ -152,6 +152,7 @@ class CbrPlanRestoreDrillsOperator(BetweenRegions):
             placement, life = placement_of(self), check_life(self.terminate_after)
             at_once = None if self.at_once is None else check_at_least(self.at_once, 1, "at_once")
             image_id = None if self.dry_run_image_id is None else check_id(self.dry_run_image_id, "dry_run_image_id")
+            self._push_links(context)
             chosen = self._choose(context, destination)
             client = self.destination_hook.client
             plan = check_drills(client, placement, chosen, terminate_after=life, at_once=at_once, dry_run_image_id=image_id)

@@ -9,7 +9,6 @@ from airflow_cbr.api.endpoints import check_id
 from airflow_cbr.exceptions import CbrDrillTimeoutError, CbrError, CbrParameterError
 from airflow_cbr.hooks.attempt import DRILL_STATE_KEY, attempt_of, intents_of
 from airflow_cbr.hooks.cbr import CbrHook
-from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY
 from airflow_cbr.once.steps import Pause
 from airflow_cbr.operators.base import BetweenRegions, OnceOperator
 from airflow_cbr.operators.drilling import DRILL_XCOM_KEY, check_life, mark_of_drill, placement_of
@@ -210,7 +209,7 @@ class CbrStartRestoreDrillOperator(BetweenRegions, OnceOperator[dict[str, Any]])
         from airflow_cbr.drills.start import Start
 
         client = self.destination_hook.client
-        context["ti"].xcom_push(key=CONSOLE_XCOM_KEY, value=self._console(client.region))
+        self._push_links(context)
         return Start(
             client,
             spec,

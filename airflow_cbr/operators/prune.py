@@ -169,6 +169,7 @@ class CbrPruneOperator(BetweenRegions):
 
         try:
             spec = self._spec()
+            self._push_links(context)
             notes = Notes(intents_of(context, PRUNE_STATE_KEY), spec)
             pruning = Pruning(self.hook.client, self.destination_hook.client, spec, notes=notes, observe=self._observe, log=self.log)
             try:
