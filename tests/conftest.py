@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.exclusively import alone_in
+
 # A hook of pytest-xdist: it is found by its name in this file.
 from tests.support.worker_groups import pytest_xdist_make_scheduler  # noqa: F401
 
@@ -116,10 +118,18 @@ def real_environment(pytestconfig: pytest.Config) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def airflow_database() -> Path:
-    """Migrate this process's Airflow metadata database, once, and return its AIRFLOW_HOME."""
-    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, stdout=subprocess.DEVNULL, timeout=240)
-    return Path(os.environ["AIRFLOW_HOME"])
+def airflow_database(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Give this process an Airflow metadata database, and return its AIRFLOW_HOME. It is migrated once for all workers of a run."""
+    base = tmp_path_factory.getbasetemp()
+    migrated = (base if worker_id == "master" else base.parent) / "migrated-database"
+    home = Path(os.environ["AIRFLOW_HOME"])
+    with alone_in(migrated.parent):
+        if not migrated.exists():
+            subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, stdout=subprocess.DEVNULL, timeout=240)
+            # Not its configuration, which names the folder.
+            shutil.copytree(home, migrated, ignore=lambda _, names: [name for name in names if not name.endswith(".db")])
+    shutil.copytree(migrated, home, dirs_exist_ok=True)
+    return home
 
 
 @pytest.fixture(scope="module")

@@ -145,6 +145,7 @@ class CbrPlanRestoreDrillsOperator(BetweenRegions):
         :param context: the task's context.
         :return: the ids of the replicas.
         """
+        from airflow_cbr.drills.lines import cost_line
         from airflow_cbr.drills.preflight import check_drills
 
         try:
@@ -161,7 +162,7 @@ class CbrPlanRestoreDrillsOperator(BetweenRegions):
                 self.log.info("To restore: %s", replica.subject)
             for warning in plan.warnings:
                 self.log.warning("%s", warning)
-            self.log.info("What drives the cost: %s", plan.costs)
+            self.log.info("%s", cost_line(plan.costs))
             if error := plan.failure():
                 raise error
             return [replica.replica_id for replica in plan.replicas]

@@ -179,7 +179,7 @@ class CbrVerifyReplicationOperator(TracedOperator, BetweenRegions, WaitingOperat
         return seconds + _TRIGGERER_SLACK
 
     def _conclude(self, context: Context, report: Report) -> dict[str, str | int]:
-        from airflow_cbr.operators.evidence import leave_evidence
+        from airflow_cbr.operators.evidence import leave_evidence, state_verification
         from airflow_cbr.operators.facts import verified
         from airflow_cbr.operators.outcome import of_report
         from airflow_cbr.operators.report_file import default_path, write_report
@@ -203,7 +203,7 @@ class CbrVerifyReplicationOperator(TracedOperator, BetweenRegions, WaitingOperat
         self._facts = verified(report, path)
         self.tell(of_report(self._facts, report, self.consoles))
         ti.xcom_push(key=REPORT_XCOM_KEY, value=path or "")
-        leave_evidence(self, context, report, document, digest, evidence_path=self.evidence_path, evidence_conn_id=self.evidence_conn_id)
+        leave_evidence(self, context, lambda: state_verification(self, report, document, digest), report.failure())
         severity, line = closing_line(report)
         self.log.log(severity, "%s", line)
         if error := report.failure():

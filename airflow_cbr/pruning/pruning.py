@@ -91,11 +91,17 @@ class Pruning:
         """Return the ids of the same."""
         return list(self._removed)
 
+    @property
+    def going_ids(self) -> list[str]:
+        """Return the ids of what the service has consented to delete, and was not seen to be gone; with ``plan_only`` nothing."""
+        return [] if self._spec.plan_only else [one for one in self._removed if one not in self._gone]
+
     def run(self) -> None:
         """Prune.
 
         :raises CbrPruneStoppedError: something is not as planned; nothing more was deleted.
         :raises CbrLimitError: more would be deleted than ``max_deletions``; nothing was.
+        :raises CbrStoppedError: the task was stopped; nothing more was deleted.
         :raises CbrError: what is there cannot be read; nothing more was deleted.
         """
         try:

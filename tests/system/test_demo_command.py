@@ -90,7 +90,8 @@ def test_the_demo_verifies_three_copies_with_each_way_to_authenticate(tmp_path: 
     assert command.leftovers() == []
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.full)])
+@pytest.mark.full
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_signal_leaves_neither_a_process_nor_a_file(tmp_path: Path, signum: signal.Signals) -> None:
     with running(["demo", "--auth", "aksk"], tmp_path) as command:
         command.wait_for("waiting_replicate", limit=120)
