@@ -26,7 +26,7 @@ run-demo = set -e; for line in $(1); do \
 done
 run-tests = set -e; for line in $(1); do .venv-airflow-$$line/bin/python -m pytest -n $(WORKERS) --dist loadgroup $(DATABASE); done
 
-.PHONY: demo test chromium test-unit test-full $(ONE_LINE_demo) $(ONE_LINE_tests) lint docs bench mutants schema constraints constraints-check clean
+.PHONY: demo test chromium test-unit test-full $(ONE_LINE_demo) $(ONE_LINE_tests) lint docs pictures bench mutants schema constraints constraints-check clean
 
 demo: $(STAMP)
 	$(PY) -m airflow_cbr.cli demo
@@ -67,6 +67,11 @@ lint: $(STAMP)
 docs: $(STAMP)
 	$(PY) -m sphinx -q -W --keep-going -b html docs build/docs
 	@echo "The pages are in $(CURDIR)/build/docs/index.html"
+
+# Draws the pictures of the pages anew, after what tasks say has changed.
+pictures: $(STAMP) chromium
+	$(PY) tools/pictures.py
+	$(PY) tools/screenshots.py
 
 bench: $(STAMP)
 	@missed=; for file in tests/benchmarks/bench_*.py; do \
