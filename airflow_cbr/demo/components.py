@@ -33,14 +33,28 @@ class Component:
     :param environment: its whole environment.
     :param directory: its working directory.
     :param log: file that receives its output, appended.
+    :param user: who runs it, for a caller that may choose. Default: the caller.
+    :param stop_signal: what asks it to end. Default: SIGTERM.
     """
 
-    def __init__(self, name: str, command: Sequence[str], *, environment: Mapping[str, str], directory: Path, log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        directory: Path,
+        log: Path,
+        user: str | None = None,
+        stop_signal: signal.Signals = signal.SIGTERM,
+    ) -> None:
         self.name = name
         self.command = list(command)
         self.environment = dict(environment)
         self.directory = directory
         self.log = log
+        self.user = user
+        self.stop_signal = stop_signal
         self.expected_to_run = False
         self._released = False
         self._process: subprocess.Popen[bytes] | None = None
@@ -60,11 +74,13 @@ class Component:
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
+                    user=self.user,
                 )
             except OSError as error:
                 raise DemoError(translated("{name} cannot be started: {error}", name=self.name, error=error)) from error
         keeper().keep(self._process.pid)
         self.expected_to_run = True
+        self._released = False
 
     @property
     def pid(self) -> int:
@@ -96,7 +112,7 @@ class Component:
     def kill(self) -> None:
         """Kill every process of the session and wait until none is left, as when a machine is lost.
 
-        :raises DemoError: a process is still there after 10 seconds.
+        :raises DemoError: a process is still there after a minute.
         """
         self.expected_to_run = False
         if self._process is None or self._released:
@@ -144,12 +160,12 @@ def stop_all(components: Collection[Component], grace: float = GRACE) -> None:
     """Ask every component to end, wait, and kill what is left of their sessions.
 
     :param components: what to stop; one that has ended, or never started, does no harm.
-    :param grace: seconds between SIGTERM and SIGKILL, for all of them together. Default: 5.
+    :param grace: seconds between the signal that asks and SIGKILL, for all of them together. Default: 5.
     """
     remaining = list(components)
     for component in remaining:
         component.expected_to_run = False
-        component.signal(signal.SIGTERM)
+        component.signal(component.stop_signal)
     deadline = time.monotonic() + grace
     while time.monotonic() < deadline and (remaining := [each for each in remaining if each.members()]):
         time.sleep(0.1)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["EmulatorProcess"]
 
-START_LIMIT: Final = 60.0
+# A process that dies is noticed at once; this is for one that hangs, and long enough for a machine with much else to do.
+START_LIMIT: Final = 300.0
 READY: Final = "CBR emulator listening on "
 
 
@@ -44,7 +45,7 @@ class EmulatorProcess(Component):
         """Wait until it accepts requests.
 
         :param check: called while it waits; may raise to stop it. Default: none.
-        :raises DemoError: it has ended, or says nothing for a minute.
+        :raises DemoError: it has ended, or says nothing for five minutes.
         """
 
         def ready() -> bool:

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AirflowStack", "airflow_command", "airflow_environment", "migrate_database"]
 
-MIGRATE_LIMIT: Final = 120.0
-HEALTH_LIMIT: Final = 180.0
+# A process that dies is noticed at once; these are for one that hangs, and long enough for a machine with much else to do.
+MIGRATE_LIMIT: Final = 300.0
+HEALTH_LIMIT: Final = 600.0
 # The log servers of scheduler and triggerer listen on every interface. Nobody needs them: all components share one log folder.
 NO_LOG_SERVER: Final = "--skip-serve-logs"
 
@@ -190,7 +191,7 @@ class AirflowStack:
     def start(self) -> None:
         """Start everything and wait until Airflow calls itself healthy; on any exception nothing is left behind.
 
-        :raises DemoError: the port is taken, a component has died (with the end of its output), or it takes longer than 3 minutes.
+        :raises DemoError: the port is taken, a component has died (with the end of its output), or it takes longer than 10 minutes.
         """
         port = reserve_port(self.port)
         try:
@@ -206,12 +207,20 @@ class AirflowStack:
             self._start_component("api-server", "api-server", AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=own)
             self._start_component("dag-processor", "dag-processor")
             self._start_component("scheduler", "scheduler", NO_LOG_SERVER)
+            self._start_workers()
             for _ in range(self.triggerers):
                 self.start_triggerer()
             wait_until(self.api.healthy, limit=HEALTH_LIMIT, what=translated("Airflow is healthy"), check=self.check, every=0.25)
         except BaseException:
             self.stop()
             raise
+
+    def _start_workers(self) -> None:
+        """Start what runs the tasks; with LocalExecutor the scheduler does."""
+
+    def _executor_settings(self) -> dict[str, str]:
+        """Return the settings of the executor."""
+        return {"AIRFLOW__CORE__EXECUTOR": "LocalExecutor"}
 
     def start_triggerer(self, *options: str) -> Component:
         """Start one more triggerer, ``triggerer-1``, ``triggerer-2``, ...; it takes over the triggers that no living one has.
@@ -255,7 +264,7 @@ class AirflowStack:
         url = f"http://{HOST}:{port}"
         return {
             **airflow_environment(self.home, self.dag_folders, self._database),
-            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            **self._executor_settings(),
             "AIRFLOW__CORE__PARALLELISM": str(self.parallelism),
             "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "128",
             "AIRFLOW__CORE__MAX_ACTIVE_RUNS_PER_DAG": "128",
