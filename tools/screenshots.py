@@ -71,7 +71,7 @@ def report(browser: Browser, file: Path) -> None:
     :param file: where to.
     """
     from airflow_cbr.cli import main as airflow_cbr
-    from airflow_cbr.evidence.store import FolderStore
+    from airflow_cbr.evidence.folder import FolderStore
     from tests.support.browser import open_page
     from tests.support.evidence_nights import add, night, verification
 

@@ -33,7 +33,7 @@ def test_the_readers_own_vaults_are_copied_once_and_verified(page: str, monkeypa
     ids = given_ids(page)
     with EmulatorServer(world) as emulator:
         monkeypatch.setenv("AIRFLOW_CONN_HUAWEICLOUD_CBR_DEFAULT", connection_json(world, emulator.url))
-        quick = {"poll_interval": 0.1, "max_poll_interval": 0.2, "settle_time": 1.0, "timeout": 60.0}
+        quick: dict[str, Any] = {"poll_interval": 0.1, "max_poll_interval": 0.2, "settle_time": 1.0, "timeout": 60.0}
         replicate = TaskRun(CbrReplicateCheckpointOperator(task_id="replicate", **ids, **quick))
         records = replicate.attempt()
         verdict = TaskRun(CbrVerifyReplicationOperator(task_id="verify", **ids, replication_record_ids=records)).attempt()

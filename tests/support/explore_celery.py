@@ -13,7 +13,8 @@ from airflow_cbr.demo.loopback import reserve_port
 from airflow_cbr.demo.scenario import CONN_ID, DESTINATION_REGION, example_dags
 from airflow_cbr.demo.waiting import DemoError
 from airflow_cbr.demo.web import explore
-from airflow_cbr.emulator.world import DESTINATION_PROJECT, SOURCE_PROJECT, BackupPart, VaultPart, World, default_world
+from airflow_cbr.emulator.vault_parts import BackupPart, VaultPart
+from airflow_cbr.emulator.world import DESTINATION_PROJECT, SOURCE_PROJECT, World, default_world
 from tests.support.celery_stack import CeleryStack
 from tests.support.servers import PostgreSQL, Redis, need
 

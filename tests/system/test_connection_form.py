@@ -46,7 +46,7 @@ def press_test(page: Page, url: str, conn_id: str) -> tuple[int, dict[str, Any],
     with page.expect_response(is_answer, timeout=LIMIT) as caught:
         button.click(timeout=LIMIT)
     response = caught.value
-    posted: dict[str, Any] = response.request.post_data_json
+    posted: dict[str, Any] = response.request.post_data_json or {}
     answer: dict[str, Any] = response.json()
     return response.status, posted, answer
 
