@@ -81,13 +81,13 @@ def figures_of(coverage: Coverage, state: ReplicationState, *, now: float) -> Fi
     copied = [one for one in covered if one.backup.id in ours]
     before = [one for one in covered if one.backup.id not in ours]
     return Figures(
-        eligible=len(coverage.eligible),
+        eligible=coverage.eligible_number,
         copied=len(copied),
-        before=len(before),
+        before=coverage.settled.backups + len(before),
         running=len(in_flight(coverage, state)),
-        skipped=len(coverage.of(CoverageStatus.SKIPPED)),
+        skipped=coverage.number_of(CoverageStatus.SKIPPED),
         gb=float(gb_of(copied)),
-        gb_before=float(gb_of(before)),
+        gb_before=float(coverage.settled.gb + gb_of(before)),
         seconds=None if state.copying_since is None else max(now - state.copying_since, 0.0),
     )
 

@@ -19,8 +19,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_cbr.api.summaries import BackupSummary
 from airflow_cbr.api.texts import counted
 from airflow_cbr.exceptions import (
     CbrAlreadyReplicatedError,
@@ -33,7 +35,8 @@ from airflow_cbr.exceptions import (
     CbrThrottledError,
     CbrVaultReplicatingError,
 )
-from airflow_cbr.inventory.coverage import BackupCoverage, Coverage, CoverageStatus, assess
+from airflow_cbr.inventory.coverage import BackupCoverage, Coverage, CoverageStatus, assess, coverage_of
+from airflow_cbr.inventory.settled import Settled, SettledBackups
 from airflow_cbr.once.clock import moment
 from airflow_cbr.once.machine import TROUBLES_LIMIT, Machine
 from airflow_cbr.once.steps import Pause
@@ -51,7 +54,7 @@ from airflow_cbr.waiting.schedule import Schedule
 
 if TYPE_CHECKING:
     from airflow_cbr.api.client import CbrClient
-    from airflow_cbr.api.models import Backup, ReplicationReference
+    from airflow_cbr.api.models import ReplicationReference
     from airflow_cbr.exceptions import CbrReplicationTimeoutError
     from airflow_cbr.once.attempt import Attempt
     from airflow_cbr.once.intents import IntentStore
@@ -251,6 +254,15 @@ class Submission(Machine[Result]):
 
     def _read(self) -> Coverage:
         state, vault_id = self.state, self._spec.vault_id
+        # Of what was covered before, and is nothing to this task, no more is kept than the number.
+        settled = SettledBackups(
+            lambda backup: coverage_of(backup, self._spec.destination).status is CoverageStatus.SUCCEEDED,
+            backup_ids={*(state.wanted or ()), *state.followed.values()},
+            record_ids=state.followed,
+            since=state.began,
+        )
+        # The newest look would stay beside the one that is read now.
+        self._seen = replace(self._seen, by_backup={}, records={}, settled=Settled())
         coverage = assess(
             (backup for backup in self._rows() if backup.vault_id in (None, vault_id)),
             self._spec.destination,
@@ -258,15 +270,16 @@ class Submission(Machine[Result]):
             counted=frozenset(state.wanted or ()),
             own=state.accepted,
             declined={backup_id: f"the service refuses to copy it: {describe(note)}" for backup_id, note in state.declined.items()},
+            settled=settled,
         )
         self._lookup.look_for_missing(coverage)
         return coverage if coverage.lists_records else self._judge_unlisted(coverage)
 
-    def _rows(self) -> Iterator[Backup]:
+    def _rows(self) -> Iterator[BackupSummary]:
         """Yield the backups that are looked at, with their records."""
         # A row that comes again may say something else than before.
-        again: list[Backup] = []
-        yield from self._client.list_backups(vault_id=self._spec.vault_id, show_replication=True, on_repeat=again.append)
+        again: list[BackupSummary] = []
+        yield from self._client.read_backups(BackupSummary, vault_id=self._spec.vault_id, show_replication=True, on_repeat=again.append)
         yield from again
 
     def _judge_unlisted(self, coverage: Coverage) -> Coverage:
