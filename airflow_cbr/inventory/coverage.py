@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from airflow_cbr.api.copy_state import ENDS, CopyState, state_of_record
-from airflow_cbr.api.texts import LONGEST_MESSAGE, LONGEST_NAME, one_line
+from airflow_cbr.api.texts import LONGEST_MESSAGE, one_line
 from airflow_cbr.inventory.backups import BEING_MADE, name_of, reason_not_eligible, resource_of
+from airflow_cbr.inventory.destination import OR, Destination, vault_of
 from airflow_cbr.inventory.settled import Settled, digest_of
 
 if TYPE_CHECKING:
@@ -40,58 +41,11 @@ __all__ = [
 ]
 
 
-_OR: Final = " or "
-"""Separates the values of a field that was listed with more than one."""
-
 _RANKS: Final = {CopyState.FAILED: 1, CopyState.SUCCEEDED: 3}
 """What decides where there are several records; those that have not ended rank 2, and 4 if a call of this task started them."""
 
 _BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
 _END: Final = datetime.max.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """Where the copies go.
-
-    :param region: region id, for example ``cn-shenzhen-1``.
-    :param project_id: project in that region.
-    :param vault_id: replication vault in that project.
-    """
-
-    region: str
-    project_id: str
-    vault_id: str
-
-    def holds(self, record: RecordSummary) -> bool:
-        """Return whether the record is a replication to exactly this region, project and vault.
-
-        The vault is named in the record itself and again in ``extra_info``; either counts.
-        """
-        return (
-            _vault_of(record) == self.vault_id
-            and record.destination_project_id == self.project_id
-            and record.destination_region == self.region
-        )
-
-    def may_hold(self, record: RecordSummary) -> bool:
-        """Return whether nothing in the record says that it goes elsewhere, though it may not say where it goes."""
-        said = (_vault_of(record), record.destination_project_id, record.destination_region)
-        here = (self.vault_id, self.project_id, self.region)
-        return all(not value or wanted in value.split(_OR) for value, wanted in zip(said, here, strict=True))
-
-    def named(self, name: str | None) -> str:
-        """Return the destination in words, with the vault's name.
-
-        :param name: the name of the vault, or None where it is not known.
-        """
-        if not name:
-            return f"vault {self.vault_id} in {self.region} (project {self.project_id})"
-        return f"vault {one_line(name, LONGEST_NAME)} in {self.region} (vault {self.vault_id}, project {self.project_id})"
-
-    def __str__(self) -> str:
-        """Return the destination in words."""
-        return self.named(None)
 
 
 class CoverageStatus(StrEnum):
@@ -306,24 +260,20 @@ def _merge_records(one: RecordSummary, other: RecordSummary) -> RecordSummary:
     later = max(one, other, key=lambda record: (record.is_final, repr(record)))
     return msgspec.structs.replace(
         later,
-        status=_OR.join(sorted(ends)) if ends else max(words, default=None),
+        status=OR.join(sorted(ends)) if ends else max(words, default=None),
         created_at=min((text for text in (one.created_at, other.created_at) if text), default=None),
         destination_region=_join(one.destination_region, other.destination_region),
         destination_project_id=_join(one.destination_project_id, other.destination_project_id),
-        destination_vault_id=_join(_vault_of(one), _vault_of(other)),
+        destination_vault_id=_join(vault_of(one), vault_of(other)),
     )
 
 
 def _words(*values: str | None) -> set[str]:
-    return {word for value in values if value for word in value.split(_OR)}
+    return {word for value in values if value for word in value.split(OR)}
 
 
 def _join(*values: str | None) -> str | None:
-    return _OR.join(sorted(_words(*values))) or None
-
-
-def _vault_of(record: RecordSummary) -> str | None:
-    return record.destination_vault_id or record.extra.destination_vault_id
+    return OR.join(sorted(_words(*values))) or None
 
 
 def _records_here(backup: BackupSummary, destination: Destination, own: Collection[str]) -> list[RecordSummary]:

@@ -68,7 +68,8 @@ class SettledBackups:
     :param is_covered: whether a row is covered, judged line by line. Asked once for each kind of rows: in all that decides, they are alike.
     :param backup_ids: backups whose rows are to be kept whole. Default: none.
     :param record_ids: records whose backups are to be kept whole. Default: none.
-    :param since: Unix time (service); the backup of a record that was made later, or at an unknown time, is to be kept whole. Default: none.
+    :param since: Unix time (service); the backup of a record that was made later, or at an unknown time, is to be kept whole. Default:
+        none.
     """
 
     def __init__(

@@ -14,7 +14,8 @@ from airflow_cbr.api.copy_state import CopyState
 from airflow_cbr.api.texts import counted
 from airflow_cbr.exceptions import CbrLimitError, CbrNothingToReplicateError, CbrReplicationFailedError
 from airflow_cbr.inventory.backups import full_name_of, lacks_system_disk, reason_of_kind
-from airflow_cbr.inventory.coverage import BackupCoverage, Coverage, CoverageStatus
+from airflow_cbr.inventory.coverage import BackupCoverage, Coverage, CoverageStatus, coverage_of
+from airflow_cbr.inventory.settled import SettledBackups
 from airflow_cbr.replication.refusals import describe, fails_for_good
 from airflow_cbr.replication.vault_names import destination_text, source_text
 from airflow_cbr.waiting.progress import Progress, measure, timeout_error
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from airflow_cbr.api.summaries import RecordSummary
     from airflow_cbr.exceptions import CbrReplicationTimeoutError
+    from airflow_cbr.inventory.destination import Destination
     from airflow_cbr.replication.spec import ReplicationSpec
     from airflow_cbr.replication.state import ReplicationState
 
@@ -44,6 +46,7 @@ __all__ = [
     "progress_of",
     "record_ids_of",
     "running",
+    "takes_settled",
     "timed_out",
     "uncovered",
     "unlisted",
@@ -56,6 +59,19 @@ SKIPS_LIMIT = 2
 
 MISSING = (CoverageStatus.UNRECORDED, CoverageStatus.ELSEWHERE, CoverageStatus.UNCLEAR, CoverageStatus.LOST)
 PROBLEMS = (CoverageStatus.FAILED, *MISSING)
+
+
+def takes_settled(destination: Destination, state: ReplicationState) -> SettledBackups:
+    """Return what takes, from a look, the backups that were covered before and are nothing to this task; only their number is kept.
+
+    :param destination: where the copies go.
+    """
+    return SettledBackups(
+        lambda backup: coverage_of(backup, destination).status is CoverageStatus.SUCCEEDED,
+        backup_ids={*(state.wanted or ()), *state.followed.values()},
+        record_ids=state.followed,
+        since=state.began,
+    )
 
 
 def needed(coverage: Coverage, state: ReplicationState) -> list[BackupCoverage]:

@@ -19,7 +19,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_cbr.api.summaries import BackupSummary
@@ -35,8 +34,7 @@ from airflow_cbr.exceptions import (
     CbrThrottledError,
     CbrVaultReplicatingError,
 )
-from airflow_cbr.inventory.coverage import BackupCoverage, Coverage, CoverageStatus, assess, coverage_of
-from airflow_cbr.inventory.settled import Settled, SettledBackups
+from airflow_cbr.inventory.coverage import BackupCoverage, Coverage, CoverageStatus, assess
 from airflow_cbr.once.clock import moment
 from airflow_cbr.once.machine import TROUBLES_LIMIT, Machine
 from airflow_cbr.once.steps import Pause
@@ -254,15 +252,8 @@ class Submission(Machine[Result]):
 
     def _read(self) -> Coverage:
         state, vault_id = self.state, self._spec.vault_id
-        # Of what was covered before, and is nothing to this task, no more is kept than the number.
-        settled = SettledBackups(
-            lambda backup: coverage_of(backup, self._spec.destination).status is CoverageStatus.SUCCEEDED,
-            backup_ids={*(state.wanted or ()), *state.followed.values()},
-            record_ids=state.followed,
-            since=state.began,
-        )
         # The newest look would stay beside the one that is read now.
-        self._seen = replace(self._seen, by_backup={}, records={}, settled=Settled())
+        self._seen = Coverage(self._spec.destination, moment(0.0), {})
         coverage = assess(
             (backup for backup in self._rows() if backup.vault_id in (None, vault_id)),
             self._spec.destination,
@@ -270,14 +261,13 @@ class Submission(Machine[Result]):
             counted=frozenset(state.wanted or ()),
             own=state.accepted,
             declined={backup_id: f"the service refuses to copy it: {describe(note)}" for backup_id, note in state.declined.items()},
-            settled=settled,
+            settled=decisions.takes_settled(self._spec.destination, state),
         )
         self._lookup.look_for_missing(coverage)
         return coverage if coverage.lists_records else self._judge_unlisted(coverage)
 
     def _rows(self) -> Iterator[BackupSummary]:
-        """Yield the backups that are looked at, with their records."""
-        # A row that comes again may say something else than before.
+        """Yield the backups that are looked at, with their records; a row that comes again may say something else than before."""
         again: list[BackupSummary] = []
         yield from self._client.read_backups(BackupSummary, vault_id=self._spec.vault_id, show_replication=True, on_repeat=again.append)
         yield from again
@@ -404,8 +394,6 @@ class Submission(Machine[Result]):
         self._report(progress.change_key, progress.line)
         unfinished = [coverage.records[record_id][1] for record_id in running if record_id in coverage.records]
         return Pause(progress.line, self._schedule.gap(unfinished, now, at=self._clock.local), tuple(running))
-
-    # --- clocks and steps
 
     def _unsettled_until(self, one: BackupCoverage) -> float:
         sent = self.state.sent.get(one.backup.id)
