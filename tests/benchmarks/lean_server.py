@@ -1,8 +1,8 @@
 """A server that costs as little as possible: it sends prepared answers, and knows nothing of what it is asked.
 
 Run as ``python -m tests.benchmarks.lean_server ROWS [NEW]`` it prints its port, and serves a list of ROWS backups with their replication
-records, but for the first NEW, in the destination's project their replicas, the two vaults, and the answer of a replicate call. It ends when
-its standard input does.
+records (but for the first NEW), in the project of the destination their replicas, the two vaults, and the answer of a replicate call.
+It ends when its standard input does.
 """
 
 from __future__ import annotations
