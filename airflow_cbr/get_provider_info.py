@@ -38,6 +38,7 @@ def get_provider_info() -> dict[str, Any]:
             "airflow_cbr.links.cbr.CbrVaultLink",
             "airflow_cbr.links.cbr.CbrDestinationLink",
             "airflow_cbr.links.cbr.CbrReportLink",
+            "airflow_cbr.links.cbr.CbrFailureLink",
         ],
         "asset-uris": [
             {

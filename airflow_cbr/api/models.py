@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_cbr.api.copy_state import state_of_log
 from airflow_cbr.api.decoding import UNREADABLE, decode_json
 from airflow_cbr.api.endpoints import is_id
-from airflow_cbr.api.summaries import BackupSummary, DisksOfBackup, RecordSummary, ReplicationExtra, Row, parse_time
+from airflow_cbr.api.summaries import BackupSummary, DisksOfBackup, RecordSummary, ReplicationExtra, ServiceRow, parse_time
 
 if TYPE_CHECKING:
     from airflow_cbr.api.copy_state import CopyState
@@ -40,14 +40,14 @@ __all__ = [
 # --- replication ------------------------------------------------------------------------------------------------------
 
 
-class ReplicationReference(Row, frozen=True):
+class ReplicationReference(ServiceRow, frozen=True):
     """A pair of ids in the answer of a replicate call (CopyCheckpoint, CopyBackup)."""
 
     backup_id: str
     replication_record_id: str
 
 
-class Replication(Row, frozen=True):
+class Replication(ServiceRow, frozen=True):
     """The ``replication`` object that a replicate call answers.
 
     CopyCheckpoint lists ``backups``; CopyBackup has the two ids in the object itself. :attr:`references` reads both. The echoed
@@ -94,7 +94,7 @@ class ReplicationRecord(RecordSummary, frozen=True):
     destination_checkpoint_id: str | None = None
 
 
-class ReplicationCapability(Row, frozen=True):
+class ReplicationCapability(ServiceRow, frozen=True):
     """One row of ``replication-capabilities``: a source region and where its backups may go."""
 
     name: str | None = None
@@ -131,7 +131,7 @@ class Backup(BackupSummary, frozen=True):
 # --- vaults -----------------------------------------------------------------------------------------------------------
 
 
-class Billing(Row, frozen=True):
+class Billing(ServiceRow, frozen=True):
     """``vault.billing``: ``size`` and ``allocated`` in GB, ``used`` in MB."""
 
     protect_type: str | None = None
@@ -145,7 +145,7 @@ class Billing(Row, frozen=True):
     charging_mode: str | None = None
 
 
-class VaultResource(Row, frozen=True):
+class VaultResource(ServiceRow, frozen=True):
     """A server, disk or file system bound to a vault, also as a checkpoint lists it. ``code`` and ``reason`` say why one was skipped."""
 
     id: str | None = None
@@ -159,7 +159,7 @@ class VaultResource(Row, frozen=True):
     reason: str | None = None
 
 
-class Vault(Row, frozen=True):
+class Vault(ServiceRow, frozen=True):
     """A vault (``GET /vaults``, ``/vaults/{id}``, ``/vaults/external``)."""
 
     id: str
@@ -176,7 +176,7 @@ class Vault(Row, frozen=True):
 # --- checkpoints ------------------------------------------------------------------------------------------------------
 
 
-class CheckpointVault(Row, frozen=True):
+class CheckpointVault(ServiceRow, frozen=True):
     """``checkpoint.vault``: what was backed up, and what the service skipped."""
 
     id: str | None = None
@@ -185,13 +185,13 @@ class CheckpointVault(Row, frozen=True):
     skipped_resources: list[VaultResource] | None = None
 
 
-class CheckpointExtra(Row, frozen=True):
+class CheckpointExtra(ServiceRow, frozen=True):
     """``checkpoint.extra_info``, as far as this package looks at it."""
 
     name: str | None = None
 
 
-class Checkpoint(Row, frozen=True):
+class Checkpoint(ServiceRow, frozen=True):
     """A checkpoint: ``protecting``, ``available``, ``error``, ``deleting``, ``deleted`` or ``error-deleting``."""
 
     id: str
@@ -215,14 +215,14 @@ class Checkpoint(Row, frozen=True):
 # --- operation logs ---------------------------------------------------------------------------------------------------
 
 
-class OperationError(Row, frozen=True):
+class OperationError(ServiceRow, frozen=True):
     """``operation_log.error_info``."""
 
     code: str | int | None = None
     message: str | None = None
 
 
-class OperationCommon(Row, frozen=True):
+class OperationCommon(ServiceRow, frozen=True):
     """``operation_log.extra_info.common``; ``progress`` is a percentage."""
 
     progress: int | float | None = None
@@ -230,7 +230,7 @@ class OperationCommon(Row, frozen=True):
     task_id: str | None = None
 
 
-class OperationResource(Row, frozen=True):
+class OperationResource(ServiceRow, frozen=True):
     """``operation_log.extra_info.resource``: what was backed up or copied."""
 
     id: str | None = None
@@ -238,7 +238,7 @@ class OperationResource(Row, frozen=True):
     name: str | None = None
 
 
-class OperationReplication(Row, frozen=True):
+class OperationReplication(ServiceRow, frozen=True):
     """``operation_log.extra_info.replication``: which backup went where. It names no replication record and no vault."""
 
     source_backup_id: str | None = None
@@ -249,7 +249,7 @@ class OperationReplication(Row, frozen=True):
     destination_region: str | None = None
 
 
-class OperationExtra(Row, frozen=True):
+class OperationExtra(ServiceRow, frozen=True):
     """``operation_log.extra_info``, as far as this package looks at it."""
 
     common: OperationCommon | None = None
@@ -258,7 +258,7 @@ class OperationExtra(Row, frozen=True):
     restore: Any = None
 
 
-class OperationLog(Row, frozen=True):
+class OperationLog(ServiceRow, frozen=True):
     """One task of the service: ``success``, ``skipped``, ``failed``, ``running``, ``timeout`` or ``waiting``."""
 
     id: str

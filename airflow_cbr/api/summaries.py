@@ -16,7 +16,7 @@ import msgspec
 from airflow_cbr.api.copy_state import ENDS, CopyState, state_of_record
 from airflow_cbr.api.decoding import UNREADABLE, decode_json
 
-__all__ = ["BackupSummary", "DisksOfBackup", "RecordSummary", "ReplicationExtra", "Row", "parse_time"]
+__all__ = ["BackupSummary", "DisksOfBackup", "RecordSummary", "ReplicationExtra", "ServiceRow", "parse_time"]
 
 _LENGTH: Final = len("2025-03-25T06:32:07.951164")
 
@@ -46,11 +46,11 @@ def parse_time(text: str | None) -> datetime | None:
         return None
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class ServiceRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Base of the rows: immutable, no garbage-collector tracking (they hold no cycles), keyword-only."""
 
 
-class ReplicationExtra(Row, frozen=True):
+class ReplicationExtra(ServiceRow, frozen=True):
     """``replication_records[].extra_info``; ``progress`` is a percentage."""
 
     progress: int | float | None = None
@@ -60,7 +60,7 @@ class ReplicationExtra(Row, frozen=True):
     destination_vault_id: str | None = None
 
 
-class RecordSummary(Row, frozen=True):
+class RecordSummary(ServiceRow, frozen=True):
     """How far one replication of a backup has come, and where it leads.
 
     ``status`` is ``waiting_replicate``, ``replicating``, ``success``, ``fail``, ``skip``, or a word the service invented since.
@@ -100,13 +100,13 @@ class RecordSummary(Row, frozen=True):
         return self.state in ENDS
 
 
-class DisksOfBackup(Row, frozen=True):
+class DisksOfBackup(ServiceRow, frozen=True):
     """``backup.extend_info``: whether the backup of a server has its system disk."""
 
     contain_system_disk: bool | None = None
 
 
-class BackupSummary(Row, frozen=True):
+class BackupSummary(ServiceRow, frozen=True):
     """What decides whether a backup is copied, and how it is named. ``resource_size`` is in GB."""
 
     id: str

@@ -24,7 +24,7 @@ import urllib3.exceptions
 from requests.utils import get_environ_proxies
 
 from airflow_cbr import __version__
-from airflow_cbr.api import error_lookup, failures, responses
+from airflow_cbr.api import error_lookup, request_failures, responses
 from airflow_cbr.api.addresses import is_link_local
 from airflow_cbr.api.catalogue_row import Decision
 from airflow_cbr.api.deadline import seconds_left
@@ -76,6 +76,7 @@ class OutgoingCall:
     :param url: the whole URL, with its query, percent-encoded.
     :param body: the exact bytes to send, or the secret text of them. Default: none.
     :param repeatable: whether sending it twice does no more than sending it once. Default: True.
+    :param changes: whether it changes something, so that a stop keeps it from being sent. Default: False.
     :param single: whether it is sent once only, even if it was certainly not processed. Default: False.
     :param iam: whether it goes to IAM. Default: False.
     :param direct: whether no proxy of the environment may see it, as with what only this machine or its link can reach. Default: False.
@@ -86,6 +87,7 @@ class OutgoingCall:
     url: str
     body: bytes | Secret | None = field(default=None, repr=False)
     repeatable: bool = True
+    changes: bool = False
     single: bool = False
     iam: bool = False
     direct: bool = False
@@ -142,7 +144,7 @@ class Transport:
         :param auth: authenticates each attempt. Default: nothing does.
         :param secrets: texts that must not appear in a message.
         :return: what ``read`` returned.
-        :raises CbrStoppedError: a call that is not repeatable was not sent, because the task was stopped.
+        :raises CbrStoppedError: a call that changes something was not sent, because the task was stopped.
         :raises CbrOutcomeUnknownError: a call that is not repeatable may or may not have been processed.
         :raises CbrTransportError: no usable answer. After a call that is not repeatable: it was certainly not processed.
         :raises CbrApiError: the service's own error.
@@ -214,13 +216,13 @@ class Transport:
             largest=2 * _LARGEST_BODY,
             until=now + seconds_left(),
             # To connect takes a while, and so do the pauses before a call is repeated.
-            permit=None if call.repeatable else lambda: refuse_if_stopped(f"{call.name} was not sent."),
+            permit=(lambda: refuse_if_stopped(f"{call.name} was not sent.")) if call.changes else None,
         )
         try:
             with exchange.on_this_thread():
                 return self._answer(call, exchange, auth, secrets)
-        except failures.WIRE_ERRORS as error:
-            failure = failures.transport_error(
+        except request_failures.WIRE_ERRORS as error:
+            failure = request_failures.transport_error(
                 error,
                 call=call.name,
                 url=call.url,
@@ -228,10 +230,10 @@ class Transport:
                 timeout=exchange.allotted if exchange.is_over else None,
                 secrets=secrets,
             )
-            failures.forget_locals(error)
+            request_failures.forget_locals(error)
         except BaseException as error:
             # Also what a signal raises while the answer is awaited, as Airflow's own timeout does.
-            failures.forget_locals(error)
+            request_failures.forget_locals(error)
             raise
         # Out here the error has no context, which would lead to all that the libraries say of the request; and in no circle, which would
         # keep their connections open for a while.

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
     from airflow_cbr.drills.state import DrillState
 
-__all__ = ["KIND", "Outcome", "Progress", "progress", "verdict"]
+__all__ = ["KIND", "DrillOutcome", "DrillProgress", "progress", "verdict"]
 
 KIND: Final = "drill"
 """``kind`` of every document that is made here."""
 _PASSED: Final = "success"
 
 
-class Outcome(StrEnum):
+class DrillOutcome(StrEnum):
     """The verdict on a drill."""
 
     SUCCESSFUL = "successful"
@@ -32,13 +32,14 @@ class Outcome(StrEnum):
     """The server was not active in time, was deleted by the service before the end, or the recovery took longer than it may."""
 
 
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
+class DrillProgress(msgspec.Struct, frozen=True, kw_only=True):
     """What the start of a drill publishes, and its end reads: the XCom ``drill`` of the start. Unix times by the clock of the start.
 
     :param name: the mark that image and server carry.
     :param region: where they are.
     :param project_id: the project in that region.
     :param vault_id: the vault of the replica.
+    :param source: ``region``, ``project_id`` and ``vault_id`` of the vault that it is a replica of.
     :param state: ``running``, ``ready``, ``failed`` or ``timed_out``.
     :param reason: why it failed.
     :param replica: what is restored.
@@ -50,6 +51,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     region: str | None = None
     project_id: str | None = None
     vault_id: str | None = None
+    source: dict[str, str] | None = None
     state: str = "running"
     reason: str | None = None
     replica: dict[str, Any] | None = None
@@ -64,7 +66,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     unsettled_until: float = 0.0
 
     @classmethod
-    def read(cls, pulled: Any, name: str) -> Progress | None:
+    def read(cls, pulled: Any, name: str) -> DrillProgress | None:
         """Return what the start has published, or None where it has published nothing that can be read, or for another drill.
 
         :param pulled: the XCom.
@@ -78,7 +80,14 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def progress(
-    state: DrillState, place: Mapping[str, str], *, name: str, flavor: str, outcome: str | None = None, reason: str | None = None
+    state: DrillState,
+    place: Mapping[str, str],
+    *,
+    name: str,
+    flavor: str,
+    source: Mapping[str, str] | None = None,
+    outcome: str | None = None,
+    reason: str | None = None,
 ) -> dict[str, Any]:
     """Return the document of a drill that runs, or whose start has failed.
 
@@ -86,6 +95,7 @@ def progress(
     :param place: ``region``, ``project_id`` and ``vault_id``.
     :param name: the drill's mark.
     :param flavor: of the server.
+    :param source: the same of the source vault. Default: not known.
     :param outcome: ``failed`` or ``timed_out``. Default: ``ready`` or ``running``, as the state says.
     :param reason: why. Default: none.
     """
@@ -93,6 +103,7 @@ def progress(
         "kind": KIND,
         "name": name,
         **place,
+        "source": None if source is None else dict(source),
         "state": outcome or ("ready" if state.server_ready_at else "running"),
         "reason": reason,
         "replica": None if state.replica is None else msgspec.to_builtins(state.replica),
@@ -109,7 +120,7 @@ def progress(
 
 
 def verdict(
-    started: Progress | None,
+    started: DrillProgress | None,
     *,
     name: str,
     checks: Mapping[str, str | None],
@@ -137,6 +148,7 @@ def verdict(
         "region": started.region if started is not None else None,
         "project_id": started.project_id if started is not None else None,
         "vault_id": started.vault_id if started is not None else None,
+        "source": started.source if started is not None else None,
         "replica": started.replica if started is not None else None,
         "flavor": started.flavor if started is not None else None,
         "server_id": started.server_id if started is not None else None,
@@ -155,27 +167,27 @@ def verdict(
 
 
 def _judge(
-    started: Progress | None,
+    started: DrillProgress | None,
     checks: Mapping[str, str | None],
     rto: float | None,
     max_duration: float | None,
     *,
     server_was_there: bool,
-) -> tuple[Outcome, str | None]:
+) -> tuple[DrillOutcome, str | None]:
     if started is None:
-        return Outcome.FAILED, "the start has published nothing: it did not run, or failed before it had sent anything"
-    if started.state == Outcome.TIMED_OUT:
-        return Outcome.TIMED_OUT, started.reason
+        return DrillOutcome.FAILED, "the start has published nothing: it did not run, or failed before it had sent anything"
+    if started.state == DrillOutcome.TIMED_OUT:
+        return DrillOutcome.TIMED_OUT, started.reason
     if started.state != "ready":
-        return Outcome.FAILED, started.reason or "the server never became active"
+        return DrillOutcome.FAILED, started.reason or "the server never became active"
     if not server_was_there:
-        return Outcome.TIMED_OUT, "the server was gone before the checks had ended: deleted at its auto_terminate_time, or by somebody"
+        return DrillOutcome.TIMED_OUT, "the server was gone before the checks had ended: deleted at its auto_terminate_time, or by somebody"
     failed = [f"{task_id} is {state or 'not run'}" for task_id, state in checks.items() if state != _PASSED]
     if failed:
-        return Outcome.FAILED, "; ".join(failed)
+        return DrillOutcome.FAILED, "; ".join(failed)
     if max_duration is not None and (rto is None or rto > max_duration):
-        return Outcome.TIMED_OUT, f"the recovery took {rto or 0.0:.0f} s, more than {max_duration:g} s"
-    return Outcome.SUCCESSFUL, None
+        return DrillOutcome.TIMED_OUT, f"the recovery took {rto or 0.0:.0f} s, more than {max_duration:g} s"
+    return DrillOutcome.SUCCESSFUL, None
 
 
 def _between(begin: float, end: float) -> float | None:

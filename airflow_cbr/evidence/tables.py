@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow_cbr.evidence.file import VaultPlace
     from airflow_cbr.evidence.overview import Origin
     from airflow_cbr.evidence.period import Day, VaultPeriod
-    from airflow_cbr.evidence.texts import Texts
+    from airflow_cbr.evidence.translations import Texts
 
 __all__ = ["COLUMNS", "write_csv", "write_json"]
 
@@ -119,6 +119,7 @@ def _vault(vault: VaultPeriod, texts: Texts) -> dict[str, Any]:
             {
                 "at": drill.at.isoformat(timespec="seconds"),
                 "passed": drill.passed,
+                "verdict": drill.content.verdict,
                 "resource_id": drill.content.resource_id,
                 "resource_name": drill.content.resource_name,
                 "backup_id": drill.content.backup_id,

@@ -37,6 +37,7 @@ class Settled:
 
     :param backups: how many there are.
     :param gb: the sum of their nominal sizes in GB; one without a size counts as 0.
+    :param is_sizeless: whether one of them has no size.
     :param times: Unix time (service) at which each of their records was made, as far as the service says it.
     :param timeless: whether it does not say it of one of them.
     :param digest: digest of the records' ids, as :func:`digest_of` makes it.
@@ -44,6 +45,7 @@ class Settled:
 
     backups: int = 0
     gb: int = 0
+    is_sizeless: bool = False
     times: array[float] = field(default_factory=lambda: array("d"))
     timeless: bool = False
     digest: int = 0
@@ -89,12 +91,12 @@ class SettledBackups:
         self._firsts: list[tuple[BackupSummary, RecordSummary]] = []
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(_Held).decode
-        self._gb, self._digest, self._times, self._timeless = 0, 0, array("d"), 0
+        self._gb, self._digest, self._times, self._timeless, self._sizeless = 0, 0, array("d"), 0, 0
 
     @property
     def settled(self) -> Settled:
         """Return what is kept of the backups that were taken and not given back."""
-        return Settled(len(self._held), self._gb, self._times, self._timeless > 0, self._digest)
+        return Settled(len(self._held), self._gb, self._sizeless > 0, self._times, self._timeless > 0, self._digest)
 
     def take(self, backup: BackupSummary) -> bool:
         """Take a backup if it is settled; return whether it was taken, or had been before by a row that says the same.
@@ -148,7 +150,8 @@ class SettledBackups:
         number, name, checkpoint_id, created_at, size, record_id, began = self._decode(held)
         backup, record = self._firsts[number]
         created = parse_time(began)
-        self._gb -= 0 if size is None else int(size)
+        self._gb -= int(size or 0)
+        self._sizeless -= size is None
         self._digest -= _digest_of_one(record_id)
         if created is None:
             self._timeless -= 1
@@ -167,7 +170,8 @@ class SettledBackups:
         return row
 
     def _add(self, size: float | None, record_id: str, made: float | None) -> None:
-        self._gb += 0 if size is None else int(size)
+        self._gb += int(size or 0)
+        self._sizeless += size is None
         self._digest += _digest_of_one(record_id)
         if made is None:
             self._timeless += 1

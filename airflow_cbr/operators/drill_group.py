@@ -32,6 +32,8 @@ def restore_drills(
     at_once: int | None = 3,
     max_duration: float | timedelta | None = None,
     fail_dagrun: bool = True,
+    evidence_path: str | None = None,
+    evidence_conn_id: str | None = None,
     **server: Any,
 ) -> Any:
     """Make a task group that restores replicas, checks each server, and deletes all of it again.
@@ -48,6 +50,8 @@ def restore_drills(
     :param at_once: how many drills run at a time. None: all. Default: 3.
     :param max_duration: as of :class:`~airflow_cbr.operators.cbr.CbrEndRestoreDrillOperator`. Default: any.
     :param fail_dagrun: whether the Dag run fails when an end fails: something is left, or a recovery took too long. Default: True.
+    :param evidence_path: as of the same. Default: none.
+    :param evidence_conn_id: as of the same. Default: it is not signed.
     :param server: the other parameters of :class:`~airflow_cbr.operators.cbr.CbrStartRestoreDrillOperator`; those of vault, destination,
         server and connection go to the plan too.
     :return: the verdicts: the output of the mapped ``end``.
@@ -70,7 +74,15 @@ def restore_drills(
                 **waiting,
                 **timeout,
             )
-            end = CbrEndRestoreDrillOperator(task_id="end", start_task_id=start.task_id, max_duration=max_duration, **ending, **waiting)
+            end = CbrEndRestoreDrillOperator(
+                task_id="end",
+                start_task_id=start.task_id,
+                max_duration=max_duration,
+                evidence_path=evidence_path,
+                evidence_conn_id=evidence_conn_id,
+                **ending,
+                **waiting,
+            )
             name = CbrNameRestoreDrillOperator(task_id="name", start_task_id=start.task_id)
             start.end_task_id = end.task_id
             name >> start >> check(start.output) >> end

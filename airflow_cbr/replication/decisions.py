@@ -5,7 +5,6 @@ Pure functions: the same look and the same state always give the same answer, wh
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -34,7 +33,6 @@ __all__ = [
     "adoptable",
     "asks_for_vault",
     "check_limits",
-    "copied_gb",
     "counts_before_looking",
     "counts_of",
     "failure",
@@ -46,6 +44,7 @@ __all__ = [
     "progress_of",
     "record_ids_of",
     "running",
+    "succeeded",
     "takes_settled",
     "timed_out",
     "uncovered",
@@ -222,26 +221,19 @@ def record_ids_of(coverage: Coverage, state: ReplicationState) -> list[str]:
 def counts_of(coverage: Coverage, state: ReplicationState) -> Counts:
     """Return the counts that go into the XCom: ``accepted`` and ``adopted`` count records, the others backups."""
     record_ids = record_ids_of(coverage, state)
-    succeeded = _succeeded(coverage, state)
+    covered = succeeded(coverage, state)
     return {
         "accepted": sum(record_id in state.accepted for record_id in record_ids),
         "adopted": sum(record_id not in state.accepted for record_id in record_ids),
-        "already": coverage.number_of(CoverageStatus.SUCCEEDED) - len(succeeded),
-        "succeeded": len(succeeded),
+        "already": coverage.number_of(CoverageStatus.SUCCEEDED) - len(covered),
+        "succeeded": len(covered),
         "failed": coverage.number_of(CoverageStatus.FAILED),
         "skipped": coverage.number_of(CoverageStatus.SKIPPED),
         "missing": coverage.number_of(*MISSING),
     }
 
 
-def copied_gb(coverage: Coverage, state: ReplicationState) -> float | None:
-    """Return the GB of the resources whose copies succeeded in this Dag run, as if each were a full one; None when a size is not known."""
-    sizes = [one.backup.resource_size for one in _succeeded(coverage, state)]
-    known = [float(size) for size in sizes if size is not None and 0 <= size < math.inf]
-    return sum(known) if len(known) == len(sizes) else None
-
-
-def _succeeded(coverage: Coverage, state: ReplicationState) -> list[BackupCoverage]:
+def succeeded(coverage: Coverage, state: ReplicationState) -> list[BackupCoverage]:
     """Return the backups that are covered by a copy which this task is responsible for."""
     backups = {state.followed[record_id] for record_id in record_ids_of(coverage, state)}
     return [one for one in coverage.of(CoverageStatus.SUCCEEDED) if one.backup.id in backups]

@@ -110,11 +110,6 @@ class Submission(Machine[Result]):
         self._lookup = OperationLogLookup(client, spec, self.state, clock=self._clock, at=self._at, log=log)
         self._seen = Coverage(spec.destination, moment(0.0), {})
 
-    @property
-    def copied_gb(self) -> float | None:
-        """Return the GB of the resources whose copies this Dag run's newest look found to have succeeded, as far as known."""
-        return self._publisher.copied_gb
-
     def _step(self) -> Pause | Result | None:
         if not self._has_begun():
             self._intents.keep_deadline(self.state)

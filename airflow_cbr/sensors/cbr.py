@@ -23,13 +23,14 @@ from airflow_cbr.hooks.attempt import attempt_of
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
 from airflow_cbr.hooks.metrics import concluding, tags_of, tell_replication, tell_wait
+from airflow_cbr.links.cbr import CbrFailureLink
 from airflow_cbr.operators.base import LAST_LOOK, BaseCbrOperator
 from airflow_cbr.operators.parameters import check_access, check_duration, check_record_ids, check_seconds, check_truth
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
-    from airflow.sdk import Context, XComArg
+    from airflow.sdk import BaseOperatorLink, Context, XComArg
     from airflow.sdk.execution_time.context import TaskStateStoreAccessor
 
     from airflow_cbr.waiting.records import RecordsGone, RecordsSeen
@@ -72,6 +73,7 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
     """Seconds from the beginning of the wait after which a record that was never listed fails the sensor."""
 
     template_fields: Sequence[str] = ("vault_id", "replication_record_ids", *BaseCbrOperator.template_fields)
+    operator_extra_links: Collection[BaseOperatorLink] = (*BaseCbrOperator.operator_extra_links, CbrFailureLink())
     ui_color = "#d4e4f7"
 
     def __init__(
@@ -165,13 +167,15 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
             if not record_ids:
                 self.log.info("No replication records to wait for")
                 return True
-            left = math.inf if self._deadline is None else max(self._deadline - time.time(), 0.0)
-            with within(left + LAST_LOOK):
-                still_running, unlisted = self._look(record_ids)
             if not self._has_links:
                 self._push_links(context)
                 self._has_links = True
+            left = math.inf if self._deadline is None else max(self._deadline - time.time(), 0.0)
+            with within(left + LAST_LOOK):
+                still_running, unlisted = self._look(record_ids)
         except CbrError as error:
+            if isinstance(error, CbrReplicationFailedError | CbrUnlistedRecordError):
+                self._push_failure(context, self.vault_id)
             raise_for_airflow(error)
         is_done = not (still_running or unlisted)
         if not is_done and self._deadline is not None and time.time() >= self._deadline:
