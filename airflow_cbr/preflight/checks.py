@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from airflow_cbr.api.client import CbrClient
-    from airflow_cbr.api.models import ReplicationRecord, Vault, VaultResource
+    from airflow_cbr.api.models import Vault, VaultResource
+    from airflow_cbr.api.summaries import RecordSummary
     from airflow_cbr.inventory.coverage import BackupCoverage, Destination
 
 __all__ = ["Preflight", "RegionAccess"]
@@ -183,7 +184,7 @@ class Preflight:
             lacking = counted(len(plan.declined), "server backup lacks", "server backups lack")
             text = f"{lacking} the system disk, and CBR does not replicate such backups: {names}."
             self._find(Check.BACKUPS, Severity.NOTE, text, "BackupService.1004")
-        if not plan.coverage.eligible and not plan.awaited and not plan.coming:
+        if not plan.coverage.eligible_number and not plan.awaited and not plan.coming:
             self._find(
                 Check.BACKUPS,
                 Severity.NOTE,
@@ -191,7 +192,7 @@ class Preflight:
                 advice="Back the vault up first. A replicate task fails on an empty vault unless allow_empty=True.",
             )
 
-    def _find_running(self, running: Sequence[ReplicationRecord]) -> None:
+    def _find_running(self, running: Sequence[RecordSummary]) -> None:
         here = sum(self._destination.holds(record) for record in running)
         self._find(
             Check.BUSY,

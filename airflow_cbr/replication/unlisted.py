@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.api.models import Backup, OperationLog
+    from airflow_cbr.api.summaries import BackupSummary
     from airflow_cbr.once.clock import ServiceClock
     from airflow_cbr.replication.spec import ReplicationSpec
     from airflow_cbr.replication.state import ReplicationState
@@ -90,7 +91,7 @@ class UnlistedCopies:
             )
         return replace(coverage, by_backup=by_backup)
 
-    def _by_log(self, backup: Backup, row: OperationLog | None, candidates: list[Backup], *, was_accepted: bool) -> BackupCoverage:
+    def _by_log(self, backup: BackupSummary, row: OperationLog | None, candidates: list[Backup], *, was_accepted: bool) -> BackupCoverage:
         state = self._state
         is_young = self._clock.local < max(state.accepted_at, state.unseen.get(backup.id, 0.0)) + self._spec.settle_time
         log_state = None if row is None else row.state
@@ -123,7 +124,7 @@ class UnlistedCopies:
         return BackupCoverage(backup, CoverageStatus.UNRECORDED)
 
 
-def find_replicas(sources: Sequence[Backup], replicas: Iterable[Backup]) -> tuple[dict[str, Backup], dict[str, list[Backup]]]:
+def find_replicas(sources: Sequence[BackupSummary], replicas: Iterable[Backup]) -> tuple[dict[str, Backup], dict[str, list[Backup]]]:
     """Match the replicas of a destination vault with their source backups.
 
     :param sources: the source vault's backups.
@@ -144,7 +145,7 @@ def find_replicas(sources: Sequence[Backup], replicas: Iterable[Backup]) -> tupl
     return held, {resource: [row for row in rows if row.id not in taken] for resource, rows in by_resource.items()}
 
 
-def _is_linked(replica: Backup, source: Backup, *, is_only_name: bool) -> bool:
+def _is_linked(replica: Backup, source: BackupSummary, *, is_only_name: bool) -> bool:
     """Return whether something beyond the resource shows that a replica belongs to this backup."""
     if not _may_be_of(replica, source):
         return False
@@ -156,13 +157,13 @@ def _is_linked(replica: Backup, source: Backup, *, is_only_name: bool) -> bool:
     )
 
 
-def _may_be_of(replica: Backup, source: Backup) -> bool:
+def _may_be_of(replica: Backup, source: BackupSummary) -> bool:
     """Return whether a replica can be of this backup: the same size, and not made before its source."""
     sizes_agree = None in (replica.resource_size, source.resource_size) or replica.resource_size == source.resource_size
     return sizes_agree and (replica.created is None or source.created is None or replica.created >= source.created)
 
 
-def _by_replica(backup: Backup, replica: Backup) -> BackupCoverage:
+def _by_replica(backup: BackupSummary, replica: Backup) -> BackupCoverage:
     trace = f"replica {replica.id}"
     if replica.status == "available":
         return BackupCoverage(backup, CoverageStatus.SUCCEEDED, "the destination vault holds its replica", trace=trace)

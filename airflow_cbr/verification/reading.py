@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
@@ -245,7 +245,7 @@ class Reader:
             row.record_id = record.id
             row.refuse(f"{self._no_record}; {one.reason}", Fault.NO_RECORD)
         else:
-            self._claim_or_refuse(row, backup, record)
+            self._claim_or_refuse(row, backup, cast("ReplicationRecord", record))
         return row
 
     def _claim_or_refuse(self, row: BackupRow, backup: Backup, record: ReplicationRecord) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from airflow_cbr.api.models import ReplicationRecord
+    from airflow_cbr.api.summaries import RecordSummary
 
 __all__ = ["Progress", "measure", "percent_of", "remaining_seconds", "timeout_error"]
 
@@ -67,7 +67,7 @@ class Progress:
         return self.total, self.succeeded, self.failed, self.skipped, self.replicating, self.waiting, percent
 
 
-def percent_of(record: ReplicationRecord) -> float | None:
+def percent_of(record: RecordSummary) -> float | None:
     """Return the percentage that the service reports for a copy, or None where it reports none, or a number that is no percentage.
 
     :param record: a replication record.
@@ -76,7 +76,7 @@ def percent_of(record: ReplicationRecord) -> float | None:
     return float(percent) if percent is not None and 0 <= percent <= 100 else None
 
 
-def remaining_seconds(record: ReplicationRecord, now: datetime) -> float | None:
+def remaining_seconds(record: RecordSummary, now: datetime) -> float | None:
     """Estimate how long a copy still takes, from its age and the percentage that the service reports.
 
     :param record: a record that has not ended.
@@ -91,7 +91,7 @@ def remaining_seconds(record: ReplicationRecord, now: datetime) -> float | None:
     return seconds if math.isfinite(seconds) else None
 
 
-def measure(records: Iterable[ReplicationRecord], *, unlisted: int, now: datetime) -> Progress:
+def measure(records: Iterable[RecordSummary], *, unlisted: int, now: datetime) -> Progress:
     """Count copies by state.
 
     :param records: the listed records that are followed.
