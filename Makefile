@@ -30,7 +30,7 @@ VAULTS := 200
 # One night after another: each has the machine for itself.
 run-celery = .venv-celery/bin/python -m pytest tests/system/celery --vaults $(VAULTS)
 
-.PHONY: demo stack-celery test chromium test-unit test-full test-celery $(ONE_LINE_demo) $(ONE_LINE_tests) lint docs bench mutants schema constraints constraints-check clean
+.PHONY: demo stack-celery test chromium test-unit test-full test-celery $(ONE_LINE_demo) $(ONE_LINE_tests) lint docs pictures bench mutants schema constraints constraints-check clean
 
 demo: $(STAMP)
 	$(PY) -m airflow_cbr.cli demo
@@ -80,6 +80,11 @@ lint: $(STAMP)
 docs: $(STAMP)
 	$(PY) -m sphinx -q -W --keep-going -b html docs build/docs
 	@echo "The pages are in $(CURDIR)/build/docs/index.html"
+
+# Draws the pictures of the pages anew, after what tasks say has changed.
+pictures: $(STAMP) chromium
+	$(PY) tools/pictures.py
+	$(PY) tools/screenshots.py
 
 bench: $(STAMP)
 	@missed=; for file in tests/benchmarks/bench_*.py; do \

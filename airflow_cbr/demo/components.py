@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final
 from airflow_cbr.demo.process_reaper import keeper
 from airflow_cbr.demo.sessions import kill_session, session_members
 from airflow_cbr.demo.waiting import DemoError
+from airflow_cbr.languages import translated
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Component", "stop_all"]
+__all__ = ["Component", "ended_with", "stop_all"]
 
 GRACE: Final = 5.0
 
@@ -76,7 +77,7 @@ class Component:
                     user=self.user,
                 )
             except OSError as error:
-                raise DemoError(f"{self.name} cannot be started: {error}") from error
+                raise DemoError(translated("{name} cannot be started: {error}", name=self.name, error=error)) from error
         keeper().keep(self._process.pid)
         self.expected_to_run = True
         self._released = False
@@ -85,7 +86,7 @@ class Component:
     def pid(self) -> int:
         """Return the id of the process, which is also the id of its session."""
         if self._process is None:
-            raise DemoError(f"{self.name} was not started")
+            raise DemoError(translated("{name} was not started", name=self.name))
         return self._process.pid
 
     @property
@@ -117,7 +118,9 @@ class Component:
         if self._process is None or self._released:
             return
         if remaining := kill_session(self._process.pid):
-            raise DemoError(f"{self.name} cannot be killed: processes {remaining}")
+            raise DemoError(
+                translated("{name} cannot be killed: processes {processes}", name=self.name, processes=", ".join(map(str, remaining)))
+            )
         self._process.wait()
         keeper().release(self._process.pid)
         self._released = True  # the id may soon be somebody else's
@@ -140,7 +143,17 @@ class Component:
         :raises DemoError: with the exit code and the end of the output.
         """
         if self.expected_to_run and self.exit_code is not None:
-            raise DemoError(f"{self.name} ended with exit code {self.exit_code}; the end of its output:\n{self.tail()}")
+            raise DemoError(ended_with(self.name, self.exit_code, self.tail()))
+
+
+def ended_with(name: str, code: int | None, output: str) -> str:
+    """Return what to say of a process that has ended although it was not stopped.
+
+    :param name: what it is.
+    :param code: its exit code.
+    :param output: the end of its output.
+    """
+    return translated("{name} ended with exit code {code}; the end of its output:", name=name, code=code) + f"\n{output}"
 
 
 def stop_all(components: Collection[Component], grace: float = GRACE) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from airflow_cbr.demo.components import Component
 from airflow_cbr.demo.loopback import HOST, clean_environment, reserve_port
 from airflow_cbr.demo.waiting import wait_until
+from airflow_cbr.languages import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,4 +54,4 @@ class EmulatorProcess(Component):
             self.check()
             return f"{READY}{self.url}" in self.log.read_text(errors="replace")
 
-        wait_until(ready, limit=START_LIMIT, what="the emulator listens")
+        wait_until(ready, limit=START_LIMIT, what=translated("the emulator listens"))

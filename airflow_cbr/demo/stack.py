@@ -19,11 +19,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from airflow_cbr.demo.components import Component, stop_all
+from airflow_cbr.demo.components import Component, ended_with, stop_all
 from airflow_cbr.demo.intervals import install_intervals
 from airflow_cbr.demo.loopback import HOST, clean_environment, free_port, reserve_port
 from airflow_cbr.demo.rest import AirflowApi
 from airflow_cbr.demo.waiting import DemoError, wait_until
+from airflow_cbr.languages import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -100,11 +101,13 @@ def migrate_database(home: Path, environment: Mapping[str, str], *, check: Calla
     migration.start()
     migration.expected_to_run = False
     try:
-        wait_until(lambda: migration.exit_code is not None, limit=MIGRATE_LIMIT, what="the metadata database is created", check=check)
+        wait_until(
+            lambda: migration.exit_code is not None, limit=MIGRATE_LIMIT, what=translated("the metadata database is created"), check=check
+        )
     finally:
         migration.kill()
     if migration.exit_code != 0:
-        raise DemoError(f"airflow db migrate ended with exit code {migration.exit_code}:\n{migration.tail()}")
+        raise DemoError(ended_with(migration.name, migration.exit_code, migration.tail()))
     if (file := home / "airflow.db").exists():
         # Readers no longer wait for the writer, nor it for them. The setting stays in the file.
         with contextlib.closing(sqlite3.connect(file)) as database:
@@ -156,14 +159,14 @@ class AirflowStack:
     def home(self) -> Path:
         """Return ``AIRFLOW_HOME`` of the running stack."""
         if self._home is None:
-            raise DemoError("the stack was not started")
+            raise DemoError(translated("{name} was not started", name="Airflow"))
         return self._home
 
     @property
     def api(self) -> AirflowApi:
         """Return the client of the stack's api-server."""
         if self._api is None:
-            raise DemoError("the stack was not started")
+            raise DemoError(translated("{name} was not started", name="Airflow"))
         return self._api
 
     @property
@@ -207,7 +210,7 @@ class AirflowStack:
             self._start_workers()
             for _ in range(self.triggerers):
                 self.start_triggerer()
-            wait_until(self.api.healthy, limit=HEALTH_LIMIT, what="Airflow is healthy", check=self.check, every=0.25)
+            wait_until(self.api.healthy, limit=HEALTH_LIMIT, what=translated("Airflow is healthy"), check=self.check, every=0.25)
         except BaseException:
             self.stop()
             raise

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from airflow_cbr.demo.components import stop_all
+from airflow_cbr.demo.display import labelled
 from airflow_cbr.demo.emulator import EmulatorProcess
 from airflow_cbr.demo.intervals import DEMO_INTERVAL
 from airflow_cbr.demo.loopback import reserve_port
@@ -18,6 +19,7 @@ from airflow_cbr.demo.scenario import CONN_ID, CONN_TYPE, DAG_ID, Auth, connecti
 from airflow_cbr.demo.stack import AirflowStack
 from airflow_cbr.demo.vaults import AUDIT_DAG_ID, audited_vaults, morning_world
 from airflow_cbr.demo.waiting import DemoError, Stopped, StopSignals, wait_until
+from airflow_cbr.languages import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -64,7 +66,7 @@ def explore(
         try:
             _serve(make_stack, world, auth, dag_ids, welcome, signals)
         except Stopped:
-            print("All processes are stopped.", flush=True)
+            print(translated("All processes are stopped."), flush=True)
             return 0
         except DemoError as error:
             print(f"airflow-cbr: {error}", file=sys.stderr)
@@ -90,20 +92,22 @@ def _serve(
         stack = make_stack(Path(folder), check)
         try:
             emulator.start()
-            print("Starting Airflow and the emulator; this takes half a minute or longer ...", flush=True)
+            print(translated("Starting Airflow and the emulator; this takes about half a minute ..."), flush=True)
             with stack:
                 emulator.wait_until_ready(check)
                 fields = connection_fields(auth, emulator.url)
                 stack.api.create_connection(CONN_ID, CONN_TYPE, **{**fields, "extra": json.dumps(fields["extra"])})
                 for dag_id in dag_ids:
                     there = partial(_parsed, stack, dag_id)
-                    wait_until(there, limit=PARSE_LIMIT, what=f"the Dag {dag_id} is parsed", check=stack.check, every=0.5)
-                print(welcome(stack, emulator), flush=True)
+                    wait_until(
+                        there, limit=PARSE_LIMIT, what=translated("the Dag {dag_id} is parsed", dag_id=dag_id), check=stack.check, every=0.5
+                    )
+                print("\n" + welcome(stack, emulator), flush=True)
                 while True:
                     stack.check()
                     time.sleep(0.2)
         except Stopped:
-            print("Stopping ...", flush=True)
+            print(translated("Stopping ..."), flush=True)
             raise
         finally:
             stop_all([emulator])
@@ -111,7 +115,8 @@ def _serve(
 
 def _parsed(stack: AirflowStack, dag_id: str) -> bool:
     if errors := stack.api.import_errors():
-        raise DemoError(f"Airflow cannot read {errors[0]['filename']}:\n{errors[0]['stack_trace']}")
+        said = translated("Airflow cannot read {file}:", file=errors[0]["filename"])
+        raise DemoError(f"{said}\n{errors[0]['stack_trace']}")
     return stack.api.knows_dag(dag_id)
 
 
@@ -119,14 +124,16 @@ def _welcome(stack: AirflowStack, emulator: EmulatorProcess) -> str:
     audit = {"logical_date": None, "conf": {"vaults": audited_vaults()}}
     stack.api.request("POST", f"dags/{AUDIT_DAG_ID}/dagRuns", json=audit)
     airflow = stack.url
-    return f"""
-Airflow is ready:   {airflow}  (this machine only, no password)
-The example Dag:    {airflow}/dags/{DAG_ID}
-                    Press "Trigger"; the params are those of the emulator's default world.
-The page:           {airflow}/plugin/cbr-replication  ("CBR replication" in the navigation)
-                    Four vaults that {AUDIT_DAG_ID} is looking at: two are well, one is replicated too
-                    rarely, and one lacks last night's replicas. Open a red one for what to do.
-The connection:     {airflow}/connections  ({CONN_ID})
-The emulator:       {emulator.url}  (its record of every replicate call: {emulator.url}/_emulator/ledger)
-
-Ctrl-C stops everything."""
+    navigation = translated('("CBR replication" in the navigation)')
+    rows = [
+        (translated("Airflow is ready:"), f"{airflow}  {translated('(this machine only, no password)')}"),
+        (translated("The example Dag:"), f"{airflow}/dags/{DAG_ID}"),
+        ("", translated("Press Trigger: its params are those of the emulator's default world.")),
+        (translated("The page:"), f"{airflow}/plugin/cbr-replication  {navigation}"),
+        ("", translated("{dag_id} looks at four vaults there, and two are well.", dag_id=AUDIT_DAG_ID)),
+        ("", translated("One is replicated too rarely, one lacks last night's replicas: open them for what to do.")),
+        (translated("The connection:"), f"{airflow}/connections  ({CONN_ID})"),
+        (translated("The emulator:"), emulator.url),
+        ("", translated("Its record of every replicate call: {url}", url=f"{emulator.url}/_emulator/ledger")),
+    ]
+    return "\n".join([*labelled(rows, gap=3), "", translated("Ctrl-C stops everything.")])

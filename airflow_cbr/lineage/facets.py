@@ -39,7 +39,7 @@ class CbrReplicationRunFacet(RunFacet):
 
     @staticmethod
     def _get_schema() -> str:
-        return "https://github.com/airflow-cbr/airflow-cbr/blob/main/airflow_cbr/lineage/CbrReplicationRunFacet.json"
+        return "urn:airflow-cbr:lineage:CbrReplicationRunFacet"
 
 
 def lineage_of(facts: dict[str, Any]) -> OperatorLineage[Any, Any]:

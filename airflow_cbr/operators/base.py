@@ -86,10 +86,7 @@ class BaseCbrOperator(BaseOperator):
         self.overwrite_rtif_after_execution = True
 
     def _push_links(self, context: Context) -> None:
-        """Push what the task's links lead to.
-
-        :param context: the task's context.
-        """
+        """Push what the task's links lead to."""
         context["ti"].xcom_push(key=CONSOLE_XCOM_KEY, value=self._console(self.hook.client.region))
 
     def _push_failure(self, context: Context, vault_id: str) -> None:

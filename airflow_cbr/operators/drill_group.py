@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import task_group
-
 from airflow_cbr.operators.drill_end import CbrEndRestoreDrillOperator
 from airflow_cbr.operators.drill_name import CbrNameRestoreDrillOperator
 from airflow_cbr.operators.drill_plan import CbrPlanRestoreDrillsOperator
@@ -59,6 +57,9 @@ def restore_drills(
     waiting = {name: server.pop(name) for name in ("deferrable", "poll_interval", "max_poll_interval", "settle_time") if name in server}
     timeout = {name: server.pop(name) for name in ("timeout",) if name in server}
     ending = {name: server[name] for name in ("destination_region", "destination_project_id", *_CONNECTING) if name in server}
+
+    # With the decorator Airflow loads its standard provider, which a Dag file without drills does not need.
+    from airflow.sdk import task_group
 
     @task_group(group_id=group_id)
     def group() -> Any:

@@ -164,11 +164,14 @@ class CbrPruneOperator(BetweenRegions, StoppableOperator):
             self._push(context, pruning, spec)
         except CbrError as error:
             raise_for_airflow(error)
+        if (plan := pruning.plan) is None:
+            return []
         if spec.plan_only:
-            self.log.info("plan_only=True: nothing was deleted")
+            self.log.info("plan_only=True: nothing was deleted. %s", plan.headline)
         else:
             freed = sum(one.size_gb for one in pruning.removed)
-            self.log.info("Deleted: %s, at most %g GB", counted(len(pruning.removed), "backup or replica", "backups and replicas"), freed)
+            number = counted(len(pruning.removed), "backup or replica", "backups and replicas")
+            self.log.info("Deleted: %s, at most %g GB, of %s", number, freed, plan.way)
         return pruning.removed_ids
 
     def _what_continues(self, ids: Sequence[str]) -> str:

@@ -82,14 +82,15 @@ def figures_of(coverage: Coverage, state: ReplicationState, *, now: float) -> Fi
     copied = succeeded(coverage, state)
     ours = {one.backup.id for one in copied}
     before = [one for one in coverage.of(CoverageStatus.SUCCEEDED) if one.backup.id not in ours]
+    gb_before = known_gb_of(before)
     return Figures(
-        eligible=len(coverage.eligible),
+        eligible=coverage.eligible_number,
         copied=len(copied),
-        before=len(before),
+        before=coverage.settled.backups + len(before),
         running=len(in_flight(coverage, state)),
-        skipped=len(coverage.of(CoverageStatus.SKIPPED)),
+        skipped=coverage.number_of(CoverageStatus.SKIPPED),
         gb=known_gb_of(copied),
-        gb_before=known_gb_of(before),
+        gb_before=None if gb_before is None or coverage.settled.is_sizeless else float(coverage.settled.gb + gb_before),
         seconds=None if state.copying_since is None else max(now - state.copying_since, 0.0),
     )
 

@@ -182,7 +182,8 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
             from airflow_cbr.waiting.progress import timeout_error
 
             never = f" No backup of the vault has ever listed {', '.join(unlisted)}." if unlisted else ""
-            raise AirflowSensorTimeout(f"{timeout_error(self.vault_id, self.timeout, still_running)}{never}")
+            resources = self._seen.resources if self._seen is not None else None
+            raise AirflowSensorTimeout(f"{timeout_error(f'its vault ({self.vault_id})', self.timeout, still_running, resources)}{never}")
         self._keep()
         return is_done
 
@@ -202,13 +203,13 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
             # A secret that was refused is no passing reason, also where it is not tried again for a while.
             if error.permanent or isinstance(error, CbrAuthenticationError):
                 raise
-            self.log.warning("Vault %s could not be read; trying again: %s", self.vault_id, error)
+            self.log.warning("The vault could not be read; trying again: %s (vault %s)", error, self.vault_id)
             return record_ids, []
         self._seen, self._gone = seen, gone
         self._backups.update((record_id, backup.id) for record_id, (backup, _) in seen.listed.items())
         progress = seen.progress(client.server_time or datetime.now(UTC))
         if progress.change_key != self._reported:
-            self.log.info("%s", progress.line)
+            self.log.info("%s", progress.line if progress.succeeded < progress.total else seen.closing_line(self.vault_id))
             self._reported = progress.change_key
         unlisted = [record_id for record_id in seen.unlisted if record_id not in vanished]
         if unlisted:
@@ -246,11 +247,11 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
                     "This cloud does not list replication records with its backups, so copies cannot be followed by record ids"
                 )
             self.log.warning(
-                "No backup of vault %s has listed these replication records so far: %s. "
-                "The task fails if this lasts until %s s after the wait began",
-                self.vault_id,
-                ", ".join(unlisted),
+                "No backup has listed these replication records so far, and the task fails if this lasts until %s s after the wait began: "
+                "%s (vault %s)",
                 f"{self.LISTED_WITHIN:g}",
+                ", ".join(unlisted),
+                self.vault_id,
             )
             self._named = unlisted
         if (until := self._listed_until()) is not None and time.time() >= until:

@@ -95,6 +95,14 @@ class DagRun:
         )
         return None if entry is None else entry["value"]
 
+    def xcoms(self, task_id: str) -> dict[str, Any]:
+        """Return every XCom of a task by its key, as it is stored."""
+        path = f"{self._path}/taskInstances/{task_id}/xcomEntries"
+        keys = [row["key"] for row in self.api.request("GET", path, params={"limit": 100})["xcom_entries"]]
+        return {
+            key: self.api.request("GET", f"{path}/{key}", params={"deserialize": "false", "stringify": "false"})["value"] for key in keys
+        }
+
     def log(self, task_id: str, *, tries: int | None = None, map_index: int = -1) -> str:
         """Return the log of one try as text, one event per line; by default the newest try's."""
         content = self._log_events(task_id, tries, map_index)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -145,4 +146,5 @@ def test_copies_that_fail_are_listed_with_their_records(emulator: EmulatorServer
     assert isinstance(outcome, dict), "Airflow would cut it off"
     assert len(str(outcome)) <= LARGEST
     assert outcome["problems_total"] == len(BACKUPS)
-    assert "failed (record " in outcome["problems"][0]
+    assert ": failed (BackupService.1006: " in outcome["problems"][0]
+    assert re.search(r", record [0-9a-f-]{36}$", outcome["problems"][0])

@@ -360,7 +360,7 @@ def test_an_empty_vault_says_what_was_left_out() -> None:
 
 
 def test_a_deadline_that_has_passed_names_the_vault_and_what_runs() -> None:
-    error = decisions.timed_out(spec(timeout=60.0), state(vault_name="vault-nightly"), ["r1"])
+    error = decisions.timed_out(spec(timeout=60.0), state(vault_name="vault-nightly"), look(), ["r1"])
     assert f"vault vault-nightly ({SOURCE_VAULT})" in str(error)
     assert "60 s" in str(error)
     assert list(error.running) == ["r1"]
