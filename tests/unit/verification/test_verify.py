@@ -352,12 +352,14 @@ def test_a_row_of_the_replicas_checkpoint_that_gets_no_verdict_of_its_own_is_hel
     assert both == {"b1": (), "b2": (Fault.REPLICA_UNSETTLED,)}, "it is told once, where it belongs"
 
 
-def test_a_row_of_the_replicas_checkpoint_that_is_listed_again_is_held_against_it_if_it_is_not_available_then() -> None:
-    other = replica(id="other")
-    assert report(source(record()), replica(), other, other).counts["verified"] == 1
-    assert entry(report(source(record()), replica(), other, replica(id="other", status="error"))).faults == (Fault.CHECKPOINT_INCOMPLETE,)
+@pytest.mark.parametrize("turn", [False, True])
+def test_a_row_of_the_replicas_checkpoint_that_is_listed_again_is_held_against_it_if_it_is_not_available_once(turn: bool) -> None:
+    other, wrong = replica(id="other"), replica(id="other", status="error")
+    twice = [wrong, other] if turn else [other, wrong]
+    assert report(source(record()), replica(), other, replica(id="other")).counts["verified"] == 1
+    assert entry(report(source(record()), replica(), *twice)).faults == (Fault.CHECKPOINT_INCOMPLETE,)
     here = Side([source(record()), source(record("r2", destination_backup_id="other"), id="b2", checkpoint_id="another night")])
-    outcome = judged(here, Side([replica(), other, replica(id="other", status="error")]), "r1", "r2")
+    outcome = judged(here, Side([replica(), *twice]), "r1", "r2")
     assert {one.id: one.verdict for one in outcome.entries} == {"b1": "verified", "b2": "failed"}, "it is told once, where it belongs"
 
 
