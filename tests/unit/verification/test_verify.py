@@ -318,6 +318,20 @@ def test_what_stays_wrong_with_a_checkpoint_decides_whatever_else_may_settle(swa
     assert outcome.settling == []
 
 
+@pytest.mark.parametrize("swap", [False, True])
+def test_of_several_siblings_that_stay_wrong_the_same_one_is_named_however_they_are_listed(swap: bool) -> None:
+    siblings = [source(record("r2", status="fail"), id="b2"), source(record("r3", status="fail"), id="b3")]
+    outcome = judged(Side([source(record()), *(siblings[::-1] if swap else siblings)]), Side([replica()]), "r1")
+    assert "db (b2)" in entry(outcome).reason
+
+
+def test_rows_that_name_no_checkpoint_are_no_siblings() -> None:
+    alone = source(record(), checkpoint_id=None)
+    for other in (None, ""):
+        outcome = judged(Side([alone, source(id="b2", checkpoint_id=other)]), Side([replica()]), "r1")
+        assert outcome.counts["verified"] == 1
+
+
 @pytest.mark.parametrize("sibling", [source(id="b2", status="error"), source(id="b2", checkpoint_id="another night")])
 def test_a_backup_that_cannot_be_copied_or_is_of_another_checkpoint_is_not_missed(sibling: Backup) -> None:
     assert judged(Side([source(record()), sibling]), Side([replica()]), "r1").counts["verified"] == 1
