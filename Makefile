@@ -31,9 +31,9 @@ run-tests = set -e; for line in $(1); do .venv-airflow-$$line/bin/python -m pyte
 demo: $(STAMP)
 	$(PY) -m airflow_cbr.cli demo
 
-# What a contributor runs all the time: no services and no campaigns.
+# What a contributor runs all the time: no services, no browser and no campaigns.
 test-unit: $(STAMP)
-	$(PYTEST) -n $(WORKERS) --dist loadgroup -m "not full and not campaign" tests/unit
+	$(PYTEST) -n $(WORKERS) --dist loadgroup -m "not full and not campaign and not browser" tests/unit
 
 test: $(STAMP) chromium
 	$(PYTEST) -n $(WORKERS) --dist loadgroup -m "not full"

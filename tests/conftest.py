@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.exclusively import alone_in
+
 # A hook of pytest-xdist: it is found by its name in this file.
 from tests.support.worker_groups import pytest_xdist_make_scheduler  # noqa: F401
 
@@ -75,6 +77,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(_DIRECTORY, ignore_errors=True)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.browser)
+
+
 def _allowed(node_id: str) -> bool:
     return any(fnmatch.fnmatch(node_id, pattern) for pattern in ALLOWED_SKIPS)
 
@@ -109,10 +118,18 @@ def real_environment(pytestconfig: pytest.Config) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def airflow_database() -> Path:
-    """Migrate this process's Airflow metadata database, once, and return its AIRFLOW_HOME."""
-    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, stdout=subprocess.DEVNULL, timeout=240)
-    return Path(os.environ["AIRFLOW_HOME"])
+def airflow_database(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Give this process an Airflow metadata database, and return its AIRFLOW_HOME. It is migrated once for all workers of a run."""
+    base = tmp_path_factory.getbasetemp()
+    migrated = (base if worker_id == "master" else base.parent) / "migrated-database"
+    home = Path(os.environ["AIRFLOW_HOME"])
+    with alone_in(migrated.parent):
+        if not migrated.exists():
+            subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, stdout=subprocess.DEVNULL, timeout=240)
+            # Not its configuration, which names the folder.
+            shutil.copytree(home, migrated, ignore=lambda _, names: [name for name in names if not name.endswith(".db")])
+    shutil.copytree(migrated, home, dirs_exist_ok=True)
+    return home
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +151,15 @@ def _a_machine_that_has_refused_nobody() -> None:
         from tests.support.fresh_machine import new_machine
 
         new_machine()
+
+
+@pytest.fixture(autouse=True)
+def _a_masker_that_knows_no_secret() -> None:
+    # Airflow's masker never forgets, and compiles all secrets of a process into one expression at each new one: with the tokens of
+    # thousands of tests that takes longer than the tests.
+    for name in ("airflow.sdk._shared.secrets_masker.secrets_masker", "airflow._shared.secrets_masker.secrets_masker"):
+        if (masker := sys.modules.get(name)) is not None:
+            masker.reset_secrets_masker()
 
 
 @pytest.fixture(autouse=True)

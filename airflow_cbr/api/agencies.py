@@ -16,9 +16,8 @@ from airflow_cbr.exceptions import CbrAuthenticationError
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from airflow_cbr.api.credential_sources.base import KeySource
     from airflow_cbr.api.renewal import IssuedKey
-    from airflow_cbr.api.sign_in import SignIn
+    from airflow_cbr.api.sign_in import KeySource, SignIn
 
 __all__ = ["AgencyByName", "AgencyByUrn"]
 

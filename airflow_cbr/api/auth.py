@@ -13,12 +13,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_cbr.api.brake import LONGEST_PATIENCE
-from airflow_cbr.api.credential_sources.base import KeySource
 from airflow_cbr.api.credentials import AkSkCredentials, PasswordCredentials
 from airflow_cbr.api.given_credentials import key_brake
 from airflow_cbr.api.process_cache import digest
 from airflow_cbr.api.projects import ask_for_projects, find_project
-from airflow_cbr.api.sign_in import SignIn
+from airflow_cbr.api.sign_in import KeySource, SignIn
 from airflow_cbr.api.signed import SignedAuth
 from airflow_cbr.api.tokens import TokenAuthenticator, login_brake
 from airflow_cbr.exceptions import CbrAuthenticationError, CbrConfigurationError

@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 import msgspec
 
+from airflow_cbr.api.call_parameters import Filter, check_page_size, query_of
 from airflow_cbr.api.catalogue_row import Decision
 from airflow_cbr.api.error_lookup import decide
 from airflow_cbr.api.paging import Page, Row, walk
-from airflow_cbr.api.parameters import Filter, check_page_size, query_of
 from airflow_cbr.api.responses import ServiceResponse, decode
 from airflow_cbr.api.transport import OutgoingCall, Transport
 from airflow_cbr.exceptions import CbrAuthenticationError, CbrTransportError

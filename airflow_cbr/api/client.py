@@ -71,7 +71,7 @@ class CbrClient(BackupCalls, CheckpointCalls, OperationLogCalls, VaultCalls):
     ) -> None:
         self.region = check_region(region)
         home = self.region if home_region is None else check_region(home_region, "home_region")
-        base_url = f"{endpoints.cbr_url(self.region, home_region=home)}/v3"
+        base_url = f"{endpoints.url_of('cbr', self.region, home_region=home)}/v3"
         self._transport = Transport(
             verify=verify,
             connect_timeout=connect_timeout,
@@ -83,12 +83,12 @@ class CbrClient(BackupCalls, CheckpointCalls, OperationLogCalls, VaultCalls):
         self._authenticator = make_authenticator(
             credentials,
             self._transport,
-            iam_url=lambda: endpoints.iam_url(self.region, home_region=home),
+            iam_url=lambda: endpoints.url_of("iam", self.region, home_region=home),
             region=self.region,
             project_id=None if project_id is None else check_id(project_id, "project_id"),
             on_secret=on_secret,
-            sign_in_iam_url=lambda: endpoints.iam_url(home, home_region=home),
-            sts_url=lambda: endpoints.sts_url(home, home_region=home),
+            sign_in_iam_url=lambda: endpoints.url_of("iam", home, home_region=home),
+            sts_url=lambda: endpoints.url_of("sts", home, home_region=home),
             home_region=home,
             place=f"{endpoints.cloud} {endpoints.cbr or ''} {endpoints.iam or ''}",
             patience=retry_budget,
@@ -113,8 +113,8 @@ class CbrClient(BackupCalls, CheckpointCalls, OperationLogCalls, VaultCalls):
         return MachineClient(
             self._transport,
             self._authenticator,
-            ims_url=self._endpoints.ims_url(self.region, home_region=self._home),
-            ecs_url=self._endpoints.ecs_url(self.region, home_region=self._home),
+            ims_url=self._endpoints.url_of("ims", self.region, home_region=self._home),
+            ecs_url=self._endpoints.url_of("ecs", self.region, home_region=self._home),
         )
 
     @property

@@ -1,4 +1,4 @@
-"""Where requests go: checks of everything that becomes part of a URL, and the URLs of CBR, IAM and STS.
+"""Where requests go: checks of everything that becomes part of a URL, and the URLs of the services.
 
 Dag params and connections fill region, cloud, ids and endpoints. A crafted one must not send a password or a signature to another
 host, so each is matched in full before any URL is made from it.
@@ -9,14 +9,16 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from airflow_cbr.exceptions import CbrConfigurationError, CbrParameterError
 
 __all__ = [
     "DEFAULT_CLOUD",
+    "SERVICES",
     "Endpoints",
+    "Service",
     "check_cloud",
     "check_endpoint",
     "check_given",
@@ -28,6 +30,9 @@ __all__ = [
 ]
 
 DEFAULT_CLOUD: Final = "myhuaweicloud.com"
+Service = Literal["cbr", "iam", "sts", "ims", "ecs"]
+SERVICES: Final[tuple[Service, ...]] = get_args(Service)
+"""The services that are asked; each has a field of :class:`Endpoints`, and an extra ``<service>_endpoint`` in the connection."""
 
 # Patterns are compiled on first use: the Dag processor imports this module for every Dag file, and checks nothing.
 _LABEL: Final = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -185,59 +190,22 @@ class Endpoints:
 
     def __post_init__(self) -> None:
         check_cloud(self.cloud)
-        for service in ("cbr", "iam", "sts", "ims", "ecs"):
+        for service in SERVICES:
             given = getattr(self, service)
             if given is not None:
                 object.__setattr__(self, service, check_endpoint(given, f"{service}_endpoint"))
 
-    def cbr_url(self, region: str, *, home_region: str) -> str:
-        """Return the base URL of CBR in a region, without a trailing slash.
+    def url_of(self, service: Service, region: str, *, home_region: str) -> str:
+        """Return the base URL of a service in a region, without a trailing slash.
 
+        :param service: the service, by the first label of its host name.
         :param region: the region to work in.
         :param home_region: the region of the connection, which an endpoint without ``{region}`` belongs to.
         :raises CbrConfigurationError: the endpoint has no ``{region}``, is not on this machine, and another region is asked for.
         """
-        return self._url("cbr", self.cbr, region, home_region)
-
-    def iam_url(self, region: str, *, home_region: str) -> str:
-        """Return the base URL of IAM in a region, without a trailing slash.
-
-        :param region: the region to work in.
-        :param home_region: the region of the connection, which an endpoint without ``{region}`` belongs to.
-        :raises CbrConfigurationError: the endpoint has no ``{region}``, is not on this machine, and another region is asked for.
-        """
-        return self._url("iam", self.iam, region, home_region)
-
-    def sts_url(self, region: str, *, home_region: str) -> str:
-        """Return the base URL of STS in a region, without a trailing slash.
-
-        :param region: the region to work in.
-        :param home_region: the region of the connection, which an endpoint without ``{region}`` belongs to.
-        :raises CbrConfigurationError: the endpoint has no ``{region}``, is not on this machine, and another region is asked for.
-        """
-        return self._url("sts", self.sts, region, home_region)
-
-    def ims_url(self, region: str, *, home_region: str) -> str:
-        """Return the base URL of IMS in a region, without a trailing slash.
-
-        :param region: the region to work in.
-        :param home_region: the region of the connection, which an endpoint without ``{region}`` belongs to.
-        :raises CbrConfigurationError: the endpoint has no ``{region}``, is not on this machine, and another region is asked for.
-        """
-        return self._url("ims", self.ims, region, home_region)
-
-    def ecs_url(self, region: str, *, home_region: str) -> str:
-        """Return the base URL of ECS in a region, without a trailing slash.
-
-        :param region: the region to work in.
-        :param home_region: the region of the connection, which an endpoint without ``{region}`` belongs to.
-        :raises CbrConfigurationError: the endpoint has no ``{region}``, is not on this machine, and another region is asked for.
-        """
-        return self._url("ecs", self.ecs, region, home_region)
-
-    def _url(self, service: str, override: str | None, region: str, home_region: str) -> str:
         check_region(region)
         check_region(home_region, "home_region")
+        override: str | None = getattr(self, service)
         if override is None:
             return f"https://{service}.{region}.{self.cloud}"
         if "{region}" not in override and region != home_region and not is_loopback(override):

@@ -36,7 +36,7 @@ class _Key(msgspec.Struct, frozen=True, kw_only=True):
         return "***"
 
 
-class _Answer(msgspec.Struct, frozen=True, kw_only=True):
+class _KeyAnswer(msgspec.Struct, frozen=True, kw_only=True):
     credential: _Key | None = None
     credentials: _Key | None = None
 
@@ -52,7 +52,7 @@ def read_key(answer: ServiceResponse, *, call: str, asked_at: float) -> IssuedKe
     :param asked_at: reading of the monotonic clock when it was asked for.
     :raises CbrProtocolError: there is no usable key in it.
     """
-    found = decode(answer, _Answer, call=call)
+    found = decode(answer, _KeyAnswer, call=call)
     key = found.credential or found.credentials
     if key is None:
         raise _no_key(answer, call)

@@ -14,11 +14,11 @@ __all__ = ["Flavor", "Image", "Job", "Server", "ServerAddress", "ServerLimits"]
 _ORIGIN: Final = "server_backup"
 
 
-class _Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class _MachineRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Base of the rows: immutable, keyword-only."""
 
 
-class Job(_Row, frozen=True):
+class Job(_MachineRow, frozen=True):
     """A job of IMS or ECS. ``status`` is ``INIT``, ``RUNNING``, ``SUCCESS`` or ``FAIL``."""
 
     status: str | None = None
@@ -33,7 +33,7 @@ class Job(_Row, frozen=True):
         return found if isinstance(found, str) and found else None
 
 
-class Image(_Row, frozen=True, rename={"data_origin": "__data_origin", "description": "__description"}):
+class Image(_MachineRow, frozen=True, rename={"data_origin": "__data_origin", "description": "__description"}):
     """An image. ``status`` is ``queued``, ``saving``, ``active``, ``killed`` or ``deleted``; ``min_disk`` in GB."""
 
     id: str
@@ -58,7 +58,7 @@ class Image(_Row, frozen=True, rename={"data_origin": "__data_origin", "descript
         return backup_id.strip() or None if kind.strip() == _ORIGIN else None
 
 
-class ServerAddress(_Row, frozen=True, rename={"type": "OS-EXT-IPS:type"}):
+class ServerAddress(_MachineRow, frozen=True, rename={"type": "OS-EXT-IPS:type"}):
     """An address of a server; ``type`` is ``fixed`` or ``floating``."""
 
     addr: str | None = None
@@ -66,7 +66,7 @@ class ServerAddress(_Row, frozen=True, rename={"type": "OS-EXT-IPS:type"}):
     type: str | None = None
 
 
-class Server(_Row, frozen=True, rename={"task_state": "OS-EXT-STS:task_state"}):
+class Server(_MachineRow, frozen=True, rename={"task_state": "OS-EXT-STS:task_state"}):
     """A server. ``status`` is ``BUILD``, ``ACTIVE``, ``ERROR``, ``DELETED`` and others."""
 
     id: str
@@ -105,7 +105,7 @@ class Server(_Row, frozen=True, rename={"task_state": "OS-EXT-STS:task_state"}):
         return str(said) if said else "the service does not say why"
 
 
-class Flavor(_Row, frozen=True):
+class Flavor(_MachineRow, frozen=True):
     """A flavor; ``ram`` in MB."""
 
     id: str
@@ -121,7 +121,7 @@ class Flavor(_Row, frozen=True):
 
 
 class ServerLimits(
-    _Row,
+    _MachineRow,
     frozen=True,
     rename={
         "instances": "maxTotalInstances",

@@ -9,24 +9,56 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol, TypeVar, runtime_checkable
 
 from airflow_cbr.api.key_answers import read_key
 from airflow_cbr.api.renewal import IssuedKey, KeyCache
 from airflow_cbr.exceptions import CbrApiError, CbrConnectionError, CbrError, CbrThrottledError, CbrTimeoutError, CbrUnavailableError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from requests.auth import AuthBase
 
-    from airflow_cbr.api.credential_sources.base import KeySource
     from airflow_cbr.api.secret import Secret
     from airflow_cbr.api.transport import OutgoingCall, Transport
 
-__all__ = ["SignIn"]
+__all__ = ["KeySource", "SignIn"]
 
 Result = TypeVar("Result")
 
 KEYS: Final = KeyCache()
+
+
+@runtime_checkable
+class KeySource(Protocol):
+    """Something that keys come from. Two that are equal give the same key; none shows a secret."""
+
+    step: ClassVar[str]
+    """What it does, as a message names it: ``asking the metadata service for a key``."""
+    advice: ClassVar[str]
+    """What to do when it is refused."""
+
+    def __hash__(self) -> int:
+        """Return a hash that goes with being equal."""
+
+    @property
+    def base(self) -> KeySource | None:
+        """Return where the key comes from with which it asks, or None when it needs none."""
+
+    def issue(self, desk: SignIn, base: IssuedKey | None) -> IssuedKey:
+        """Ask for a key.
+
+        :param desk: what to ask with.
+        :param base: a good key of :attr:`base`, if there is one.
+        :raises CbrError: there is none.
+        """
+
+    def guard(self, desk: SignIn) -> AbstractContextManager[None]:
+        """Guard a call that is signed with its key: one that was refused may have to rest for a while.
+
+        :param desk: what is asked with.
+        """
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from requests.auth import AuthBase
 
-from airflow_cbr.api.signing import authorization, format_sdk_date
+from airflow_cbr.api.sdk_hmac import authorization, format_sdk_date
 
 if TYPE_CHECKING:
     from requests import PreparedRequest

@@ -24,7 +24,7 @@ import urllib3.exceptions
 from requests.utils import get_environ_proxies
 
 from airflow_cbr import __version__
-from airflow_cbr.api import error_lookup, failures, responses
+from airflow_cbr.api import error_lookup, request_failures, responses
 from airflow_cbr.api.addresses import is_link_local
 from airflow_cbr.api.catalogue_row import Decision
 from airflow_cbr.api.deadline import seconds_left
@@ -219,8 +219,8 @@ class Transport:
         try:
             with exchange.on_this_thread():
                 return self._answer(call, exchange, auth, secrets)
-        except failures.WIRE_ERRORS as error:
-            failure = failures.transport_error(
+        except request_failures.WIRE_ERRORS as error:
+            failure = request_failures.transport_error(
                 error,
                 call=call.name,
                 url=call.url,
@@ -228,10 +228,10 @@ class Transport:
                 timeout=exchange.allotted if exchange.is_over else None,
                 secrets=secrets,
             )
-            failures.forget_locals(error)
+            request_failures.forget_locals(error)
         except BaseException as error:
             # Also what a signal raises while the answer is awaited, as Airflow's own timeout does.
-            failures.forget_locals(error)
+            request_failures.forget_locals(error)
             raise
         # Out here the error has no context, which would lead to all that the libraries say of the request; and in no circle, which would
         # keep their connections open for a while.

@@ -154,7 +154,7 @@ def _watched(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
 # --- connections ------------------------------------------------------------------------------------------------------
 
 
-class _Answer(http.client.HTTPResponse):
+class _TimedResponse(http.client.HTTPResponse):
     """Reads an answer, of the service or of a proxy that is asked for a tunnel, within the time of its exchange."""
 
     def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
@@ -196,7 +196,7 @@ class _Meter(io.RawIOBase):
 class _Connection(HTTPConnection):
     """Keeps to the time of the exchange, and tells it when the request goes out."""
 
-    response_class = _Answer
+    response_class = _TimedResponse
     _is_connecting = False
 
     def connect(self) -> None:

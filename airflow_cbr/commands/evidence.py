@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airflow_cbr.evidence.check import Problem
+    from airflow_cbr.evidence.folder import EvidenceStore
     from airflow_cbr.evidence.period import Period, VaultPeriod
     from airflow_cbr.evidence.signing import PublicKeys
-    from airflow_cbr.evidence.store import Store
 
 __all__ = ["add_evidence_commands", "run_evidence"]
 
@@ -118,13 +118,13 @@ def _keys(parser: argparse.ArgumentParser, files: list[str]) -> PublicKeys | Non
     return PublicKeys.from_pems(pems)
 
 
-def _open(path: str) -> Store:
+def _open(path: str) -> EvidenceStore:
     if "://" in path:
         # Only this loads Airflow, which takes seconds.
         from airflow_cbr.operators.evidence_store import store_at
 
         return store_at(path)
-    from airflow_cbr.evidence.store import FolderStore
+    from airflow_cbr.evidence.folder import FolderStore
 
     return FolderStore(path)
 
@@ -137,10 +137,10 @@ def _say_error(message: str) -> int:
 # --- check ------------------------------------------------------------------------------------------------------------
 
 
-def _check(store: Store, keys: PublicKeys | None) -> int:
+def _check(store: EvidenceStore, keys: PublicKeys | None) -> int:
     from airflow_cbr.api.texts import counted
     from airflow_cbr.evidence.check import Checked, walk
-    from airflow_cbr.evidence.texts import Texts
+    from airflow_cbr.evidence.translations import Texts
 
     texts = Texts()
     files = problems = 0
@@ -179,12 +179,12 @@ def _line_of(pair: str, files: int, newest: Any) -> str:
 # --- report -----------------------------------------------------------------------------------------------------------
 
 
-def _report(store: Store, keys: PublicKeys | None, options: argparse.Namespace) -> int:
+def _report(store: EvidenceStore, keys: PublicKeys | None, options: argparse.Namespace) -> int:
     from airflow_cbr import __version__
     from airflow_cbr.api.texts import counted, one_line
     from airflow_cbr.evidence.overview import Origin
     from airflow_cbr.evidence.period import Period
-    from airflow_cbr.evidence.texts import Texts
+    from airflow_cbr.evidence.translations import Texts
 
     zone = _zone(options.time_zone) if isinstance(options.time_zone, str) else options.time_zone
     period = Period(options.first, options.last, zone, datetime.now(UTC))
@@ -216,7 +216,7 @@ def _writer(suffix: str) -> Any:
     return tables.write_csv if suffix == ".csv" else tables.write_json
 
 
-def _vaults(store: Store, keys: PublicKeys | None, period: Period) -> Iterator[VaultPeriod]:
+def _vaults(store: EvidenceStore, keys: PublicKeys | None, period: Period) -> Iterator[VaultPeriod]:
     from airflow_cbr.evidence.check import walk
     from airflow_cbr.evidence.period import summarise
 

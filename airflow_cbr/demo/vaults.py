@@ -6,16 +6,8 @@ from datetime import timedelta
 from typing import Any, Final
 
 from airflow_cbr.demo.scenario import DESTINATION_REGION
-from airflow_cbr.emulator.world import (
-    DESTINATION_PROJECT,
-    DESTINATION_VAULT,
-    SOURCE_PROJECT,
-    BackupPart,
-    ResourcePart,
-    VaultPart,
-    World,
-    default_world,
-)
+from airflow_cbr.emulator.vault_parts import BackupPart, ResourcePart, VaultPart
+from airflow_cbr.emulator.world import DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_PROJECT, World, default_world
 
 __all__ = ["AUDIT_DAG_ID", "audited_vaults", "morning_world"]
 

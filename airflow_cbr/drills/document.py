@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
     from airflow_cbr.drills.state import DrillState
 
-__all__ = ["KIND", "Outcome", "Progress", "progress", "verdict"]
+__all__ = ["KIND", "DrillOutcome", "DrillProgress", "progress", "verdict"]
 
 KIND: Final = "drill"
 """``kind`` of every document that is made here."""
 _PASSED: Final = "success"
 
 
-class Outcome(StrEnum):
+class DrillOutcome(StrEnum):
     """The verdict on a drill."""
 
     SUCCESSFUL = "successful"
@@ -32,7 +32,7 @@ class Outcome(StrEnum):
     """The server was not active in time, was deleted by the service before the end, or the recovery took longer than it may."""
 
 
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
+class DrillProgress(msgspec.Struct, frozen=True, kw_only=True):
     """What the start of a drill publishes, and its end reads: the XCom ``drill`` of the start. Unix times by the clock of the start.
 
     :param name: the mark that image and server carry.
@@ -64,7 +64,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     unsettled_until: float = 0.0
 
     @classmethod
-    def read(cls, pulled: Any, name: str) -> Progress | None:
+    def read(cls, pulled: Any, name: str) -> DrillProgress | None:
         """Return what the start has published, or None where it has published nothing that can be read, or for another drill.
 
         :param pulled: the XCom.
@@ -109,7 +109,7 @@ def progress(
 
 
 def verdict(
-    started: Progress | None,
+    started: DrillProgress | None,
     *,
     name: str,
     checks: Mapping[str, str | None],
@@ -155,27 +155,27 @@ def verdict(
 
 
 def _judge(
-    started: Progress | None,
+    started: DrillProgress | None,
     checks: Mapping[str, str | None],
     rto: float | None,
     max_duration: float | None,
     *,
     server_was_there: bool,
-) -> tuple[Outcome, str | None]:
+) -> tuple[DrillOutcome, str | None]:
     if started is None:
-        return Outcome.FAILED, "the start has published nothing: it did not run, or failed before it had sent anything"
-    if started.state == Outcome.TIMED_OUT:
-        return Outcome.TIMED_OUT, started.reason
+        return DrillOutcome.FAILED, "the start has published nothing: it did not run, or failed before it had sent anything"
+    if started.state == DrillOutcome.TIMED_OUT:
+        return DrillOutcome.TIMED_OUT, started.reason
     if started.state != "ready":
-        return Outcome.FAILED, started.reason or "the server never became active"
+        return DrillOutcome.FAILED, started.reason or "the server never became active"
     if not server_was_there:
-        return Outcome.TIMED_OUT, "the server was gone before the checks had ended: deleted at its auto_terminate_time, or by somebody"
+        return DrillOutcome.TIMED_OUT, "the server was gone before the checks had ended: deleted at its auto_terminate_time, or by somebody"
     failed = [f"{task_id} is {state or 'not run'}" for task_id, state in checks.items() if state != _PASSED]
     if failed:
-        return Outcome.FAILED, "; ".join(failed)
+        return DrillOutcome.FAILED, "; ".join(failed)
     if max_duration is not None and (rto is None or rto > max_duration):
-        return Outcome.TIMED_OUT, f"the recovery took {rto or 0.0:.0f} s, more than {max_duration:g} s"
-    return Outcome.SUCCESSFUL, None
+        return DrillOutcome.TIMED_OUT, f"the recovery took {rto or 0.0:.0f} s, more than {max_duration:g} s"
+    return DrillOutcome.SUCCESSFUL, None
 
 
 def _between(begin: float, end: float) -> float | None:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from airflow_cbr.emulator.clock import Clock
-    from airflow_cbr.emulator.iam import User
     from airflow_cbr.emulator.ids import Ids
+    from airflow_cbr.emulator.users import User
 
 _ACCESS_KEY_LENGTH: Final = 20
 _SECRET_KEY_LENGTH: Final = 40

@@ -16,11 +16,13 @@ Description = Annotated[str, StringConstraints(strict=True, max_length=255, patt
 Region = Annotated[str, StringConstraints(strict=True, max_length=255, pattern=r"^[a-zA-Z0-9._\-]*$")]
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """A body, or an object in one; it may hold no key that is not documented."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class DestinationFields(_Body):
+class DestinationFields(Body):
     """What both replicate calls say about the destination."""
 
     destination_region: Region
@@ -43,19 +45,19 @@ class CopyBackup(DestinationFields):
     description: Description | None = None
 
 
-class CopyCheckpointBody(_Body):
+class CopyCheckpointBody(Body):
     """Body of CopyCheckpoint."""
 
     replicate: CopyCheckpoint
 
 
-class CopyBackupBody(_Body):
+class CopyBackupBody(Body):
     """Body of CopyBackup."""
 
     replicate: CopyBackup
 
 
-class ResourceDetail(_Body):
+class ResourceDetail(Body):
     """One of ``resource_details``."""
 
     id: StrictStr
@@ -64,7 +66,7 @@ class ResourceDetail(_Body):
     extra_info: dict[str, Any] | None = None
 
 
-class CheckpointParameters(_Body):
+class CheckpointParameters(Body):
     """``parameters`` of CreateCheckpoint."""
 
     name: Name | None = None
@@ -75,14 +77,14 @@ class CheckpointParameters(_Body):
     resource_details: list[ResourceDetail] | None = Field(default=None, max_length=256)
 
 
-class NewCheckpoint(_Body):
+class NewCheckpoint(Body):
     """``checkpoint`` of CreateCheckpoint."""
 
     vault_id: StrictStr
     parameters: CheckpointParameters = CheckpointParameters()
 
 
-class CreateCheckpointBody(_Body):
+class CreateCheckpointBody(Body):
     """Body of CreateCheckpoint."""
 
     checkpoint: NewCheckpoint
@@ -148,7 +150,7 @@ class TokenRequest(_Loose):
     auth: Auth
 
 
-_T = TypeVar("_T", bound=_Body)
+_T = TypeVar("_T", bound=Body)
 
 
 def read_body(call: Call, body: type[_T]) -> _T:

@@ -14,7 +14,8 @@ from airflow_cbr.emulator.key_parts import PodPart, ServerPart
 from airflow_cbr.emulator.rows import record_row
 from airflow_cbr.emulator.store import Backup, Vault, WorldError
 from airflow_cbr.emulator.switches import Switches
-from airflow_cbr.emulator.world import BackupPart, VaultPart, read_world
+from airflow_cbr.emulator.vault_parts import BackupPart, VaultPart
+from airflow_cbr.emulator.world import read_world
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

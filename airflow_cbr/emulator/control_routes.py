@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from airflow_cbr.emulator.control import ClockChange, Control, MissingError, TokensEnd
 from airflow_cbr.emulator.exchange import NotJsonError, decoded
+from airflow_cbr.emulator.parts import describe
 from airflow_cbr.emulator.store import WorldError
-from airflow_cbr.emulator.world import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,9 +11,11 @@ from airflow_cbr.emulator.bodies import Auth, NamedDomain, ScopedProject, TokenR
 from airflow_cbr.emulator.bounds import MOST_TOKENS
 from airflow_cbr.emulator.clock import Clock, moment_text
 from airflow_cbr.emulator.error_responses import gateway, iam
+from airflow_cbr.emulator.key_parts import UserPart
+from airflow_cbr.emulator.parts import describe
 from airflow_cbr.emulator.signature import Authorization, SignatureError, verify
 from airflow_cbr.emulator.store import Project, Store, WorldError
-from airflow_cbr.emulator.world import UserPart, describe
+from airflow_cbr.emulator.users import User, held
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,31 +27,6 @@ if TYPE_CHECKING:
 
 FAILURES_ALLOWED: Final = 5
 LOCK_SECONDS: Final = 5 * 60.0
-
-
-@dataclass(slots=True)
-class User:
-    """An IAM user, and how often in a row the password or the signature was wrong."""
-
-    id: str
-    name: str
-    password: str
-    access_key: str
-    secret_key: str
-    security_token: str | None
-    projects: frozenset[str] | None
-    denied_calls: frozenset[str]
-    signature_failures: int = 0
-    keys_locked_until: float = 0.0
-    password_failures: int = 0
-    password_locked_until: float = 0.0
-
-    def may_use(self, project_id: str) -> bool:
-        """Return whether the user may use a project.
-
-        :param project_id: the project.
-        """
-        return self.projects is None or project_id in self.projects
 
 
 @dataclass(slots=True)
@@ -105,7 +82,7 @@ class Iam:
         self._clock = clock
         self._switches = switches
         self._ids = ids
-        self.users = {part.name: User(id=ids.hex32(), **_held(part)) for part in users}
+        self.users = {part.name: User(id=ids.hex32(), **held(part)) for part in users}
         self.tokens: dict[str, Token] = {}
 
     # --- who calls ------------------------------------------------------------------------------------------------
@@ -309,7 +286,7 @@ class Iam:
             raise WorldError(f"user: access key {part.access_key} exists already")
         if part.password != user.password:
             self.end_tokens(user=user.name)
-        for key, value in _held(part).items():
+        for key, value in held(part).items():
             setattr(user, key, value)
 
     # --- how IAM writes it ------------------------------------------------------------------------------------------
@@ -353,11 +330,6 @@ class Iam:
         :param user: the user or agency.
         """
         return [project for project in self._store.projects.values() if user.may_use(project.id)]
-
-
-def _held(part: UserPart) -> dict[str, Any]:
-    projects = None if part.projects is None else frozenset(part.projects)
-    return dict(part) | {"projects": projects, "denied_calls": frozenset(part.denied_calls)}
 
 
 def _iam_time(moment: float) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
+from pydantic import Field, StrictBool, StrictInt, StrictStr, ValidationError
 
+from airflow_cbr.emulator.bodies import Body
 from airflow_cbr.emulator.clock import moment_text
 from airflow_cbr.emulator.exchange import Answer, Refusal
 from airflow_cbr.emulator.machine_ledger import ImageEntry
@@ -40,29 +41,25 @@ IMAGE_WRITES: Final = frozenset({"CreateWholeImage", "GlanceDeleteImage"})
 _NAME: Final = re.compile(r"[A-Za-z0-9\u4e00-\u9fa5._ -]{1,128}")
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class _Tag(_Body):
+class _ImageTag(Body):
     key: StrictStr = Field(min_length=1, max_length=127)
     value: StrictStr = Field(max_length=255)
 
 
-class _WholeImage(_Body):
+class _WholeImage(Body):
     name: StrictStr
     backup_id: StrictStr
     whole_image_type: StrictStr | None = None
     description: StrictStr = ""
     enterprise_project_id: StrictStr | None = None
-    image_tags: list[_Tag] | None = Field(default=None, max_length=20)
+    image_tags: list[_ImageTag] | None = Field(default=None, max_length=20)
     tags: list[StrictStr] | None = Field(default=None, max_length=20)
     min_ram: StrictInt | None = None
     max_ram: StrictInt | None = None
     vault_id: StrictStr | None = None
 
 
-class _Deletion(_Body):
+class _Deletion(Body):
     delete_backup: StrictBool = False
 
 

@@ -1,24 +1,31 @@
-"""What a world says of agencies, and of the places that hand out their keys."""
+"""What a world says of users and agencies, and of the places that hand out keys of agencies."""
 
 from __future__ import annotations
 
 import hashlib
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field
 
 from airflow_cbr.emulator.bounds import MOST_FIELDS, MOST_THINGS
+from airflow_cbr.emulator.parts import Name, Part, ProjectId
 
-ProjectId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 POD_TOKEN: Final = "emulator-pod-token"  # noqa: S105 (published: it opens nothing but the emulator)
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, str_max_length=10_000)
+class UserPart(Part):
+    """An IAM user with a password and one access key."""
+
+    name: str = Field(description="User name.")
+    password: str = Field(description="IAM password.")
+    access_key: str = Field(description="Access key (AK).")
+    secret_key: str = Field(description="Secret key (SK).")
+    security_token: str | None = Field(default=None, description="Makes the keys temporary ones: requests must bring and sign it.")
+    projects: list[ProjectId] | None = Field(default=None, max_length=MOST_THINGS, description="Projects that the user may use; null: all.")
+    denied_calls: list[str] = Field(default_factory=list, max_length=MOST_THINGS, description="Names of calls that the user may not make.")
 
 
-class AgencyPart(_Part):
+class AgencyPart(Part):
     """An agency: an identity that others take on for a while."""
 
     name: Name = Field(description="Agency name.")
@@ -31,21 +38,21 @@ class AgencyPart(_Part):
     denied_calls: list[str] = Field(default_factory=list, max_length=MOST_THINGS, description="Names of calls that it may not make.")
 
 
-class ServerPart(_Part):
+class ServerPart(Part):
     """The server that the metadata service belongs to."""
 
     agency: Name | None = Field(default=None, description="Agency that is attached to it; null: none, keys are refused.")
     metadata_tokens: bool = Field(default=True, description="Whether the metadata service wants a token; false: an older image.")
 
 
-class PodPart(_Part):
+class PodPart(Part):
     """The pod whose identity is asked for."""
 
     agency: Name = Field(description="Agency that is associated with it.")
     token: str = Field(default=POD_TOKEN, min_length=1, description="What its token file holds.")
 
 
-class OidcPart(_Part):
+class OidcPart(Part):
     """An identity provider in IAM that an OpenID Connect issuer is trusted by."""
 
     name: Name = Field(description="Provider name; its URN is `iam::<account id>:oidc-provider:<name>`.")

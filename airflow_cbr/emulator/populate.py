@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from airflow_cbr.emulator.bounds import MOST_BACKUPS, MOST_THINGS
 from airflow_cbr.emulator.kinds import RESOURCE_TYPES
 from airflow_cbr.emulator.store import Backup, Checkpoint, Project, Resource, Store, Vault, WorldError
-from airflow_cbr.emulator.world import BackupPart, GeneratePart, VaultPart, World
+from airflow_cbr.emulator.vault_parts import BackupPart, GeneratePart, ProjectPart, RegionPart, VaultPart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,22 +36,24 @@ class Populator:
         self._ledger = ledger
         self._at_once = MOST_BACKUPS
 
-    def build(self, world: World, now: float, most_backups: int) -> None:
+    def build(self, regions: list[RegionPart], projects: list[ProjectPart], vaults: list[VaultPart], now: float, most_backups: int) -> None:
         """Fill the store. After that there is room for a replica of all that came, within the limit.
 
-        :param world: the world.
+        :param regions: the regions of a world.
+        :param projects: its projects.
+        :param vaults: its vaults.
         :param now: simulated time, from which ages count.
         :param most_backups: backups and replicas that may come.
         :raises WorldError: a backup names a replica's vault that is no replication vault.
         """
         self._store.most_backups = self._at_once = most_backups
-        for region in world.regions:
+        for region in regions:
             self._store.replicates_to[region.id] = list(region.replicates_to)
             self._store.clocks_ahead[region.id] = region.clock_ahead
-        for project in world.projects:
+        for project in projects:
             self._store.projects[project.id] = Project(project.id, project.name or project.region, project.region, project.replication)
         # Destinations first: backups may name them as the place of their finished replicas.
-        for part in sorted(world.vaults, key=lambda vault: vault.protect_type != "replication"):
+        for part in sorted(vaults, key=lambda vault: vault.protect_type != "replication"):
             self.add_vault(part, now)
         self._store.most_backups = max(MOST_BACKUPS, min(2 * len(self._store.backups), most_backups))
         self._at_once = MOST_BACKUPS

@@ -5,22 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import Field, StrictBool, StrictInt, StrictStr
+
+from airflow_cbr.emulator.bodies import Body
 
 __all__ = ["CreateServersBody", "DeleteServersBody", "NewServer", "termination_of"]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class _Nic(_Body):
+class _Nic(Body):
     subnet_id: StrictStr
     ip_address: StrictStr | None = None
     ipv6_enable: StrictBool = False
 
 
-class _Volume(_Body):
+class _Volume(Body):
     volumetype: StrictStr = Field(min_length=1)
     size: StrictInt | None = Field(default=None, ge=1, le=32768)
     delete_on_termination: StrictBool | None = None
@@ -28,16 +26,16 @@ class _Volume(_Body):
     shareable: StrictBool = False
 
 
-class _Group(_Body):
+class _Group(Body):
     id: StrictStr
 
 
-class _Tag(_Body):
+class _ServerTag(Body):
     key: StrictStr = Field(min_length=1, max_length=128)
     value: StrictStr = Field(max_length=255)
 
 
-class NewServer(_Body):
+class NewServer(Body):
     """``server`` of CreatePostPaidServers."""
 
     name: StrictStr = Field(min_length=1, max_length=128, pattern=r"^[\u4e00-\u9fa5a-zA-Z0-9._-]+$")
@@ -52,7 +50,7 @@ class NewServer(_Body):
     key_name: StrictStr | None = None
     adminPass: StrictStr | None = None  # noqa: N815
     count: StrictInt = Field(default=1, ge=1, le=500)
-    server_tags: list[_Tag] = Field(default_factory=list, max_length=20)
+    server_tags: list[_ServerTag] = Field(default_factory=list, max_length=20)
     metadata: dict[str, StrictStr] = Field(default_factory=dict)
     user_data: StrictStr | None = None
     description: StrictStr | None = None
@@ -61,18 +59,18 @@ class NewServer(_Body):
     extendparam: dict[str, Any] = Field(default_factory=dict)
 
 
-class CreateServersBody(_Body):
+class CreateServersBody(Body):
     """Body of CreatePostPaidServers."""
 
     server: NewServer
     dry_run: StrictBool = False
 
 
-class _ServerId(_Body):
+class _ServerId(Body):
     id: StrictStr
 
 
-class DeleteServersBody(_Body):
+class DeleteServersBody(Body):
     """Body of DeleteServers."""
 
     servers: list[_ServerId] = Field(min_length=1, max_length=1000)

@@ -72,7 +72,7 @@ class Service:
             self.faults.add(fault)
         self._ids = Ids(world.seed)
         self.populator = Populator(self.store, self._ids, self.switches, self.ledger)
-        self.populator.build(world, clock.now(), most_backups)
+        self.populator.build(world.regions, world.projects, world.vaults, clock.now(), most_backups)
         self.iam = Iam(
             account=world.account,
             users=world.users,

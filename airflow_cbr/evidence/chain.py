@@ -6,13 +6,13 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from airflow_cbr.evidence.file import UnsoundFileError, digest_of, unseal
-from airflow_cbr.evidence.store import number_of
+from airflow_cbr.evidence.folder import number_of
 from airflow_cbr.exceptions import CbrEvidenceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_cbr.evidence.store import Store
+    from airflow_cbr.evidence.folder import EvidenceStore
 
 __all__ = ["Link", "Written", "append"]
 
@@ -46,7 +46,7 @@ class Written(NamedTuple):
     sha256: str
 
 
-def append(store: Store, pair: str, seal: Callable[[Link], bytes]) -> Written:
+def append(store: EvidenceStore, pair: str, seal: Callable[[Link], bytes]) -> Written:
     """Add a file behind the newest one.
 
     Where a store lets one writer alone have a number, the other one takes the next. Where it cannot do that, two may have the same number,
@@ -75,18 +75,18 @@ def append(store: Store, pair: str, seal: Callable[[Link], bytes]) -> Written:
         own, own_number = digest, newest + 1
     raise CbrEvidenceError(
         f"No evidence could be added to {pair} in {_MOST_TRIES} tries.",
-        advice="Look whether that folder keeps what is written to it, and who else writes there.",
+        advice="Check that the folder keeps what is written to it, and find out what else writes to it.",
     )
 
 
-def _newest(store: Store, pair: str) -> tuple[int, list[str]]:
+def _newest(store: EvidenceStore, pair: str) -> tuple[int, list[str]]:
     """Return the highest number, and the digests of what the next file names. One that is damaged is named as it is; the check finds it."""
     names = _by_number(store, pair)
     newest = max(names, default=0)
     return newest, [digest_of(store.read(pair, name)) for name in names[newest]] + _passed_by(store, pair, names, newest)
 
 
-def _is_settled(store: Store, pair: str, number: int, digest: str) -> bool:
+def _is_settled(store: EvidenceStore, pair: str, number: int, digest: str) -> bool:
     """Return whether neither this file nor one before it was passed by."""
     names = _by_number(store, pair)
     if max(names) > number and not _is_named(store, pair, names, number, digest):
@@ -94,13 +94,13 @@ def _is_settled(store: Store, pair: str, number: int, digest: str) -> bool:
     return not _passed_by(store, pair, names, number)
 
 
-def _is_named(store: Store, pair: str, names: dict[int, list[str]], number: int, digest: str) -> bool:
+def _is_named(store: EvidenceStore, pair: str, names: dict[int, list[str]], number: int, digest: str) -> bool:
     """Return whether a file of a higher number names this one."""
     later = (name for above in names if above > number for name in names[above])
     return any(digest in (_named_by(store, pair, name) or ()) for name in later)
 
 
-def _passed_by(store: Store, pair: str, names: dict[int, list[str]], number: int) -> list[str]:
+def _passed_by(store: EvidenceStore, pair: str, names: dict[int, list[str]], number: int) -> list[str]:
     """Return the digests of the files before a number that no file of that number names; only where there is more than one of them."""
     before = names.get(number - 1, ())
     if len(before) < 2:
@@ -112,7 +112,7 @@ def _passed_by(store: Store, pair: str, names: dict[int, list[str]], number: int
     return [digest for name in before if (digest := digest_of(store.read(pair, name))) not in known]
 
 
-def _by_number(store: Store, pair: str) -> dict[int, list[str]]:
+def _by_number(store: EvidenceStore, pair: str) -> dict[int, list[str]]:
     names: dict[int, list[str]] = defaultdict(list)
     for name in store.names(pair):
         if (number := number_of(name)) is not None:
@@ -120,7 +120,7 @@ def _by_number(store: Store, pair: str) -> dict[int, list[str]]:
     return names
 
 
-def _named_by(store: Store, pair: str, name: str) -> list[str] | None:
+def _named_by(store: EvidenceStore, pair: str, name: str) -> list[str] | None:
     """Return the digests that a file names; None when it is damaged."""
     try:
         return unseal(store.read(pair, name))[0].previous

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from airflow_cbr.evidence.file import Evidence, Seal, UnsoundFileError, digest_of, pair_of, unseal
-from airflow_cbr.evidence.store import number_of
+from airflow_cbr.evidence.folder import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from airflow_cbr.evidence.folder import EvidenceStore
     from airflow_cbr.evidence.signing import PublicKeys
-    from airflow_cbr.evidence.store import Store
 
 __all__ = ["Checked", "Problem", "ProblemKind", "walk"]
 
@@ -89,7 +89,7 @@ class _Entry(msgspec.Struct, gc=False):
         return Checked(self.name, self.digest, self.evidence, counts and self.is_sound)
 
 
-def walk(store: Store, pair: str, keys: PublicKeys | None = None) -> Iterator[Checked | Problem]:
+def walk(store: EvidenceStore, pair: str, keys: PublicKeys | None = None) -> Iterator[Checked | Problem]:
     """Yield every file of a vault pair in the order of the chain, and everything that is wrong with them.
 
     :param store: where they are.
@@ -144,7 +144,7 @@ def _compare(
     yield from (Problem(ProblemKind.MISSING_SIBLING, pair, level[0].name, digest) for digest in strange)
 
 
-def _look_at(store: Store, pair: str, name: str, number: int, keys: PublicKeys | None) -> tuple[_Entry, list[Problem]]:
+def _look_at(store: EvidenceStore, pair: str, name: str, number: int, keys: PublicKeys | None) -> tuple[_Entry, list[Problem]]:
     try:
         data = store.read(pair, name)
     except OSError as error:

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from airflow_cbr.evidence.signing import Signature
+
 if TYPE_CHECKING:
     from airflow_cbr.evidence.signing import Signer
 
@@ -25,7 +27,6 @@ __all__ = [
     "Evidence",
     "Run",
     "Seal",
-    "Signature",
     "UnsoundFileError",
     "VaultPlace",
     "digest_of",
@@ -63,7 +64,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What was found out about a vault pair at one time. Times are ISO 8601 with a zone."""
 
     version: Annotated[Literal[1], Meta(description="A new version may remove or rename fields; the same version only adds some.")] = 1
-    kind: Annotated[str, Meta(description="verification, or drill; of what content is.")]
+    kind: Annotated[str, Meta(description="The kind of its content: verification, or drill.")]
     sequence: Annotated[int, Meta(ge=1, description="Its number in the chain of the vault pair, which its name begins with.")]
     previous: Annotated[
         list[_Sha256],
@@ -71,7 +72,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     ]
     repeats: Annotated[
         _Sha256 | None,
-        Meta(description="SHA-256 of the same evidence in an earlier file, which others had passed by while it was written."),
+        Meta(description="SHA-256 of an earlier file with the same evidence, left out of the chain because others came at the same time."),
     ] = None
     source: VaultPlace
     destination: VaultPlace
@@ -80,13 +81,6 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     run: Run
     package: Annotated[str, Meta(description="The version of airflow-cbr that wrote it.")]
     content: Annotated[msgspec.Raw, Meta(description="What was found out, by kind.")]
-
-
-class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An Ed25519 signature."""
-
-    key: Annotated[str, Meta(pattern="^[0-9a-f]{16}$", description="The first 16 hex digits of the SHA-256 of the raw public key.")]
-    value: Annotated[str, Meta(description="Base64 of the signature of the first line, its line end included.")]
 
 
 class Seal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

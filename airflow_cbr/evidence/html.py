@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from airflow_cbr.evidence.overview import Origin
     from airflow_cbr.evidence.period import Day, VaultPeriod
-    from airflow_cbr.evidence.texts import Texts
+    from airflow_cbr.evidence.translations import Texts
 
 __all__ = ["write_html"]
 

@@ -9,20 +9,28 @@ import base64
 import binascii
 import hashlib
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
+
+import msgspec
+from msgspec import Meta
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-    from airflow_cbr.evidence.file import Signature
-
-__all__ = ["PublicKeys", "Signer"]
+__all__ = ["PublicKeys", "Signature", "Signer"]
 
 _KEY_ID_DIGITS: Final = 16
 _LINE_ENDS: Final = re.compile(r"\s|\\n")
 _PEM: Final = re.compile(r"(-----BEGIN PRIVATE KEY-----)(.*?)(-----END PRIVATE KEY-----)", re.DOTALL)
+
+
+class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An Ed25519 signature."""
+
+    key: Annotated[str, Meta(pattern="^[0-9a-f]{16}$", description="The first 16 hex digits of the SHA-256 of the raw public key.")]
+    value: Annotated[str, Meta(description="Base64 of the signature of the first line, its line end included.")]
 
 
 class Signer:

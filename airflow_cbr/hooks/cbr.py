@@ -83,7 +83,7 @@ class CbrHook(BaseHook):
         :raises CbrConfigurationError: when the connection cannot be used.
         :raises CbrParameterError: when region or project id cannot be right.
         """
-        from airflow_cbr.hooks.refusals import share_refusals
+        from airflow_cbr.hooks.login_refusals import share_refusals
 
         share_refusals()
         return self.fields.client(region=self._region, project_id=self._project_id, on_secret=mask_secret, on_throttled=tell_throttled)

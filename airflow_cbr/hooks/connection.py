@@ -11,16 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_cbr.api.endpoints import Endpoints, check_cloud, check_id, check_region
+from airflow_cbr.api.endpoints import SERVICES, Endpoints, check_cloud, check_id, check_region
 from airflow_cbr.api.secret import Secret
 from airflow_cbr.exceptions import CbrConfigurationError, CbrParameterError
-from airflow_cbr.hooks.sign_in import AUTH_TYPES, WITH_A_LOGIN, SignInFields
+from airflow_cbr.hooks.sign_in import AUTH_TYPES, WITH_A_LOGIN, SignInFields, credentials_of
 from airflow_cbr.hooks.unknown_extras import unknown_extras, warn_of_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_cbr.airflow_names import Connection
+    from airflow_cbr.api.auth import Credentials
     from airflow_cbr.api.client import CbrClient
 
 __all__ = ["ConnectionFields", "check_connection"]
@@ -126,7 +127,7 @@ class ConnectionFields:
                 check_region(region)
             if project_id:
                 check_id(project_id, "project_id")
-            services = {service: text(f"{service}_endpoint") for service in ("cbr", "iam", "sts", "ims", "ecs")}
+            services = {service: text(f"{service}_endpoint") for service in SERVICES}
             endpoints = Endpoints(cloud=check_cloud(cloud), **services)
             settings = {name: seconds(name) if name == "agency_duration" else text(name) for name in SignInFields.names()}
             console = text("console")
@@ -174,7 +175,6 @@ class ConnectionFields:
         :raises CbrParameterError: when the caller's region or project cannot be right.
         """
         from airflow_cbr.api.client import CbrClient
-        from airflow_cbr.hooks.sign_in import credentials_of
 
         # Empty text is no None: it would go unseen where the connection's own stands in for None.
         if region is not None:
@@ -193,7 +193,7 @@ class ConnectionFields:
             options["on_secret"] = on_secret
         try:
             return CbrClient(
-                credentials_of(self),
+                self.credentials,
                 region=region,
                 project_id=project_id or own_project,
                 home_region=home,
@@ -203,6 +203,21 @@ class ConnectionFields:
             )
         except CbrConfigurationError as error:
             raise CbrConfigurationError(f"Connection {self.conn_id}: {error.message}", advice=error.advice) from error
+
+    @property
+    def credentials(self) -> Credentials:
+        """Return who asks.
+
+        :raises CbrConfigurationError: a key or a user cannot be right.
+        """
+        return credentials_of(
+            self.sign_in,
+            auth_type=self.auth_type,
+            login=self.login,
+            password=self.password,
+            domain_name=self.domain_name,
+            security_token=self.security_token,
+        )
 
     @property
     def account(self) -> str:

@@ -12,8 +12,8 @@ from airflow_cbr.exceptions import CbrParameterError
 
 if TYPE_CHECKING:
     from airflow_cbr.api.auth import Credentials
-    from airflow_cbr.api.credential_sources.base import KeySource
-    from airflow_cbr.hooks.connection import ConnectionFields
+    from airflow_cbr.api.secret import Secret
+    from airflow_cbr.api.sign_in import KeySource
 
 __all__ = ["AUTH_TYPES", "WITH_A_LOGIN", "SignInFields", "credentials_of"]
 
@@ -92,10 +92,17 @@ def _check_agency(found: SignInFields, *, asks_with_a_lasting_key: bool) -> None
             check_name(value, name)
 
 
-def credentials_of(connection: ConnectionFields) -> Credentials:
-    """Return who asks, by a connection's fields.
+def credentials_of(
+    said: SignInFields, *, auth_type: str, login: str, password: Secret, domain_name: str | None, security_token: Secret | None
+) -> Credentials:
+    """Return who asks, by what a connection says.
 
-    :param connection: the fields.
+    :param said: its extras about signing in.
+    :param auth_type: how it signs in.
+    :param login: access key, or IAM user name.
+    :param password: secret key, or IAM password.
+    :param domain_name: account name of the IAM user.
+    :param security_token: with temporary keys.
     :raises CbrConfigurationError: a key or a user cannot be right.
     """
     from airflow_cbr.api.agencies import AgencyByName, AgencyByUrn
@@ -103,17 +110,16 @@ def credentials_of(connection: ConnectionFields) -> Credentials:
     from airflow_cbr.api.credentials import AkSkCredentials, PasswordCredentials
     from airflow_cbr.api.given_credentials import GivenKey, GivenPassword
 
-    said = connection.sign_in
     source: KeySource
     given: AkSkCredentials | PasswordCredentials | None = None
-    if connection.auth_type == "aksk":
-        given = AkSkCredentials(connection.login, connection.password, connection.security_token)
+    if auth_type == "aksk":
+        given = AkSkCredentials(login, password, security_token)
         source = GivenKey(given)
-    elif connection.auth_type == "password":
-        given = PasswordCredentials(connection.login, connection.password, connection.domain_name or "")
+    elif auth_type == "password":
+        given = PasswordCredentials(login, password, domain_name or "")
         source = GivenPassword(given)
     else:
-        source = SOURCES[connection.auth_type].of({name: getattr(said, name) for name in SignInFields.names()})
+        source = SOURCES[auth_type].of({name: getattr(said, name) for name in SignInFields.names()})
     seconds = check_duration(said.agency_duration, longest=LONGEST_BY_NAME)
     if said.agency_urn:
         return AgencyByUrn(source, seconds, said.agency_urn)

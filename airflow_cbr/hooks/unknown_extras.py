@@ -6,6 +6,7 @@ import difflib
 import logging
 from typing import TYPE_CHECKING, Final
 
+from airflow_cbr.api.endpoints import SERVICES
 from airflow_cbr.hooks.sign_in import SignInFields
 
 if TYPE_CHECKING:
@@ -18,18 +19,14 @@ logger = logging.getLogger(__name__)
 KNOWN_EXTRAS: Final = frozenset(
     {
         "auth_type",
-        "cbr_endpoint",
         "cloud",
         "console",
         "domain_name",
-        "iam_endpoint",
         "project_id",
         "region",
         "security_token",
-        "ims_endpoint",
-        "ecs_endpoint",
-        "sts_endpoint",
         "verify",
+        *(f"{service}_endpoint" for service in SERVICES),
         *SignInFields.names(),
     }
 )

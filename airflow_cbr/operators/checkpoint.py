@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_cbr.airflow_names import conf
+from airflow_cbr.api.call_parameters import texts_of
 from airflow_cbr.api.endpoints import check_id
-from airflow_cbr.api.parameters import texts_of
 from airflow_cbr.checkpoints.spec import CheckpointSpec, OnSkipped, check_prefix, mark_of
 from airflow_cbr.exceptions import CbrParameterError
 from airflow_cbr.hooks.attempt import CHECKPOINT_STATE_KEY, attempt_of, identity_of, intents_of

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_cbr.drills.cleanup import Cleanup
-    from airflow_cbr.drills.document import Progress
+    from airflow_cbr.drills.document import DrillProgress
     from airflow_cbr.drills.state import CleanupState
 
 __all__ = ["CbrEndRestoreDrillOperator"]
@@ -92,7 +92,7 @@ class CbrEndRestoreDrillOperator(DrillCleaner[dict[str, Any]]):
         self.settle_time = settle_time
 
     def _perform(self, context: Context, state: CleanupState | None) -> dict[str, Any]:
-        from airflow_cbr.drills.document import Outcome
+        from airflow_cbr.drills.document import DrillOutcome
 
         max_duration = None if self.max_duration is None else check_seconds(self.max_duration, "max_duration")
         started = self._start_published(context)
@@ -105,9 +105,9 @@ class CbrEndRestoreDrillOperator(DrillCleaner[dict[str, Any]]):
         verdict = self._verdict(context, started, cleanup.state, max_duration)
         verdict |= {"left": None, "deleted": {"servers": list(removed.servers), "images": list(removed.images)}}
         self._record(context, verdict)
-        if verdict["verdict"] != Outcome.SUCCESSFUL:
+        if verdict["verdict"] != DrillOutcome.SUCCESSFUL:
             # Where a teardown counts for the Dag run, Airflow no longer looks at the checks before it: it must be red itself.
-            raise (CbrDrillTimeoutError if verdict["verdict"] == Outcome.TIMED_OUT else CbrDrillFailedError)(
+            raise (CbrDrillTimeoutError if verdict["verdict"] == DrillOutcome.TIMED_OUT else CbrDrillFailedError)(
                 f"The drill {verdict['name']} was cleaned up, and is no success: {verdict['reason']}.",
                 advice="See the runbook of a failed restore drill.",
             )
@@ -121,17 +121,17 @@ class CbrEndRestoreDrillOperator(DrillCleaner[dict[str, Any]]):
             "Drill %s: %s (%s); %s", verdict["name"], verdict["verdict"], verdict["reason"] or "as it must be", verdict["durations"]
         )
 
-    def _start_published(self, context: Context) -> Progress | None:
+    def _start_published(self, context: Context) -> DrillProgress | None:
         """Return what the start has published, in this Dag run and for this map index."""
-        from airflow_cbr.drills.document import Progress
+        from airflow_cbr.drills.document import DrillProgress
 
         ti: Any = context["ti"]
         start_task_id = check_text(self.start_task_id, "start_task_id", "the id of the task that starts the drill")
         map_index = -1 if getattr(ti, "map_index", None) is None else ti.map_index
         pulled = ti.xcom_pull(task_ids=start_task_id, key=DRILL_XCOM_KEY, map_indexes=map_index)
-        return Progress.read(pulled, mark_of_drill(context, start_task_id).name)
+        return DrillProgress.read(pulled, mark_of_drill(context, start_task_id).name)
 
-    def _cleanup(self, context: Context, started: Progress | None, state: CleanupState | None) -> Cleanup:
+    def _cleanup(self, context: Context, started: DrillProgress | None, state: CleanupState | None) -> Cleanup:
         from airflow_cbr.drills.cleanup import Cleanup
         from airflow_cbr.drills.spec import CleanupSpec
 
@@ -159,7 +159,7 @@ class CbrEndRestoreDrillOperator(DrillCleaner[dict[str, Any]]):
             log=self.log,
         )
 
-    def _verdict(self, context: Context, started: Progress | None, state: CleanupState, max_duration: float | None) -> dict[str, Any]:
+    def _verdict(self, context: Context, started: DrillProgress | None, state: CleanupState, max_duration: float | None) -> dict[str, Any]:
         from airflow_cbr.drills.document import verdict
 
         # A later attempt does not know whether the server was there when the first one looked.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_cbr.evidence.chain import Link
     from airflow_cbr.evidence.file import Evidence
     from airflow_cbr.evidence.signing import Signer
-    from airflow_cbr.operators.verify import CbrVerifyReplicationOperator
+    from airflow_cbr.operators.base import BetweenRegions
     from airflow_cbr.verification.report import Report
 
 __all__ = ["EVIDENCE_XCOM_KEY", "leave_evidence", "read_signer"]
@@ -60,7 +60,14 @@ def read_signer(evidence_path: Any, evidence_conn_id: Any) -> Signer | None:
 
 
 def leave_evidence(
-    operator: CbrVerifyReplicationOperator, context: Context, report: Report, document: dict[str, Any], report_sha256: str | None
+    operator: BetweenRegions,
+    context: Context,
+    report: Report,
+    document: dict[str, Any],
+    report_sha256: str | None,
+    *,
+    evidence_path: str | None,
+    evidence_conn_id: str | None,
 ) -> None:
     """Write the evidence of a verification, and push where it is; nothing where none is asked for.
 
@@ -71,13 +78,16 @@ def leave_evidence(
     :param report: what it found.
     :param document: the same as it is in XCom.
     :param report_sha256: the digest of the report's file, or None where there is no file.
+    :param evidence_path: folder for evidence, or None.
+    :param evidence_conn_id: connection whose password signs it, or None.
     :raises CbrVerificationError: the report says that the task fails, and the evidence could not be written either.
     :raises CbrEvidenceError: it could not be written.
     """
-    if operator.evidence_path is None:
+    if evidence_path is None:
         return
+    signer = read_signer(evidence_path, evidence_conn_id)
     try:
-        pushed = _write(operator, context, report, {"report": document, "report_sha256": report_sha256})
+        pushed = _write(operator, context, report, {"report": document, "report_sha256": report_sha256}, evidence_path, signer)
     except CbrEvidenceError as error:
         if (failure := report.failure()) is None:
             raise
@@ -88,15 +98,15 @@ def leave_evidence(
     context["ti"].xcom_push(key=EVIDENCE_XCOM_KEY, value=pushed)
 
 
-def _write(operator: CbrVerifyReplicationOperator, context: Context, report: Report, content: dict[str, Any]) -> dict[str, Any]:
+def _write(
+    operator: BetweenRegions, context: Context, report: Report, content: dict[str, Any], path: str, signer: Signer | None
+) -> dict[str, Any]:
     import msgspec
 
     from airflow_cbr.evidence.chain import append
     from airflow_cbr.evidence.file import Evidence, Run, VaultPlace, pair_of, seal
     from airflow_cbr.operators.evidence_store import store_at
 
-    path = str(operator.evidence_path)
-    signer = read_signer(operator.evidence_path, operator.evidence_conn_id)
     there = report.spec.destination
     source = VaultPlace(**report.source, name=_name_of(operator.hook, report.source["vault_id"]))
     destination = VaultPlace(there.region, there.project_id, there.vault_id, _name_of(operator.destination_hook, there.vault_id))

@@ -7,17 +7,17 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from airflow_cbr.evidence.file import digest_of
-from airflow_cbr.evidence.store import FolderStore, name_of
+from airflow_cbr.evidence.folder import FolderStore, name_of
 
 if TYPE_CHECKING:
-    from airflow_cbr.evidence.store import Store
+    from airflow_cbr.evidence.folder import EvidenceStore
 
 __all__ = ["ObjectStore", "store_at"]
 
 _UNIQUE_DIGITS = 12
 
 
-def store_at(path: str) -> Store:
+def store_at(path: str) -> EvidenceStore:
     """Return where evidence is kept.
 
     :param path: a folder, or a URL as ``ObjectStoragePath`` takes it, for example ``s3://aws_default@bucket/evidence``.

@@ -183,6 +183,7 @@ class CbrVerifyReplicationOperator(TracedOperator, BetweenRegions, WaitingOperat
         from airflow_cbr.operators.facts import verified
         from airflow_cbr.operators.outcome import of_report
         from airflow_cbr.operators.report_file import default_path, write_report
+        from airflow_cbr.verification.closing import closing_line
         from airflow_cbr.verification.document import beginning, whole
         from airflow_cbr.verification.report import Outcome
 
@@ -202,8 +203,8 @@ class CbrVerifyReplicationOperator(TracedOperator, BetweenRegions, WaitingOperat
         self._facts = verified(report, path)
         self.tell(of_report(report, path, self.consoles))
         ti.xcom_push(key=REPORT_XCOM_KEY, value=path or "")
-        leave_evidence(self, context, report, document, digest)
-        severity, line = report.closing()
+        leave_evidence(self, context, report, document, digest, evidence_path=self.evidence_path, evidence_conn_id=self.evidence_conn_id)
+        severity, line = closing_line(report)
         self.log.log(severity, "%s", line)
         if error := report.failure():
             raise error

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airflow_cbr.pruning.look import Look
     from airflow_cbr.pruning.plan import Removal
 
-__all__ = ["Condition", "look_again", "show", "state_of", "why_incomplete"]
+__all__ = ["RemovalState", "look_again", "show", "state_of", "why_incomplete"]
 
 _GONE: Final = "BackupService.6200"
 _STOPPED: Final = "Nothing more was deleted. Run the task again: it makes a new plan from what is there now."
@@ -33,7 +33,7 @@ _decisive: Final = attrgetter(
 )  # fmt: skip
 
 
-class Condition(StrEnum):
+class RemovalState(StrEnum):
     """The condition of a backup that was to be deleted."""
 
     AS_PLANNED = "as planned"
@@ -43,7 +43,7 @@ class Condition(StrEnum):
     """It no longer exists."""
 
 
-def look_again(source: CbrClient, destination: CbrClient, look: Look, removal: Removal, *, deleted: Collection[str]) -> Condition:
+def look_again(source: CbrClient, destination: CbrClient, look: Look, removal: Removal, *, deleted: Collection[str]) -> RemovalState:
     """Read everything that could have changed since the plan was made; the backup itself last.
 
     :param source: a client of the source region and project.
@@ -79,11 +79,11 @@ def look_again(source: CbrClient, destination: CbrClient, look: Look, removal: R
     variants = found.get(backup.id)
     if variants is None:
         condition = state_of(show(client, backup.id))
-        if condition is Condition.AS_PLANNED:
+        if condition is RemovalState.AS_PLANNED:
             raise _surprise(removal, "its vault does not list it any more")
         return condition
-    if any(state_of(one) is Condition.GOING for one in variants):
-        return Condition.GOING
+    if any(state_of(one) is RemovalState.GOING for one in variants):
+        return RemovalState.GOING
     fresh = Held(side, variants[0], row.source, len(variants) > 1)
     rows = [Held(side, one, None) for all_rows in found.values() for one in all_rows]
     judged = replace(
@@ -101,7 +101,7 @@ def look_again(source: CbrClient, destination: CbrClient, look: Look, removal: R
         raise _surprise(removal, "its row has changed")
     if side is Side.SOURCE and not _is_as_planned(fresh.backup, removal):
         raise _surprise(removal, f"no successful record of it names its replica {partner.backup.id} any more")
-    return Condition.AS_PLANNED
+    return RemovalState.AS_PLANNED
 
 
 def show(client: CbrClient, backup_id: str) -> Backup | None:
@@ -119,14 +119,14 @@ def show(client: CbrClient, backup_id: str) -> Backup | None:
         return None
 
 
-def state_of(backup: Backup | None) -> Condition:
+def state_of(backup: Backup | None) -> RemovalState:
     """Return whether a backup is there, is being deleted, or is gone.
 
     :param backup: the backup, or None when there is none.
     """
     if backup is None:
-        return Condition.GONE
-    return Condition.GOING if backup.status in GOING else Condition.AS_PLANNED
+        return RemovalState.GONE
+    return RemovalState.GOING if backup.status in GOING else RemovalState.AS_PLANNED
 
 
 def why_incomplete(client: CbrClient, checkpoint_id: str) -> str | None:

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from airflow_cbr.pruning.plan import Removal
     from airflow_cbr.pruning.spec import PruneSpec
 
-__all__ = ["LONGEST_NOTE", "Notes", "Removed", "removed_of"]
+__all__ = ["LONGEST_NOTE", "Notes", "RemovedBackup", "removed_of"]
 
 LONGEST_NOTE: Final = 1000
 """Backups that are written down; a note goes into a row of Airflow's database."""
 
 
-class Removed(msgspec.Struct, frozen=True, kw_only=True):
+class RemovedBackup(msgspec.Struct, frozen=True, kw_only=True):
     """A backup that is, was, or would be deleted, as the report lists it.
 
     :param is_adopted: whether an earlier attempt deleted it, or it was gone when its turn came.
@@ -41,17 +41,17 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
 class _Note(msgspec.Struct, frozen=True, kw_only=True):
     vault_id: str
     destination_vault_id: str
-    planned: list[Removed]
+    planned: list[RemovedBackup]
 
 
-def removed_of(removal: Removal, *, is_adopted: bool = False) -> Removed:
+def removed_of(removal: Removal, *, is_adopted: bool = False) -> RemovedBackup:
     """Return a planned removal as the report lists it.
 
     :param removal: from the plan.
-    :param is_adopted: see :class:`Removed`. Default: False.
+    :param is_adopted: see :class:`RemovedBackup`. Default: False.
     """
     backup = removal.row.backup
-    return Removed(
+    return RemovedBackup(
         id=removal.id,
         side=removal.row.side,
         name=backup.name,
@@ -75,7 +75,7 @@ class Notes:
         self._store = store
         self._spec = spec
 
-    def read(self) -> list[Removed]:
+    def read(self) -> list[RemovedBackup]:
         """Return what earlier attempts have planned to delete."""
         if self._store is None:
             return []
@@ -86,7 +86,7 @@ class Notes:
         here = (self._spec.vault_id, self._spec.destination.vault_id)
         return note.planned if (note.vault_id, note.destination_vault_id) == here else []
 
-    def write(self, planned: Sequence[Removed]) -> None:
+    def write(self, planned: Sequence[RemovedBackup]) -> None:
         """Write down what may be deleted from now on, and what was before; the first 1,000.
 
         :param planned: what is planned.

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final
 from airflow_cbr.api.texts import counted
 from airflow_cbr.inventory.backups import name_of
 from airflow_cbr.pruning.keep_rules import kept_by
-from airflow_cbr.pruning.protection import Reason, created_of, protections_of, survivor_of
+from airflow_cbr.pruning.protection import KeepReason, created_of, protections_of, survivor_of
 from airflow_cbr.pruning.spec import Side
 
 if TYPE_CHECKING:
     from airflow_cbr.pruning.look import Held, Look
 
-__all__ = ["Kept", "Plan", "Removal", "make_plan"]
+__all__ = ["Kept", "PrunePlan", "Removal", "make_plan"]
 
 
 _MOST_LINES: Final = 1000
@@ -34,7 +34,7 @@ class Kept:
     """
 
     row: Held
-    reason: Reason
+    reason: KeepReason
     text: str
 
     def __str__(self) -> str:
@@ -82,7 +82,7 @@ class Removal:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PrunePlan:
     """What goes and what stays.
 
     :param removals: what goes, in the order of its deletion: source backups first, and the oldest first.
@@ -103,7 +103,7 @@ class Plan:
     def reasons(self) -> dict[str, int]:
         """Return how many stay, by reason."""
         counts = Counter(str(one.reason) for one in self.kept)
-        return {reason: counts[reason] for reason in Reason if counts[reason]}
+        return {reason: counts[reason] for reason in KeepReason if counts[reason]}
 
     @property
     def headline(self) -> str:
@@ -123,7 +123,7 @@ class Plan:
         yield from (f"{number} stay: {reason}" for reason, number in self.reasons.items())
 
 
-def make_plan(look: Look, *, why_incomplete: Callable[[str], str | None]) -> Plan:
+def make_plan(look: Look, *, why_incomplete: Callable[[str], str | None]) -> PrunePlan:
     """Return what goes and what stays.
 
     :param look: what was seen.
@@ -145,7 +145,7 @@ def make_plan(look: Look, *, why_incomplete: Callable[[str], str | None]) -> Pla
             survivors.setdefault(row.backup.resource_id, []).append(row)
     look = replace(look, going=going, survivors=survivors)
     replicas, kept_replicas = _judge(look, Side.REPLICA)
-    return Plan(removals + replicas, kept + kept_replicas, look)
+    return PrunePlan(removals + replicas, kept + kept_replicas, look)
 
 
 def _judge(look: Look, side: Side) -> tuple[list[Removal], list[Kept]]:
@@ -159,13 +159,13 @@ def _judge(look: Look, side: Side) -> tuple[list[Removal], list[Kept]]:
         found, rule, created = protections[row.backup.id], rules.get(row.backup.id), created_of(row)
         partner = replicas.get(row.backup.id) if side is Side.SOURCE else survivor_of(row, look)
         if side not in look.spec.sides:
-            kept.append(Kept(row, Reason.OTHER_SIDE, "this side is not pruned"))
+            kept.append(Kept(row, KeepReason.OTHER_SIDE, "this side is not pruned"))
         elif found:
             kept.append(Kept(row, found[0][0].reason, found[0][1]))
         elif rule is not None:
-            kept.append(Kept(row, Reason.KEEP_RULE, f"kept by {', '.join(f'keep_{name}' for name in rule)}"))
+            kept.append(Kept(row, KeepReason.KEEP_RULE, f"kept by {', '.join(f'keep_{name}' for name in rule)}"))
         elif created is None or partner is None or partner.source is None:
-            kept.append(Kept(row, Reason.UNVERIFIED, "its verified replica is not listed"))
+            kept.append(Kept(row, KeepReason.UNVERIFIED, "its verified replica is not listed"))
         else:
             removals.append(Removal(row, created, partner, sources[partner.source.id]))
     return sorted(removals, key=lambda one: (one.created, one.id)), kept

@@ -19,13 +19,13 @@ from airflow_cbr.verification.rules import CLOCK_MARGIN, is_plausible_size
 if TYPE_CHECKING:
     from airflow_cbr.pruning.look import Held, Look
 
-__all__ = ["Protection", "Reason", "created_of", "protections_of", "survivor_of"]
+__all__ = ["KeepReason", "Protection", "created_of", "protections_of", "survivor_of"]
 
 _EARLIEST: Final = datetime(1971, 1, 1, tzinfo=UTC)
 """No backup is older; a day around it is a day in every time zone."""
 
 
-class Reason(StrEnum):
+class KeepReason(StrEnum):
     """Why a backup stays; the values are part of reports and do not change."""
 
     TIME_UNKNOWN = "time_unknown"
@@ -71,9 +71,9 @@ class Reason(StrEnum):
     SOURCE_EXISTS = "source_exists"
     """The source backup of this replica stays: once deleted, the replica would not be copied again."""
     SOURCE_UNCLEAR = "source_unclear"
-    """It may be the replica of a source backup of which it is not known which replica it has."""
+    """It may be the replica of a source backup whose replica is not known."""
     NO_SURVIVOR = "no_survivor"
-    """No verified replica of its resource stays that lives as long."""
+    """No verified replica of its resource stays that expires as late."""
     OTHER_SIDE = "other_side"
     """``side`` leaves this side out."""
     KEEP_RULE = "keep_rule"
@@ -91,7 +91,7 @@ class Protection(NamedTuple):
         that a keep rule keeps.
     """
 
-    reason: Reason
+    reason: KeepReason
     sides: tuple[Side, ...]
     applies: Callable[[Held, Look], bool]
     wording: str
@@ -220,7 +220,7 @@ def _verdict(row: Held) -> str:
 
 
 def survivor_of(row: Held, look: Look) -> Held | None:
-    """Return a verified replica of the same resource that stays and lives as long as a replica, or None where there is none.
+    """Return a verified replica of the same resource that stays and expires as late as a replica, or None where there is none.
 
     :param row: the replica.
     :param look: what was seen.
@@ -237,54 +237,63 @@ def _lives_as_long(survivor: Held, row: Held) -> bool:
 
 _TABLE: Final = (
     Protection(
-        Reason.TIME_UNKNOWN,
+        KeepReason.TIME_UNKNOWN,
         _BOTH,
         lambda row, look: look.now is None,
         "the service's time is not known, or the clocks differ by more than an hour",
     ),
-    Protection(Reason.VAULT_LOCKED, _BOTH, _is_locked, "its vault is locked, or the service does not say whether it is"),
-    Protection(Reason.VAULT_STATUS, _BOTH, _vault_is_not_available, "its vault is not available"),
-    Protection(Reason.VAULT_KIND, _BOTH, _vault_is_of_another_kind, "its vault is not of the kind that it must be"),
+    Protection(KeepReason.VAULT_LOCKED, _BOTH, _is_locked, "its vault is locked, or the service does not say whether it is"),
+    Protection(KeepReason.VAULT_STATUS, _BOTH, _vault_is_not_available, "its vault is not available"),
+    Protection(KeepReason.VAULT_KIND, _BOTH, _vault_is_of_another_kind, "its vault is not of the kind that it must be"),
     Protection(
-        Reason.LISTED_TWICE, _BOTH, lambda row, look: row.is_contradicted, "the vault lists it more than once, with different contents"
+        KeepReason.LISTED_TWICE, _BOTH, lambda row, look: row.is_contradicted, "the vault lists it more than once, with different contents"
     ),
-    Protection(Reason.UNSEEN, _SOURCE, _is_unseen, "the verification has not seen it, or has seen it with other contents"),
+    Protection(KeepReason.UNSEEN, _SOURCE, _is_unseen, "the verification has not seen it, or has seen it with other contents"),
     Protection(
-        Reason.KIND,
+        KeepReason.KIND,
         _BOTH,
         lambda row, look: row.backup.image_type != _IMAGE_TYPES[row.side],
         "its image_type is {backup.image_type}",
     ),
-    Protection(Reason.PLACE, _BOTH, _is_elsewhere, "its row says that it is in vault {backup.vault_id} of project {backup.project_id}"),
-    Protection(Reason.PART, _BOTH, lambda row, look: row.backup.parent_id is not None, "it is part of backup {backup.parent_id}"),
-    Protection(Reason.STATUS, _BOTH, lambda row, look: row.backup.status != "available", "its status is {backup.status}, not available"),
+    Protection(KeepReason.PLACE, _BOTH, _is_elsewhere, "its row says that it is in vault {backup.vault_id} of project {backup.project_id}"),
+    Protection(KeepReason.PART, _BOTH, lambda row, look: row.backup.parent_id is not None, "it is part of backup {backup.parent_id}"),
     Protection(
-        Reason.INCOMPLETE_ROW,
+        KeepReason.STATUS, _BOTH, lambda row, look: row.backup.status != "available", "its status is {backup.status}, not available"
+    ),
+    Protection(
+        KeepReason.INCOMPLETE_ROW,
         _BOTH,
         _lacks_a_field,
         "the service does not return its resource, its checkpoint, a possible size, or extend_info",
     ),
-    Protection(Reason.UNDATED, _BOTH, _is_undated, "when it was made, or when it expires, is not known or cannot be right"),
-    Protection(Reason.EXPIRED, _BOTH, _has_expired, "it expired at {backup.expired_at}; the service removes it by itself"),
-    Protection(Reason.UNVERIFIED, _SOURCE, _is_unverified, "it has no verified replica: {verdict}"),
-    Protection(Reason.UNVERIFIED, _REPLICA, _is_unverified, "it is not a good replica of its source backup: {verdict}"),
+    Protection(KeepReason.UNDATED, _BOTH, _is_undated, "when it was made, or when it expires, is not known or cannot be right"),
+    Protection(KeepReason.EXPIRED, _BOTH, _has_expired, "it expired at {backup.expired_at}; the service removes it by itself"),
+    Protection(KeepReason.UNVERIFIED, _SOURCE, _is_unverified, "it has no verified replica: {verdict}"),
+    Protection(KeepReason.UNVERIFIED, _REPLICA, _is_unverified, "it is not a good replica of its source backup: {verdict}"),
     Protection(
-        Reason.CHECKPOINT_INCOMPLETE, _BOTH, _is_of_an_incomplete_checkpoint, "its checkpoint {backup.checkpoint_id} is not complete: {why}"
+        KeepReason.CHECKPOINT_INCOMPLETE,
+        _BOTH,
+        _is_of_an_incomplete_checkpoint,
+        "its checkpoint {backup.checkpoint_id} is not complete: {why}",
     ),
-    Protection(Reason.IN_USE, _BOTH, _is_in_use, "an image uses it", is_useful=True),
-    Protection(Reason.RESTORING, _BOTH, _is_restored, "a restore that has not ended may use it", is_useful=True),
-    Protection(Reason.COPYING, _BOTH, _is_copied, "a copy of it has not ended", is_useful=True),
-    Protection(Reason.TOO_NEW, _BOTH, _is_too_new, "it is younger than min_age, {look.spec.min_age:g} s", is_useful=True),
-    Protection(Reason.LAST_VERIFIED, _REPLICA, _is_last_verified, "it is the only verified replica of its resource", is_useful=True),
-    Protection(Reason.SOURCE_EXISTS, _REPLICA, _has_its_source, "its source backup stays", is_useful=True),
+    Protection(KeepReason.IN_USE, _BOTH, _is_in_use, "an image uses it", is_useful=True),
+    Protection(KeepReason.RESTORING, _BOTH, _is_restored, "a restore that has not ended may use it", is_useful=True),
+    Protection(KeepReason.COPYING, _BOTH, _is_copied, "a copy of it has not ended", is_useful=True),
+    Protection(KeepReason.TOO_NEW, _BOTH, _is_too_new, "it is younger than min_age, {look.spec.min_age:g} s", is_useful=True),
+    Protection(KeepReason.LAST_VERIFIED, _REPLICA, _is_last_verified, "it is the only verified replica of its resource", is_useful=True),
+    Protection(KeepReason.SOURCE_EXISTS, _REPLICA, _has_its_source, "its source backup stays", is_useful=True),
     Protection(
-        Reason.SOURCE_UNCLEAR,
+        KeepReason.SOURCE_UNCLEAR,
         _REPLICA,
         _may_have_its_source,
-        "it may be the replica of a source backup of which it is not known which replica it has",
+        "it may be the replica of a source backup whose replica is not known",
     ),
     Protection(
-        Reason.NO_SURVIVOR, _REPLICA, _nothing_survives_it, "no verified replica of its resource stays that lives as long", is_useful=True
+        KeepReason.NO_SURVIVOR,
+        _REPLICA,
+        _nothing_survives_it,
+        "no verified replica of its resource stays that expires as late",
+        is_useful=True,
     ),
 )
 

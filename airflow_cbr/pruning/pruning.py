@@ -23,8 +23,8 @@ from airflow_cbr.exceptions import (
 from airflow_cbr.inventory.backups import name_of
 from airflow_cbr.once.backoff import backoff
 from airflow_cbr.pruning.look import look_at_both_sides
-from airflow_cbr.pruning.look_again import Condition, look_again, show, state_of, why_incomplete
-from airflow_cbr.pruning.notes import Notes, Removed, removed_of
+from airflow_cbr.pruning.look_again import RemovalState, look_again, show, state_of, why_incomplete
+from airflow_cbr.pruning.notes import Notes, RemovedBackup, removed_of
 from airflow_cbr.pruning.plan import make_plan
 from airflow_cbr.pruning.spec import Side
 from airflow_cbr.pruning.steps import PruneStep
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from airflow_cbr.api.client import CbrClient
-    from airflow_cbr.pruning.plan import Plan, Removal
+    from airflow_cbr.pruning.plan import PrunePlan, Removal
     from airflow_cbr.pruning.spec import PruneSpec
 
 __all__ = ["Pruning"]
@@ -77,12 +77,12 @@ class Pruning:
         self._observe = observe
         self._sleep = sleep
         self._log = log
-        self.plan: Plan | None = None
-        self._removed: dict[str, Removed] = {}
+        self.plan: PrunePlan | None = None
+        self._removed: dict[str, RemovedBackup] = {}
         self._gone: set[str] = set()
 
     @property
-    def removed(self) -> list[Removed]:
+    def removed(self) -> list[RemovedBackup]:
         """Return what was deleted so far, or, with ``plan_only``, what would be."""
         return list(self._removed.values())
 
@@ -128,11 +128,11 @@ class Pruning:
 
     # --- what earlier attempts have done --------------------------------------------------------------------------------
 
-    def _adopt(self, noted: list[Removed]) -> None:
+    def _adopt(self, noted: list[RemovedBackup]) -> None:
         """Take what an earlier attempt has planned, and what is gone or going since, for its deletion."""
         for one in noted:
             condition = state_of(show(self._client(one.side), one.id))
-            if condition is not Condition.AS_PLANNED:
+            if condition is not RemovalState.AS_PLANNED:
                 self._log.info("Adopted: an earlier attempt has deleted %s %s", one.side, one.id)
                 self._record(msgspec.structs.replace(one, is_adopted=True))
 
@@ -146,12 +146,12 @@ class Pruning:
 
     # --- one deletion -----------------------------------------------------------------------------------------------------
 
-    def _remove(self, plan: Plan, removal: Removal) -> None:
+    def _remove(self, plan: PrunePlan, removal: Removal) -> None:
         was_sent = False
         for tries in range(1, _TRIES + 1):
             with self._at(PruneStep.LOOK_AGAIN):
                 condition = look_again(self._source, self._destination, plan.look, removal, deleted=self._removed)
-            if condition is not Condition.AS_PLANNED:
+            if condition is not RemovalState.AS_PLANNED:
                 self._record(removed_of(removal, is_adopted=not was_sent))
                 self._log.info("%s is %s: %s", removal.id, condition, "by this task's call" if was_sent else "not by this attempt")
                 return
@@ -174,7 +174,7 @@ class Pruning:
     def _settle_refusal(self, removal: Removal, error: CbrApiError) -> None:
         """Take a deletion that was refused for done if the backup is gone or going, as after a call whose answer was lost; else stop."""
         may_be_done = isinstance(error, (CbrNotFoundError, CbrBusyError))
-        if may_be_done and state_of(show(self._client(removal.row.side), removal.id)) is not Condition.AS_PLANNED:
+        if may_be_done and state_of(show(self._client(removal.row.side), removal.id)) is not RemovalState.AS_PLANNED:
             self._record(removed_of(removal))
             return
         raise self._stopped(removal, error.what_happened, error) from error
@@ -212,13 +212,13 @@ class Pruning:
                     advice="Look at the vault's tasks in the CBR console. Run the task again to check, or raise settle_timeout.",
                 )
             pause = min(self._spec.poll_interval, left)
-            self._log.info("Waiting: %s not gone yet", counted(len(waiting), "backup is", "backups are"))
+            self._log.info("Waiting: %s not deleted yet", counted(len(waiting), "backup is", "backups are"))
             self._sleep(pause)
             left -= pause
 
     # --- tools ------------------------------------------------------------------------------------------------------------
 
-    def _record(self, one: Removed) -> None:
+    def _record(self, one: RemovedBackup) -> None:
         self._removed.setdefault(one.id, one)
 
     def _client(self, side: Side) -> CbrClient:

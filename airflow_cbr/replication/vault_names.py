@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_cbr.api.texts import LONGEST_NAME, one_line
-from airflow_cbr.exceptions import CbrError
 from airflow_cbr.inventory.vaults import named_vault
 
 if TYPE_CHECKING:
@@ -26,14 +25,14 @@ def ask_for_names(client: CbrClient, spec: ReplicationSpec, state: ReplicationSt
     """
     try:
         state.vault_name = _name(client.show_vault(spec.vault_id).name)
-    except CbrError:
-        # A policy may leave it out, and the ids are always there.
+    except Exception:
+        # A policy may leave the call out, a client may be a user's own that has none; and the ids are always there.
         state.vault_name = None
     there = spec.destination
     try:
         rows = client.list_external_vaults(external_project_id=there.project_id, region_id=there.region, vault_id=there.vault_id)
         state.destination_name = next((_name(row.name) for row in rows if row.id == there.vault_id), None)
-    except CbrError:
+    except Exception:
         # Not every cloud offers this call.
         state.destination_name = None
 

@@ -18,7 +18,7 @@ from msgspec import UNSET, Meta, UnsetType
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.levels import Action, Level, Scope
 from airflow_cbr.verification.report import FIRST_FINDINGS, FIRST_RESOURCES, About, Entry, Outcome
-from airflow_cbr.verification.resources import ResourceState
+from airflow_cbr.verification.resource_state import ResourceState
 from airflow_cbr.verification.verdicts import Verdict
 
 if TYPE_CHECKING:

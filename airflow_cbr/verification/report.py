@@ -16,7 +16,7 @@ from airflow_cbr.api.texts import counted
 from airflow_cbr.exceptions import CbrVerificationError
 from airflow_cbr.verification.faults import Fault, advice_on, level_of
 from airflow_cbr.verification.levels import COPY_LEVELS, Action, Level
-from airflow_cbr.verification.lines import WARNING, closing_line, line_of, way_of
+from airflow_cbr.verification.lines import WARNING, line_of
 from airflow_cbr.verification.rules import is_plausible_size
 from airflow_cbr.verification.verdicts import Verdict, verdict_on
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from airflow_cbr.verification.clocks import Clocks
     from airflow_cbr.verification.levels import VerificationSpec
-    from airflow_cbr.verification.resources import ResourceState
+    from airflow_cbr.verification.resource_state import ResourceState
     from airflow_cbr.verification.source_inventory import BackupRow, SourceInventory
 
 __all__ = ["FIRST_FINDINGS", "FIRST_RESOURCES", "LARGEST_WHOLE", "About", "Entry", "Finding", "Outcome", "Report"]
@@ -340,10 +340,10 @@ class Report:
         for finding in self.others:
             yield _SEVERITIES[levels[finding.level]], finding.line(levels[finding.level])
 
-    def closing(self) -> tuple[int, str]:
-        """Return the last line for the log, with its logging level."""
-        severities = {Outcome.PASSED: logging.INFO, Outcome.FAILED: logging.ERROR}
-        return severities.get(self.outcome, logging.WARNING), closing_line(self)
+    @property
+    def way(self) -> str:
+        """Return from where to where: ``vault-nightly: cn-north-4 -> cn-shenzhen-1``."""
+        return f"{self.vault_name or self.spec.vault_id}: {self.source['region']} -> {self.spec.destination.region}"
 
     def failure(self) -> CbrVerificationError | None:
         """Return the error that says what is wrong; None when the outcome is not that the task fails."""
@@ -360,7 +360,7 @@ class Report:
             for level, count in self.violations.items()
             if count and level not in COPY_LEVELS
         ]
-        return f"{way_of(self)}: {' '.join(said) or 'Nothing is wrong.'}"
+        return f"{self.way}: {' '.join(said) or 'Nothing is wrong.'}"
 
     def problems(self) -> list[str]:
         """Return one line for each finding that is more than a warning, the first of them of a large report."""

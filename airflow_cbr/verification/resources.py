@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Final
-
-import msgspec
-from msgspec import Meta
+from typing import TYPE_CHECKING, Final
 
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.report import About, Finding
+from airflow_cbr.verification.resource_state import ResourceState
 from airflow_cbr.verification.rules import CLOCK_MARGIN, is_plausible_size
 
 if TYPE_CHECKING:
@@ -19,32 +17,9 @@ if TYPE_CHECKING:
     from airflow_cbr.exceptions import CbrError
     from airflow_cbr.verification.source_inventory import BackupRow, SourceInventory
 
-__all__ = ["ResourceState", "ages", "coverage", "newest_verified", "states"]
+__all__ = ["ages", "coverage", "newest_verified", "states"]
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
-
-
-class ResourceState(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """What is protected of a resource that is bound to the source vault.
-
-    :param verified_at: when the source backup of its newest verified replica was made.
-    :param age_seconds: how long ago that was, by the service's time.
-    :param size_gb: size of that backup in GB.
-    """
-
-    id: str | None
-    name: str | None
-    type: str | None
-    backup_id: Annotated[str | None, Meta(description="The source backup of its newest verified replica; null when there is none.")]
-    backup_name: str | None
-    record_id: str | None
-    replica_id: str | None
-    verified_at: Annotated[
-        datetime | None,
-        Meta(description="When that backup was made; null when there is none, or when its time is not known or lies in the future."),
-    ]
-    age_seconds: Annotated[float | None, Meta(description="How old it is by the service's time; null when verified_at is.")]
-    size_gb: Annotated[float | None, Meta(description="Its size in GB, when the service returns one.")]
 
 
 def newest_verified(inventory: SourceInventory) -> dict[str, BackupRow]:

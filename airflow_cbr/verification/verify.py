@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_cbr.api.models import Vault
     from airflow_cbr.verification.levels import VerificationSpec
     from airflow_cbr.verification.report import Finding
-    from airflow_cbr.verification.resources import ResourceState
+    from airflow_cbr.verification.resource_state import ResourceState
 
 __all__ = ["verify"]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from airflow_cbr.evidence.chain import Link
 from airflow_cbr.evidence.file import VaultPlace, digest_of, pair_of, seal
-from airflow_cbr.evidence.store import name_of
+from airflow_cbr.evidence.folder import name_of
 from tests.benchmarks.targets import Target, report
 from tests.support.evidence_nights import DAY, HOUR, THERE, evidence, finding, night, verification
 

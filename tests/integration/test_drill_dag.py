@@ -101,6 +101,7 @@ def test_three_random_servers_are_restored_checked_and_removed(emulator: Emulato
     assert ledger["lost_replicas"] == []
 
 
+@pytest.mark.full
 @pytest.mark.db
 def test_a_start_that_fails_is_cleaned_up_after_though_it_is_the_setup(emulator: EmulatorServer, dag: DAG, restored_host: int) -> None:
     emulator.control.fault("server_fails")

@@ -11,7 +11,7 @@ import pytest
 import requests
 from pydantic_core import PydanticUndefined
 
-from airflow_cbr.emulator import machine_parts, world
+from airflow_cbr.emulator import key_parts, machine_parts, vault_parts
 from airflow_cbr.emulator.app import ROUTES
 from airflow_cbr.emulator.clock import Clock
 from airflow_cbr.emulator.faults import KINDS, CallFault, CheckpointFault, CopyFault, ImageFault, InjectedFault, ServerFault
@@ -19,7 +19,7 @@ from airflow_cbr.emulator.image_calls import IMAGE_ROUTES
 from airflow_cbr.emulator.server_calls import SERVER_ROUTES
 from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.switches import Switches
-from airflow_cbr.emulator.world import default_world, read_world
+from airflow_cbr.emulator.world import World, default_world, read_world
 from tests.support.emulator import EmulatorServer, InProcessAdapter
 from tests.support.plain_client import Plain
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 MANUAL = (Path(__file__).resolve().parent.parent.parent / "docs" / "reference" / "emulator.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"<!-- (world|[A-Z]+ /_emulator\S+) -->\n```json\n(.*?)```", MANUAL, re.DOTALL)
 PARTS: list[type[BaseModel]] = [
-    world.World,
-    world.UserPart,
-    world.RegionPart,
-    world.ProjectPart,
-    world.VaultPart,
-    world.ResourcePart,
-    world.BackupPart,
-    world.GeneratePart,
+    World,
+    key_parts.UserPart,
+    vault_parts.RegionPart,
+    vault_parts.ProjectPart,
+    vault_parts.VaultPart,
+    vault_parts.ResourcePart,
+    vault_parts.BackupPart,
+    vault_parts.GeneratePart,
     machine_parts.FlavorPart,
     machine_parts.NetworkPart,
     Switches,

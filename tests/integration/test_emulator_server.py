@@ -17,7 +17,8 @@ import pytest
 import requests
 
 from airflow_cbr.emulator.server import connection_json
-from airflow_cbr.emulator.world import SOURCE_PROJECT, SOURCE_VAULT, GeneratePart, VaultPart, default_world
+from airflow_cbr.emulator.vault_parts import GeneratePart, VaultPart
+from airflow_cbr.emulator.world import SOURCE_PROJECT, SOURCE_VAULT, default_world
 from tests.support.emulator import EmulatorServer
 from tests.support.plain_client import TO_DESTINATION, Plain
 

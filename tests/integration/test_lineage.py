@@ -113,6 +113,7 @@ def test_the_provider_writes_the_lineage_of_a_task_that_airflow_runs(
     assert SECRET_KEY not in events.read_text()
 
 
+@pytest.mark.full
 @pytest.mark.db
 def test_nothing_is_imported_for_it_where_the_provider_is_off(emulator: EmulatorServer) -> None:
     (line,) = (line for line in run_python("-c", WHAT_IT_LOADS, limit=280).splitlines() if line.startswith("LOADED"))

@@ -68,6 +68,7 @@ def test_every_vault_is_replicated_once_waited_for_deferred_and_verified(
     assert "Deferring the task. These replication records keep running in CBR" in capsys.readouterr().out
 
 
+@pytest.mark.full
 def test_one_bad_vault_does_not_hold_up_the_others(emulator: EmulatorServer, dag: DAG) -> None:
     vaults = pairs(emulator, 2)
     emulator.control.fault("copy_fails", vault_id=vaults[0]["vault_id"], count=None)

@@ -367,6 +367,7 @@ def test_a_task_process_sends_to_the_backend_that_airflow_is_told_of(backend: An
         check_a_night(server.take().of_package())
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "settings",
     [

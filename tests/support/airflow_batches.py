@@ -13,6 +13,8 @@ from tests.support.airflow_rest import DagRun, trigger
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import pytest
+
     from airflow_cbr.demo.rest import AirflowApi
     from airflow_cbr.demo.scenario import Auth
 
@@ -39,6 +41,16 @@ def connection(
         yield conn_id
     finally:
         api.request("DELETE", f"connections/{conn_id}")
+
+
+def chosen(request: pytest.FixtureRequest, parameter: str) -> list[Any]:
+    """Return the cases of the module that this run has: a run for one that is not would be waited for by nobody.
+
+    :param request: of the fixture that triggers the runs.
+    :param parameter: the tests' parameter that is the case.
+    """
+    calls = (getattr(item, "callspec", None) for item in request.session.items if item.path == request.path)
+    return [call.params[parameter] for call in calls if call is not None and parameter in call.params]
 
 
 def trigger_together(api: AirflowApi, orders: Sequence[tuple[str, dict[str, Any]]]) -> list[DagRun]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_cbr.evidence.file import digest_of
-from airflow_cbr.evidence.store import name_of
+from airflow_cbr.evidence.folder import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

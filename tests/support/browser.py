@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import contextmanager
+from itertools import product
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pytest
@@ -14,7 +15,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from playwright.sync_api import Browser, Page
 
@@ -40,6 +41,18 @@ def find_chromium() -> str:
             pytrace=False,
         )
     return found
+
+
+def appearances(languages: Sequence[str], *, narrow: int, wide: int = 1280) -> list[Any]:
+    """Return the parameters ``language``, ``width`` and ``theme`` of a test: all of them in the full run, two opposite ones in every run.
+
+    :param languages: of the page.
+    :param narrow: the width of the smallest window, in CSS pixels.
+    :param wide: that of a usual one.
+    """
+    usual = {(languages[0], wide, "light"), (languages[-1], narrow, "dark")}
+    every = product(languages, (narrow, wide), ("light", "dark"))
+    return [pytest.param(*one, marks=() if one in usual else pytest.mark.full) for one in every]
 
 
 @contextmanager

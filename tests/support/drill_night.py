@@ -9,7 +9,7 @@ from airflow_cbr.api.auth import PasswordCredentials
 from airflow_cbr.api.client import CbrClient
 from airflow_cbr.api.endpoints import Endpoints
 from airflow_cbr.drills.cleanup import Cleanup
-from airflow_cbr.drills.document import Progress, progress
+from airflow_cbr.drills.document import DrillProgress, progress
 from airflow_cbr.drills.marks import DrillMark
 from airflow_cbr.drills.pick import Pick, Restorable, find_restorable, pick_replica
 from airflow_cbr.drills.spec import CleanupSpec, DrillSpec, Placement
@@ -158,7 +158,7 @@ class DrillNight(ClearedAttempts):
 
     def ending(self, *, state: CleanupState | None = None, observe: Callable[[Any, str], None] | None = None, **changes: Any) -> Cleanup:
         """Return the end of the current attempt, as the operator makes it of what the start has published."""
-        known = Progress.read(self.xcom, self.mark.name)
+        known = DrillProgress.read(self.xcom, self.mark.name)
         spec: dict[str, Any] = {
             "owner": self.mark,
             "poll_interval": 45.0,

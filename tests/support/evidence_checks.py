@@ -8,15 +8,15 @@ from airflow_cbr.evidence.check import Checked, Problem, walk
 from tests.support.evidence_nights import PAIR
 
 if TYPE_CHECKING:
+    from airflow_cbr.evidence.folder import EvidenceStore
     from airflow_cbr.evidence.signing import PublicKeys
-    from airflow_cbr.evidence.store import Store
 
 
-def problems_in(store: Store, keys: PublicKeys | None = None) -> list[Problem]:
+def problems_in(store: EvidenceStore, keys: PublicKeys | None = None) -> list[Problem]:
     """Return what is wrong with the evidence of the vault pair."""
     return [one for one in walk(store, PAIR, keys) if isinstance(one, Problem)]
 
 
-def sound_files(store: Store, keys: PublicKeys | None = None) -> list[Checked]:
+def sound_files(store: EvidenceStore, keys: PublicKeys | None = None) -> list[Checked]:
     """Return the files of the vault pair that count."""
     return [one for one in walk(store, PAIR, keys) if isinstance(one, Checked) and one.counts]

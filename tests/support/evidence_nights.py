@@ -12,8 +12,8 @@ from airflow_cbr.evidence.file import Evidence, Run, VaultPlace, pair_of, seal
 
 if TYPE_CHECKING:
     from airflow_cbr.evidence.chain import Link
+    from airflow_cbr.evidence.folder import EvidenceStore
     from airflow_cbr.evidence.signing import Signer
-    from airflow_cbr.evidence.store import Store
 
 HERE = VaultPlace("cn-north-4", "project-1", "11111111-1111-4111-8111-111111111111", "nightly-web")
 THERE = VaultPlace("cn-south-1", "project-2", "22222222-2222-4222-8222-222222222222", "replicas")
@@ -141,12 +141,14 @@ def evidence(
     )
 
 
-def add(store: Store, at: datetime, content: dict[str, Any] | None = None, *, signer: Signer | None = None, **changes: Any) -> Written:
+def add(
+    store: EvidenceStore, at: datetime, content: dict[str, Any] | None = None, *, signer: Signer | None = None, **changes: Any
+) -> Written:
     """Add a file to the chain of its vault pair."""
     pair = pair_of(changes.get("source", HERE), changes.get("destination", THERE))
     return append(store, pair, lambda link: seal(evidence(link, at, content, **changes), signer))
 
 
-def add_nights(store: Store, nights: int, *, signer: Signer | None = None, **changes: Any) -> list[Written]:
+def add_nights(store: EvidenceStore, nights: int, *, signer: Signer | None = None, **changes: Any) -> list[Written]:
     """Add one good night after the other."""
     return [add(store, night(number), signer=signer, **changes) for number in range(nights)]

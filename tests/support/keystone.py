@@ -7,7 +7,6 @@ an installation or a start that fails is a failure of the tests.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import subprocess
@@ -24,6 +23,7 @@ from typing import IO, Any
 import requests
 
 from airflow_cbr.emulator.world import World, default_world
+from tests.support.exclusively import alone_in
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 PROGRAM = Path(__file__).with_name("keystone_program.py")
@@ -50,7 +50,7 @@ def installed(environment: Mapping[str, str], folder: Path = ENVIRONMENT) -> Pat
     """
     python, stamp = folder / "bin" / "python", folder / ".installed"
     wanted = f"{REQUIREMENT} on Python {sys.version_info.major}.{sys.version_info.minor}"
-    with _alone_in(folder.parent):
+    with alone_in(folder.parent):
         if stamp.is_file() and stamp.read_text() == wanted and _runs([str(python), "--version"], environment):
             return python
         shutil.rmtree(folder, ignore_errors=True)
@@ -63,17 +63,6 @@ def installed(environment: Mapping[str, str], folder: Path = ENVIRONMENT) -> Pat
             _run([str(python), "-m", "pip", "install", "--quiet", REQUIREMENT], environment)
         stamp.write_text(wanted)
     return python
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Let two test runs at the same time install once; a lock on the folder itself leaves no file behind."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _runs(command: list[str], environment: Mapping[str, str]) -> bool:

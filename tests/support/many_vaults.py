@@ -15,7 +15,8 @@ from airflow_cbr.api.endpoints import Endpoints
 from airflow_cbr.emulator.clock import Clock
 from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.switches import Switches
-from airflow_cbr.emulator.world import DESTINATION_PROJECT, SOURCE_PROJECT, BackupPart, VaultPart, default_world
+from airflow_cbr.emulator.vault_parts import BackupPart, VaultPart
+from airflow_cbr.emulator.world import DESTINATION_PROJECT, SOURCE_PROJECT, default_world
 from airflow_cbr.waiting import watch
 from airflow_cbr.waiting.access import Opened
 from airflow_cbr.waiting.waiter import Waiter

@@ -19,16 +19,7 @@ from airflow_cbr.api.credentials import PasswordCredentials
 from airflow_cbr.emulator.clock import Clock
 from airflow_cbr.emulator.ledger import DeletionEntry
 from airflow_cbr.emulator.service import Emulator
-from airflow_cbr.emulator.world import (
-    DESTINATION_PROJECT,
-    DESTINATION_VAULT,
-    SOURCE_PROJECT,
-    SOURCE_VAULT,
-    BackupPart,
-    VaultPart,
-    World,
-    default_world,
-)
+from airflow_cbr.emulator.world import DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_PROJECT, SOURCE_VAULT, World, default_world
 from airflow_cbr.inventory.coverage import Destination
 from airflow_cbr.pruning.keep_rules import KeepRules
 from airflow_cbr.pruning.notes import Notes
@@ -41,6 +32,7 @@ from tests.support.replication_night import ENDPOINTS, Killed
 
 if TYPE_CHECKING:
     from airflow_cbr.emulator.store import Backup, Record, Store
+    from airflow_cbr.emulator.vault_parts import BackupPart, VaultPart
     from airflow_cbr.pruning.steps import PruneStep
     from tests.support.cleared_attempts import Intents
 

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
-from airflow_cbr.emulator.world import DESTINATION_VAULT, SOURCE_VAULT, BackupPart
+from airflow_cbr.emulator.vault_parts import BackupPart
+from airflow_cbr.emulator.world import DESTINATION_VAULT, SOURCE_VAULT
 from airflow_cbr.pruning.keep_rules import KeepRules
 from airflow_cbr.pruning.spec import Side
 from tests.support.prune_world import DAY, PruneWorld, prune_world

@@ -23,6 +23,11 @@ TOGETHER = (
     "tests/system/test_demo_command.py::",
     "tests/integration/test_example_dag.py::",
     "tests/integration/test_keystone.py::",
+    # A browser each.
+    "tests/unit/plugins/test_page.py::",
+    "tests/unit/evidence/test_html.py::",
+    # One process reads the connection form for all of them.
+    "tests/unit/test_provider_info.py::",
 )
 
 

@@ -90,6 +90,7 @@ def test_the_demo_verifies_three_copies_with_each_way_to_authenticate(tmp_path: 
     assert command.leftovers() == []
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_signal_leaves_neither_a_process_nor_a_file(tmp_path: Path, signum: signal.Signals) -> None:
     with running(["demo", "--auth", "aksk"], tmp_path) as command:
@@ -106,6 +107,7 @@ def test_a_stop_signal_leaves_neither_a_process_nor_a_file(tmp_path: Path, signu
     assert command.leftovers() == []
 
 
+@pytest.mark.full
 def test_the_web_page_serves_and_runs_and_stops_from_folders_with_a_space(tmp_path: Path, python_in_a_folder_with_a_space: str) -> None:
     with running(["demo", "--ui"], tmp_path, python_in_a_folder_with_a_space) as command:
         command.wait_for("Ctrl-C stops everything.", limit=240)

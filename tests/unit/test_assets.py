@@ -110,6 +110,7 @@ def test_airflow_finds_the_handler_the_factory_and_the_converter() -> None:
     assert manager.asset_to_openlineage_converters["huaweicloud-cbr"] is assets.openlineage_dataset
 
 
+@pytest.mark.campaign
 def test_an_asset_in_a_dag_file_loads_little() -> None:
     loaded = run_python(
         "-c",

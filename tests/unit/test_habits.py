@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.makefile import make_plan
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -29,6 +31,7 @@ SKIPS = {
 }
 
 
+@pytest.mark.campaign
 def test_a_skip_fails_the_run(tmp_path: Path) -> None:
     for name, code in SKIPS.items():
         (tmp_path / f"test_{name}.py").write_text(f"import pytest\n\n{code}\n")
@@ -43,6 +46,7 @@ def test_a_skip_fails_the_run(tmp_path: Path) -> None:
     assert "1 passed" in run.stdout
 
 
+@pytest.mark.campaign
 def test_a_test_sees_a_home_and_an_airflow_of_its_own(tmp_path: Path) -> None:
     code = (
         "def test_it(real_environment):\n"
@@ -61,6 +65,18 @@ def test_a_test_sees_a_home_and_an_airflow_of_its_own(tmp_path: Path) -> None:
 def test_what_a_contributor_runs_leaves_out_the_campaigns_and_the_whole_does_not() -> None:
     unit, whole = (make_plan(target).splitlines()[-1] for target in ("test-unit", "test"))
 
-    assert '-m "not full and not campaign" tests/unit' in unit
+    assert '-m "not full and not campaign and not browser" tests/unit' in unit
     assert '-m "not full"' in whole
     assert "tests/" not in whole
+
+
+def test_the_files_and_the_tests_that_contributing_names_are_there() -> None:
+    text = (REPOSITORY / "CONTRIBUTING.md").read_text()
+    named = re.findall(r"`((?:airflow_cbr|docs|tests|tools|\.ci|\.github)/[\w./-]*)(?:::(\w+))?`", text)
+    tests = "".join(path.read_text() for path in (REPOSITORY / "tests").rglob("test_*.py"))
+    by_themselves = [name for name in re.findall(r"`(test_\w+)`", text) if f"def {name}(" not in tests]
+
+    assert len(named) > 30
+    assert [path for path, _ in named if not (REPOSITORY / path).exists()] == []
+    assert [f"{path}::{name}" for path, name in named if name and f"def {name}(" not in (REPOSITORY / path).read_text()] == []
+    assert by_themselves == []

@@ -98,6 +98,7 @@ def test_every_public_class_can_be_had_from_a_listed_module(kind: str) -> None:
     assert offered == defined
 
 
+@pytest.mark.campaign
 def test_every_listed_module_and_class_can_be_imported() -> None:
     modules = sorted(set().union(*(listed_modules(kind) for kind in ("hooks", "operators", "sensors", "triggers"))))
     classes = [*INFO["extra-links"], *(entry["hook-class-name"] for entry in INFO["connection-types"])]
@@ -125,6 +126,7 @@ def test_the_links_of_the_operators_are_listed() -> None:
     assert links == set(INFO["extra-links"])
 
 
+@pytest.mark.campaign
 def test_importing_airflow_imports_nothing_of_the_package_but_this() -> None:
     loaded = run_python(
         "-c", "import sys, airflow.sdk, airflow.configuration; print(*(m for m in sys.modules if m.split('.')[0] == 'airflow_cbr'))"
@@ -147,6 +149,7 @@ def test_airflow_providers_get_shows_it() -> None:
     assert set(connection_type["conn-fields"]) == EXTRA_FIELDS
 
 
+@pytest.mark.campaign
 def test_airflow_providers_hooks_shows_the_hook() -> None:
     (shown,) = (hook for hook in airflow_providers("hooks") if hook["connection_type"] == "huaweicloud_cbr")
 
@@ -159,6 +162,7 @@ def test_airflow_providers_hooks_shows_the_hook() -> None:
     }
 
 
+@pytest.mark.campaign
 def test_airflow_providers_links_shows_the_link() -> None:
     assert {"extra_link_class_name": "airflow_cbr.links.cbr.CbrVaultLink"} in airflow_providers("links")
 

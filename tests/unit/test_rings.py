@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,6 +118,44 @@ def test_imports_point_inward() -> None:
     assert outward == []
 
 
+def test_no_two_modules_import_each_other() -> None:
+    """Neither directly nor over others, nor for type checking alone: who reads one of a circle has to read all of it."""
+    modules = {".".join(path.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__"): path for path in MODULES}
+
+    def module_of(name: str) -> str:
+        while name not in modules:
+            name = name.rpartition(".")[0]
+        return name
+
+    imported = {
+        module: {module_of(name) for name in imports_of(path) if name.startswith("airflow_cbr.")} - {module}
+        for module, path in modules.items()
+    }
+
+    def reached_from(module: str) -> set[str]:
+        reached, new = set[str](), {module}
+        while new:
+            reached |= new
+            new = set[str]().union(*(imported[one] for one in new)) - reached
+        return reached
+
+    reached = {module: reached_from(module) for module in modules}
+
+    assert len(modules) > 200
+    assert [f"{module} imports {one}" for module in modules for one in sorted(imported[module]) if module in reached[one]] == []
+
+
+def test_a_name_of_a_class_means_one_thing() -> None:
+    """The emulator is a second reading of the service and has a Vault of its own; within each reading a name is given once."""
+    places = defaultdict[tuple[str, bool], list[str]](list)
+    for path in MODULES:
+        classes = (node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef))
+        for node in classes:
+            places[node.name, part_of(path) == "emulator"].append(name_of(path))
+
+    assert {name: paths for (name, _), paths in places.items() if len(paths) > 1} == {}
+
+
 def test_the_inner_rings_and_the_emulator_do_not_import_airflow() -> None:
     inner = [path for path in MODULES if part_of(path) in WITHOUT_AIRFLOW]
 
@@ -137,6 +176,7 @@ def test_airflow_names_has_its_names_from_airflow_itself() -> None:
     assert [name for name in imported if name.startswith("airflow.providers")] == []
 
 
+@pytest.mark.campaign
 def test_importing_every_module_warns_of_nothing() -> None:
     run_python(
         "-c",
@@ -180,6 +220,17 @@ def test_a_module_is_small_enough_to_be_one_concept() -> None:
     lengths = {name_of(path): len(path.read_text().splitlines()) for path in MODULES}
 
     assert {name: length for name, length in lengths.items() if length > LARGEST_MODULE} == {}
+
+
+def test_every_room_has_its_tests_under_its_name() -> None:
+    tests = REPOSITORY / "tests"
+    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    folders = {path.parent.name for path in tests.glob("unit/*/test_*.py")}
+    # What needs a served emulator is among the integration tests.
+    served = {path.stem.removeprefix("test_") for path in tests.glob("integration/test_*.py")}
+
+    assert rooms - folders - served == set()
+    assert folders - rooms == set()
 
 
 def test_what_is_imported_is_declared() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_cbr.api import responses
+from airflow_cbr.api.call_parameters import LARGEST_PAGE, Filter, destination_of, optional_id, segment, texts_of
 from airflow_cbr.api.calls.identified import unreadable, with_ids, with_record_ids
-from airflow_cbr.api.parameters import LARGEST_PAGE, Filter, destination_of, optional_id, segment, texts_of
 from airflow_cbr.api.responses import decode
 from airflow_cbr.exceptions import CbrOutcomeUnknownError
 

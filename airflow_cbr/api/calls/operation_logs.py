@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_cbr.api import responses
-from airflow_cbr.api.parameters import LARGEST_PAGE, Filter, optional_id, segment
+from airflow_cbr.api.call_parameters import LARGEST_PAGE, Filter, optional_id, segment
 from airflow_cbr.api.responses import decode
 
 if TYPE_CHECKING:

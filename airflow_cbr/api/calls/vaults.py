@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_cbr.api import responses
+from airflow_cbr.api.call_parameters import LARGEST_PAGE, Filter, ids, optional_id, segment
 from airflow_cbr.api.endpoints import check_id, check_region
-from airflow_cbr.api.parameters import LARGEST_PAGE, Filter, ids, optional_id, segment
 from airflow_cbr.api.responses import decode
 
 if TYPE_CHECKING:

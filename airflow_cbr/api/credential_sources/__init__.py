@@ -1,7 +1,7 @@
 """Where keys come from that nobody has to keep: one module for each way, which is found here.
 
 A module defines one class with the word of extra ``auth_type`` that names it, and how it asks for a key
-(:class:`~airflow_cbr.api.credential_sources.base.KeySource`). What the ways have in common (keeping, renewing, telling which step failed)
+(:class:`~airflow_cbr.api.sign_in.KeySource`). What the ways have in common (keeping, renewing, telling which step failed)
 is elsewhere, and knows none of them.
 """
 

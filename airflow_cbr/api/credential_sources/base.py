@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from requests.auth import AuthBase
 
@@ -23,40 +23,9 @@ if TYPE_CHECKING:
     from airflow_cbr.api.renewal import IssuedKey
     from airflow_cbr.api.sign_in import SignIn
 
-__all__ = ["HeaderAuth", "IssuedSource", "KeySource", "environment", "needed", "read_token_file"]
+__all__ = ["HeaderAuth", "IssuedSource", "environment", "needed", "read_token_file"]
 
 _LONGEST_FILE: Final = 1 << 16
-
-
-@runtime_checkable
-class KeySource(Protocol):
-    """Something that keys come from. Two that are equal give the same key; none shows a secret."""
-
-    step: ClassVar[str]
-    """What it does, as a message names it: ``asking the metadata service for a key``."""
-    advice: ClassVar[str]
-    """What to do when it is refused."""
-
-    def __hash__(self) -> int:
-        """Return a hash that goes with being equal."""
-
-    @property
-    def base(self) -> KeySource | None:
-        """Return where the key comes from with which it asks, or None when it needs none."""
-
-    def issue(self, desk: SignIn, base: IssuedKey | None) -> IssuedKey:
-        """Ask for a key.
-
-        :param desk: what to ask with.
-        :param base: a good key of :attr:`base`, if there is one.
-        :raises CbrError: there is none.
-        """
-
-    def guard(self, desk: SignIn) -> AbstractContextManager[None]:
-        """Guard a call that is signed with its key: one that was refused may have to rest for a while.
-
-        :param desk: what is asked with.
-        """
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_cbr.airflow_names import AirflowFailException
+from airflow_cbr.emulator.key_parts import UserPart
 from airflow_cbr.emulator.switches import Switches
-from airflow_cbr.emulator.world import (
-    BACKUPS,
-    DESTINATION_PROJECT,
-    DESTINATION_VAULT,
-    SOURCE_PROJECT,
-    SOURCE_VAULT,
-    UserPart,
-    World,
-    default_world,
-)
+from airflow_cbr.emulator.world import BACKUPS, DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_PROJECT, SOURCE_VAULT, World, default_world
 from airflow_cbr.exceptions import CbrNotFoundError, CbrParameterError, CbrPreflightError
 from airflow_cbr.operators.cbr import CbrPreflightOperator, CbrReplicateCheckpointOperator
 from airflow_cbr.replication.steps import Step

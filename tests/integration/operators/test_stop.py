@@ -43,7 +43,7 @@ def outcomes_of(emulator: EmulatorServer, what: str) -> list[dict[str, Any]]:
 
 # Some twenty processes, one after the other.
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", [pytest.param(each, marks=() if each == "checkpoint" else pytest.mark.full) for each in SCENARIOS])
 def test_a_task_that_is_stopped_at_a_step_starts_nothing_more_and_names_what_runs(emulator: EmulatorServer, scenario: str) -> None:
     outcomes = outcomes_of(emulator, scenario)
     places = [one["place"] for one in outcomes]

@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_cbr.airflow_names import AirflowFailException
-from airflow_cbr.emulator.world import (
-    BACKUPS,
-    DESTINATION_PROJECT,
-    DESTINATION_VAULT,
-    SOURCE_PROJECT,
-    SOURCE_VAULT,
-    UserPart,
-    default_world,
-)
+from airflow_cbr.emulator.key_parts import UserPart
+from airflow_cbr.emulator.world import BACKUPS, DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_PROJECT, SOURCE_VAULT, default_world
 from airflow_cbr.exceptions import CbrNothingToReplicateError, CbrPermissionError, CbrReplicationFailedError, CbrVerificationError
 from airflow_cbr.hooks.cbr import CbrHook
 from tests.support.task_run import IDS, replicating, set_connection, verifying

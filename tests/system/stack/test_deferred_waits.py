@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tests.support.emulated_vaults import VaultPair
 
 # The installation of Keystone, where that was not done yet, is part of the first test.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]
 
 REGION = "cn-north-4"
 TOKEN_SECONDS = 4

@@ -74,6 +74,7 @@ def test_a_second_run_finds_nothing_to_do_and_verifies_the_newest(
 
 
 # Twenty runs share one api-server over SQLite: on a busy machine it is that which takes the time.
+@pytest.mark.full
 @pytest.mark.timeout(900)
 def test_twenty_vaults_at_once_each_with_either_way_to_authenticate(api: AirflowApi, vaults: Callable[..., VaultPair]) -> None:
     pairs = [vaults(backups=2) for _ in range(20)]

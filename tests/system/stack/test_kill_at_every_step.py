@@ -1,7 +1,8 @@
 """The task's own process is killed with SIGKILL before and after every step, and nothing is copied twice or lost.
 
 The service here is careless: it accepts every replicate call and copies everything anew, and shows what it does only after 20 seconds,
-so that a retry finds nothing at first. All cases run at once, each on a vault of its own.
+so that a retry finds nothing at first. All cases run at once, each on a vault of its own. The kills around what can be paid twice are in
+every run, the others in the full one; in virtual time all of them are played in every run.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from airflow import __version__ as airflow_version
 from packaging.version import Version
 
 from airflow_cbr.replication.steps import Step
-from tests.support.airflow_batches import connection, trigger_together
+from tests.support.airflow_batches import chosen, connection, trigger_together
 from tests.support.emulated_vaults import make_vaults
 from tests.support.emulator import EmulatorServer
 
@@ -58,6 +59,8 @@ class Case:
         return f"{self.moment}-{self.step.replace(' ', '-')}-{'deferrable' if self.deferrable else 'sync'}"
 
 
+#: What can be paid twice.
+PAID = {Step.REPLICATE_VAULT, Step.REPLICATE_BACKUP}
 CASES = [
     Case(step, moment, deferrable)
     for step in FAULTS
@@ -75,14 +78,15 @@ class Started:
 
 
 @pytest.fixture(scope="module")
-def started(stack: AirflowStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Case, Started]]:
-    """Trigger a run for every case."""
+def started(request: pytest.FixtureRequest, stack: AirflowStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Case, Started]]:
+    """Trigger a run for every case that was chosen."""
+    cases = chosen(request, "case")
     folder = tmp_path_factory.mktemp("scars")
     with EmulatorServer() as emulator, connection(stack.api, "cbr_careless", emulator.url) as conn_id:
         control = emulator.control
         control.switch(careless=True, record_delay=20, operation_log_delay=20, copy_seconds=6)
         pairs, orders = [], []
-        for case in CASES:
+        for case in cases:
             pair = make_vaults(control, backups=2)
             for fault in FAULTS[case.step]:
                 control.fault(**fault, vault_id=pair.source)
@@ -90,10 +94,10 @@ def started(stack: AirflowStack, tmp_path_factory: pytest.TempPathFactory) -> It
             pairs.append(pair)
             orders.append((case.dag_id, {**pair.params(), **killed}))
         runs = trigger_together(stack.api, orders)
-        yield {case: Started(pair, run, folder / str(case)) for case, pair, run in zip(CASES, pairs, runs, strict=True)}
+        yield {case: Started(pair, run, folder / str(case)) for case, pair, run in zip(cases, pairs, runs, strict=True)}
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", [pytest.param(case, marks=() if case.step in PAID else pytest.mark.full) for case in CASES], ids=str)
 def test_a_task_killed_at_a_step_is_retried_and_copies_once(case: Case, started: dict[Case, Started]) -> None:
     one = started[case]
 

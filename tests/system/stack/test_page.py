@@ -95,6 +95,7 @@ def shown_to(user: str | None, guarded: GuardedAirflow, browser: Browser) -> tup
         return verdicts(page), page.inner_text("#problem"), page.inner_text("#rows")
 
 
+@pytest.mark.full
 def test_who_may_see_what(guarded: GuardedAirflow, audited: dict[str, str], browser: Browser) -> None:
     for user in ("ada", "vera"):
         rows, problem, _ = shown_to(user, guarded, browser)

@@ -35,6 +35,7 @@ def has_said(run: DagRun) -> bool:
     return "The task was stopped; it sends nothing more. No copy of its own is running" in run.log("replicate", tries=1)
 
 
+@pytest.mark.full
 @pytest.mark.timeout(600)
 def test_marking_a_task_failed_while_it_looks_ends_it_before_anything_is_sent(
     stack: AirflowStack, api: AirflowApi, vaults: Callable[..., VaultPair], tmp_path: Path

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.support.emulated_vaults import VaultPair
 
 
-@pytest.mark.parametrize("auth", ["aksk", "password"])
+@pytest.mark.parametrize("auth", ["aksk", pytest.param("password", marks=pytest.mark.full)])
 def test_a_deferred_task_survives_the_kill_of_its_triggerer(
     auth: str, stack: AirflowStack, api: AirflowApi, vaults: Callable[..., VaultPair]
 ) -> None:
@@ -76,6 +76,7 @@ def one_more(stack: AirflowStack, *options: str) -> Iterator[Component]:
         triggerer.kill()
 
 
+@pytest.mark.full
 def test_two_triggerers_share_the_waits_and_may_both_run_the_same_one(
     stack: AirflowStack, service: EmulatorServer, waits: list[DeferredRun]
 ) -> None:
@@ -98,6 +99,7 @@ def test_two_triggerers_share_the_waits_and_may_both_run_the_same_one(
             assert "The task was stopped" not in wait.run.log("replicate")
 
 
+@pytest.mark.full
 def test_a_wait_that_fires_in_two_triggerers_wakes_its_task_once(
     stack: AirflowStack, service: EmulatorServer, waits: list[DeferredRun]
 ) -> None:

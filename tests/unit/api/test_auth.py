@@ -13,7 +13,7 @@ import pytest
 
 from airflow_cbr.api import tokens
 from airflow_cbr.api.auth import AkSkCredentials, PasswordCredentials
-from airflow_cbr.api.signing import authorization
+from airflow_cbr.api.sdk_hmac import authorization
 from airflow_cbr.exceptions import (
     CbrApiError,
     CbrAuthenticationError,

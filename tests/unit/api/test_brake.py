@@ -423,7 +423,7 @@ RIGHT = {"password": "emulator-password", "key": "emulator-secret-key-for-local-
 
 
 @pytest.mark.campaign
-@pytest.mark.parametrize("kind", ["password", "key"])
+@pytest.mark.parametrize("kind", ["password", pytest.param("key", marks=pytest.mark.full)])
 def test_forty_processes_with_a_wrong_secret_do_not_lock_the_login_and_a_right_one_goes_through(kind: str, served: EmulatorServer) -> None:
     met = run_processes(served.url, kind, "wrong", 40)
     assert len(met) == 40

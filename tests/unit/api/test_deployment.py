@@ -94,6 +94,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     deployment.forget()
 
 
+@pytest.mark.campaign
 def test_never_two_at_once_however_slowly_their_names_are_written(store: Store) -> None:
     source = random.Random(7)
     store.delays = [source.choice((0.0, 0.01, 0.02, 0.04, 0.1)) for _ in range(60)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_cbr.api.endpoints import Endpoints, check_cloud, check_endpoint, check_id, check_region, is_loopback
+from airflow_cbr.api.endpoints import SERVICES, Endpoints, Service, check_cloud, check_endpoint, check_id, check_region, is_loopback
 from airflow_cbr.exceptions import CbrConfigurationError, CbrParameterError
 
 CRAFTED: list[Any] = [
@@ -94,7 +95,7 @@ def test_what_passes_as_a_region_is_one_host_label(text: str) -> None:
         check_region(text)
     except CbrParameterError:
         return
-    assert urlsplit(Endpoints().cbr_url(text, home_region=text)).netloc == f"cbr.{text}.myhuaweicloud.com"
+    assert urlsplit(Endpoints().url_of("cbr", text, home_region=text)).netloc == f"cbr.{text}.myhuaweicloud.com"
     assert text.isascii()
     assert not set(text) & set("./@#?:\\% \n")
 
@@ -195,30 +196,30 @@ def test_loopback(url: str, expected: bool) -> None:
 
 
 def test_public_endpoints() -> None:
-    endpoints = Endpoints()
-    assert endpoints.cbr_url("cn-north-4", home_region="cn-east-3") == "https://cbr.cn-north-4.myhuaweicloud.com"
-    assert endpoints.iam_url("cn-north-4", home_region="cn-east-3") == "https://iam.cn-north-4.myhuaweicloud.com"
-    assert Endpoints(cloud="otc.t-systems.com").cbr_url("eu-de", home_region="eu-de") == "https://cbr.eu-de.otc.t-systems.com"
+    assert {one.name for one in fields(Endpoints)} == {"cloud", *SERVICES}
+    for service in SERVICES:
+        url = Endpoints().url_of(service, "cn-north-4", home_region="cn-east-3")
+        assert url == f"https://{service}.cn-north-4.myhuaweicloud.com"
+    assert Endpoints(cloud="otc.t-systems.com").url_of("cbr", "eu-de", home_region="eu-de") == "https://cbr.eu-de.otc.t-systems.com"
 
 
 def test_the_region_is_filled_into_an_endpoint() -> None:
     endpoints = Endpoints(cbr="https://cbr.{region}.example.com/{region}", iam="https://iam.example.com")
-    assert endpoints.cbr_url("eu-nl", home_region="eu-de") == "https://cbr.eu-nl.example.com/eu-nl"
-    assert endpoints.iam_url("eu-de", home_region="eu-de") == "https://iam.example.com"
+    assert endpoints.url_of("cbr", "eu-nl", home_region="eu-de") == "https://cbr.eu-nl.example.com/eu-nl"
+    assert endpoints.url_of("iam", "eu-de", home_region="eu-de") == "https://iam.example.com"
 
 
-@pytest.mark.parametrize("service", ["cbr", "iam"])
-def test_an_endpoint_of_one_region_is_refused_for_another(service: str) -> None:
+@pytest.mark.parametrize("service", SERVICES)
+def test_an_endpoint_of_one_region_is_refused_for_another(service: Service) -> None:
     endpoints = Endpoints(**{service: "https://one.example.com"})
-    make = getattr(endpoints, f"{service}_url")
     with pytest.raises(CbrConfigurationError, match=rf"{service}_endpoint .*eu-de.*eu-nl.*\{{region\}}"):
-        make("eu-nl", home_region="eu-de")
+        endpoints.url_of(service, "eu-nl", home_region="eu-de")
 
 
 def test_an_endpoint_on_this_machine_serves_every_region() -> None:
     endpoints = Endpoints(cbr="http://127.0.0.1:18090", iam="http://localhost:18090")
-    assert endpoints.cbr_url("eu-nl", home_region="eu-de") == "http://127.0.0.1:18090"
-    assert endpoints.iam_url("eu-nl", home_region="eu-de") == "http://localhost:18090"
+    assert endpoints.url_of("cbr", "eu-nl", home_region="eu-de") == "http://127.0.0.1:18090"
+    assert endpoints.url_of("iam", "eu-nl", home_region="eu-de") == "http://localhost:18090"
 
 
 @pytest.mark.parametrize(
@@ -237,4 +238,4 @@ def test_the_error_names_the_field(options: dict[str, str], parameter: str) -> N
 
 def test_a_crafted_region_is_refused_before_a_url_is_made() -> None:
     with pytest.raises(CbrParameterError, match=r"home_region"):
-        Endpoints().cbr_url("eu-de", home_region="x@evil")
+        Endpoints().url_of("cbr", "eu-de", home_region="x@evil")

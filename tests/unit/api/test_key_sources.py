@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from airflow_cbr.api.credential_sources.base import KeySource
+    from airflow_cbr.api.sign_in import KeySource
 
 KEY = GivenKey(AkSkCredentials("EMULATORACCESSKEY001", "emulator-secret-key-for-local-use-only"))
 USER = GivenPassword(PasswordCredentials("backup-bot", "emulator-password", "acme"))

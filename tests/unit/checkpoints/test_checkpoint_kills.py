@@ -9,6 +9,7 @@ import pytest
 from airflow_cbr.checkpoints.steps import CheckpointStep
 from tests.support.checkpoint_night import CheckpointNight
 from tests.support.replication_night import Killed
+from tests.support.thinned import thinned
 
 if TYPE_CHECKING:
     from airflow_cbr.checkpoints.steps import CheckpointResult
@@ -56,7 +57,7 @@ def check(night: CheckpointNight, result: CheckpointResult) -> None:
 
 @pytest.mark.parametrize("durable_store", [True, False], ids=["3.3", "3.1"])
 @pytest.mark.parametrize("names", [{}, {"checkpoint_backup_names": "own"}], ids=["named", "named in its own row alone"])
-@pytest.mark.parametrize(("step", "moment"), MOMENTS, ids=lambda value: str(value).replace(" ", "-"))
+@pytest.mark.parametrize(("step", "moment"), thinned(MOMENTS, every=3), ids=lambda value: str(value).replace(" ", "-"))
 def test_a_kill_at_every_second_taking_of_a_step(step: CheckpointStep, moment: str, names: dict[str, str], durable_store: bool) -> None:
     night = prepare(step, durable_store=durable_store)
     night.control.switch(**names)

@@ -13,8 +13,8 @@ import pytest
 from airflow_cbr.cli import _parser, main
 from airflow_cbr.evidence.check import ProblemKind, walk
 from airflow_cbr.evidence.file import digest_of
+from airflow_cbr.evidence.folder import FolderStore
 from airflow_cbr.evidence.judgement import State
-from airflow_cbr.evidence.store import FolderStore
 from tests.support.evidence_nights import HERE, PAIR, THERE, add, add_nights, finding, night, verification
 from tests.support.python_process import run_python
 from tests.support.signing_keys import new_signer

@@ -19,9 +19,8 @@ def test_some_random_nights() -> None:
 
 
 @pytest.mark.campaign
-@pytest.mark.parametrize("start", range(100, 200, 25))
-def test_a_hundred_random_nights(start: int) -> None:
-    assert offenders(range(start, start + 25)) == {}
+def test_some_more_random_nights() -> None:
+    assert offenders(range(100, 130)) == {}
 
 
 @pytest.mark.full

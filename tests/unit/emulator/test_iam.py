@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_cbr.emulator.clock import Clock
+from airflow_cbr.emulator.key_parts import UserPart
 from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.signature import canonical_request, signature_of
-from airflow_cbr.emulator.world import DESTINATION_PROJECT, SOURCE_PROJECT, UserPart, default_world
+from airflow_cbr.emulator.world import DESTINATION_PROJECT, SOURCE_PROJECT, default_world
 from tests.support.emulator import IN_PROCESS_URL, InProcessAdapter
 from tests.support.plain_client import Plain, code_of, token_body
 

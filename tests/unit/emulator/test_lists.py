@@ -9,18 +9,8 @@ import pytest
 
 from airflow_cbr.emulator.clock import Clock
 from airflow_cbr.emulator.service import Emulator
-from airflow_cbr.emulator.world import (
-    BACKUPS,
-    DESTINATION_PROJECT,
-    DESTINATION_VAULT,
-    SOURCE_PROJECT,
-    SOURCE_VAULT,
-    BackupPart,
-    GeneratePart,
-    ResourcePart,
-    VaultPart,
-    default_world,
-)
+from airflow_cbr.emulator.vault_parts import BackupPart, GeneratePart, ResourcePart, VaultPart
+from airflow_cbr.emulator.world import BACKUPS, DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_PROJECT, SOURCE_VAULT, default_world
 from tests.support.emulator import InProcessAdapter
 from tests.support.plain_client import Plain, code_of
 

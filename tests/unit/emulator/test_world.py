@@ -132,6 +132,7 @@ def of(count: int, **part: Any) -> dict[str, Any]:
     return changed(vaults=[source, destination])
 
 
+@pytest.mark.campaign
 def test_a_world_file_may_be_larger_than_a_control_call(tmp_path: Path) -> None:
     """Who starts an emulator has the time; one control call must not hold it up for long."""
     file = tmp_path / "large.json"
@@ -152,6 +153,7 @@ def test_control_calls_together_make_no_larger_world_than_one() -> None:
         cbr.control.add_vault(project_id=SOURCE_PROJECT, generate={"count": 20_001})
 
 
+@pytest.mark.campaign
 def test_a_large_world_can_be_started_anew() -> None:
     cbr = served(of(50_001))
     cbr.control.reset()

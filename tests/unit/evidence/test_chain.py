@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from airflow_cbr.evidence.chain import append
 from airflow_cbr.evidence.file import digest_of, unseal
-from airflow_cbr.evidence.store import FolderStore
+from airflow_cbr.evidence.folder import FolderStore
 from airflow_cbr.exceptions import CbrEvidenceError
 from tests.support.bare_store import BareStore
 from tests.support.evidence_checks import problems_in, sound_files

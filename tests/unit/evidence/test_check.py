@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from airflow_cbr.evidence.chain import Link
 from airflow_cbr.evidence.check import Checked, ProblemKind, walk
 from airflow_cbr.evidence.file import digest_of, pair_of, seal, unseal
+from airflow_cbr.evidence.folder import FolderStore
 from airflow_cbr.evidence.signing import PublicKeys
-from airflow_cbr.evidence.store import FolderStore
 from tests.support.bare_store import BareStore
 from tests.support.evidence_checks import problems_in, sound_files
 from tests.support.evidence_nights import HERE, PAIR, THERE, add, add_nights, evidence, night, verification

@@ -13,9 +13,9 @@ from airflow_cbr.evidence.file import VaultPlace
 from airflow_cbr.evidence.html import write_html
 from airflow_cbr.evidence.overview import Origin
 from airflow_cbr.evidence.period import Period, summarise
-from airflow_cbr.evidence.texts import LANGUAGES, Texts
+from airflow_cbr.evidence.translations import LANGUAGES, Texts
 from tests.support.bare_store import BareStore
-from tests.support.browser import open_page, serious_violations, widest_overflow
+from tests.support.browser import appearances, open_page, serious_violations, widest_overflow
 from tests.support.evidence_nights import DAY, HERE, HOUR, PAIR, THERE, add, add_nights, finding, night, verification
 
 if TYPE_CHECKING:
@@ -76,9 +76,7 @@ def show(page: Page, folder: Path, html: str) -> list[str]:
     return loaded[1:]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [375, 1280])
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("language", "width", "theme"), appearances(LANGUAGES, narrow=375))
 def test_it_can_be_read(browser: Browser, tmp_path: Path, language: str, width: int, theme: Literal["light", "dark"]) -> None:
     with open_page(browser, width=width, theme=theme) as page:
         assert show(page, tmp_path, page_of(everything(), language)) == []

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_cbr.evidence.chain import Link
-from airflow_cbr.evidence.file import Signature, seal, unseal
-from airflow_cbr.evidence.signing import PublicKeys, Signer
+from airflow_cbr.evidence.file import seal, unseal
+from airflow_cbr.evidence.signing import PublicKeys, Signature, Signer
 from tests.support.evidence_nights import evidence, night
 from tests.support.signing_keys import new_signer
 

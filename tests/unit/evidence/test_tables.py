@@ -15,7 +15,7 @@ from airflow_cbr.evidence.file import VaultPlace
 from airflow_cbr.evidence.overview import Origin
 from airflow_cbr.evidence.period import Period, summarise
 from airflow_cbr.evidence.tables import COLUMNS, write_csv, write_json
-from airflow_cbr.evidence.texts import Texts
+from airflow_cbr.evidence.translations import Texts
 from tests.support.bare_store import BareStore
 from tests.support.evidence_nights import DAY, HERE, HOUR, PAIR, THERE, add, add_nights, night, verification
 

@@ -22,9 +22,9 @@ def calls_of(kind: type) -> set[str]:
     }
 
 
-def test_the_hook_has_each_of_the_thirteen_calls() -> None:
+def test_the_hook_has_each_call_of_the_client() -> None:
     assert calls_of(CbrHook) == calls_of(CbrClient)
-    assert len(calls_of(CbrClient)) == 13
+    assert calls_of(CbrHook) > {"list_backups", "show_vault", "replicate_checkpoint", "create_checkpoint", "delete_backup"}
 
 
 @pytest.mark.parametrize("name", sorted(calls_of(CbrClient)))

@@ -127,6 +127,7 @@ def test_each_metric_with_its_tags_is_a_name_that_airflow_hands_to_statsd() -> N
     assert [text for text in written if len(text) > 250 or not re.fullmatch(r"[A-Za-z0-9_./,=-]+", text)] == []
 
 
+@pytest.mark.campaign
 def test_importing_the_operators_loads_no_backend() -> None:
     loaded = run_python(
         "-c",

@@ -20,7 +20,7 @@ from airflow_cbr.exceptions import CbrConfigurationError
 from airflow_cbr.get_provider_info import get_provider_info
 from airflow_cbr.hooks import sign_in
 from airflow_cbr.hooks.connection import ConnectionFields
-from airflow_cbr.hooks.sign_in import AUTH_TYPES, WITH_A_LOGIN, SignInFields, credentials_of
+from airflow_cbr.hooks.sign_in import AUTH_TYPES, WITH_A_LOGIN, SignInFields
 from tests.support.key_world import AGENCY_URN
 from tests.support.python_process import run_python
 
@@ -55,7 +55,7 @@ def test_without_a_permanent_key_neither_login_nor_password_is_needed_or_kept(wa
         found = ConnectionFields.of(connection(login=login, password=password, extra=EXTRA | {"auth_type": way}))
         assert found.login == ""
         assert not found.password
-        assert credentials_of(found) == SOURCES[way]()
+        assert found.credentials == SOURCES[way]()
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_without_a_permanent_key_neither_login_nor_password_is_needed_or_kept(wa
     ],
 )
 def test_what_is_assumed_and_with_what(extra: dict[str, Any], kind: type, base: type | None) -> None:
-    found = credentials_of(fields(**extra))
+    found = fields(**extra).credentials
     assert type(found) is kind
     if base is not None:
         assert type(found.base) is base  # type: ignore[union-attr]
@@ -118,7 +118,7 @@ def test_what_cannot_be_right_is_named(extra: dict[str, Any], said: str) -> None
 
 @pytest.mark.parametrize("duration", [900, "900", " 43200 ", "43200"])
 def test_a_duration_is_a_number_or_text(duration: Any) -> None:
-    assert credentials_of(fields(agency_urn=AGENCY_URN, agency_duration=duration)).duration in (900, 43200)  # type: ignore[union-attr]
+    assert fields(agency_urn=AGENCY_URN, agency_duration=duration).credentials.duration in (900, 43200)  # type: ignore[union-attr]
 
 
 ANY = st.one_of(st.none(), st.integers(), st.booleans(), st.text(max_size=30), st.lists(st.integers(), max_size=2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_cbr.cli import main
-from airflow_cbr.evidence.store import FolderStore
+from airflow_cbr.evidence.folder import FolderStore
 from airflow_cbr.operators.evidence_store import ObjectStore, store_at
 from tests.support.evidence_checks import problems_in, sound_files
 from tests.support.evidence_nights import PAIR, add, add_nights, night

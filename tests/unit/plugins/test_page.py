@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from airflow_cbr.plugins.replication_page import PREFIX
 from tests.support.airflow_stand_in import NOW, PATH, AirflowStandIn, outcome_of, task_row, vault_id
-from tests.support.browser import open_page, serious_violations, widest_overflow
+from tests.support.browser import appearances, open_page, serious_violations, widest_overflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -361,10 +361,8 @@ def test_a_report_that_cannot_be_had_is_said(airflow: AirflowStandIn, opened: Op
 # --- everybody ----------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
-def test_everybody_can_read_it(airflow: AirflowStandIn, opened: Opened, theme: str, width: int, locale: str) -> None:
+@pytest.mark.parametrize(("locale", "width", "theme"), appearances(["en-GB", "zh-CN"], narrow=390))
+def test_everybody_can_read_it(airflow: AirflowStandIn, opened: Opened, locale: str, width: int, theme: str) -> None:
     some_vaults(airflow)
     airflow.rows[0]["rendered_map_index"] = "a-very-long-name-of-a-vault-" * 5
     # axe brings styles of its own, which the page's policy refuses.

@@ -100,6 +100,7 @@ def test_airflow_takes_the_plugin() -> None:
     assert not shown.href.startswith(("/", "http")), "Airflow's page knows the path of the base URL"
 
 
+@pytest.mark.campaign
 def test_a_process_of_airflow_that_serves_no_page_loads_nothing_for_it() -> None:
     loaded = run_python(
         "-c",

@@ -13,18 +13,10 @@ from airflow_cbr.api.auth import AkSkCredentials, PasswordCredentials
 from airflow_cbr.api.client import CbrClient
 from airflow_cbr.api.endpoints import Endpoints
 from airflow_cbr.emulator.clock import Clock
+from airflow_cbr.emulator.key_parts import UserPart
 from airflow_cbr.emulator.service import Emulator
-from airflow_cbr.emulator.world import (
-    BACKUPS,
-    DESTINATION_PROJECT,
-    DESTINATION_VAULT,
-    SOURCE_PROJECT,
-    SOURCE_VAULT,
-    RegionPart,
-    UserPart,
-    World,
-    default_world,
-)
+from airflow_cbr.emulator.vault_parts import RegionPart
+from airflow_cbr.emulator.world import BACKUPS, DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_PROJECT, SOURCE_VAULT, World, default_world
 from airflow_cbr.exceptions import CbrConfigurationError
 from airflow_cbr.inventory.coverage import Destination
 from airflow_cbr.preflight.checks import Preflight, RegionAccess

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_cbr.emulator.world import DESTINATION_VAULT, SOURCE_VAULT, BackupPart
-from airflow_cbr.pruning.protection import Reason
+from airflow_cbr.emulator.vault_parts import BackupPart
+from airflow_cbr.emulator.world import DESTINATION_VAULT, SOURCE_VAULT
+from airflow_cbr.pruning.protection import KeepReason
 from airflow_cbr.pruning.spec import Side
 from tests.support.prune_world import DAY, PruneWorld, prune_world
 
@@ -52,7 +53,7 @@ def change(backup: Any, **changes: Any) -> Any:
     backup.forget_row()
 
 
-def reason_of(pruning: Pruning, backup_id: str) -> Reason | None:
+def reason_of(pruning: Pruning, backup_id: str) -> KeepReason | None:
     assert pruning.plan is not None
     return next((one.reason for one in pruning.plan.kept if one.row.backup.id == backup_id), None)
 
@@ -87,39 +88,39 @@ def beside(world: PruneWorld, status: str) -> None:
 
 
 Distort = Callable[[PruneWorld], Any]
-OF_A_BACKUP: list[tuple[Reason, str, Distort]] = [
-    (Reason.VAULT_LOCKED, "locked", lambda world: world.control.change_vault(SOURCE_VAULT, locked=True)),
-    (Reason.VAULT_LOCKED, "lock not said", lambda world: world.control.change_vault(SOURCE_VAULT, row={"locked": None})),
-    (Reason.VAULT_STATUS, "vault", lambda world: world.control.change_vault(SOURCE_VAULT, status="frozen")),
-    (Reason.VAULT_KIND, "kind of vault", lambda world: world.control.change_vault(SOURCE_VAULT, protect_type="replication")),
+OF_A_BACKUP: list[tuple[KeepReason, str, Distort]] = [
+    (KeepReason.VAULT_LOCKED, "locked", lambda world: world.control.change_vault(SOURCE_VAULT, locked=True)),
+    (KeepReason.VAULT_LOCKED, "lock not said", lambda world: world.control.change_vault(SOURCE_VAULT, row={"locked": None})),
+    (KeepReason.VAULT_STATUS, "vault", lambda world: world.control.change_vault(SOURCE_VAULT, status="frozen")),
+    (KeepReason.VAULT_KIND, "kind of vault", lambda world: world.control.change_vault(SOURCE_VAULT, protect_type="replication")),
     *[
-        (Reason.STATUS, status, lambda world, status=status: change(world.store.backups[OLD], status=status))
+        (KeepReason.STATUS, status, lambda world, status=status: change(world.store.backups[OLD], status=status))
         for status in ("error", "restoring", "protecting", "waiting_restore", "waiting_delete", "deleting", "thawing")
     ],
-    (Reason.STATUS, "no status", lambda world: change(world.store.backups[OLD], row={"status": None})),
-    (Reason.KIND, "image type", lambda world: change(world.store.backups[OLD], row={"image_type": "sync"})),
-    (Reason.PLACE, "vault id", lambda world: change(world.store.backups[OLD], row={"vault_id": OTHER})),
-    (Reason.PART, "parent", lambda world: change(world.store.backups[OLD], row={"parent_id": OTHER})),
-    (Reason.INCOMPLETE_ROW, "extend_info", lambda world: change(world.store.backups[OLD], row={"extend_info": None})),
-    (Reason.INCOMPLETE_ROW, "resource", lambda world: change(world.store.backups[OLD], row={"resource_id": None})),
-    (Reason.INCOMPLETE_ROW, "checkpoint", lambda world: change(world.store.backups[OLD], row={"checkpoint_id": None})),
-    (Reason.INCOMPLETE_ROW, "size", lambda world: change(world.store.backups[OLD], row={"resource_size": None})),
-    (Reason.UNDATED, "no date", lambda world: change(world.store.backups[OLD], row={"created_at": None})),
-    (Reason.UNDATED, "ancient", lambda world: change(world.store.backups[OLD], row={"created_at": "0001-01-01T00:00:00"})),
-    (Reason.UNDATED, "from the future", lambda world: change(world.store.backups[OLD], created_at=world.clock.now() + 900)),
-    (Reason.UNDATED, "expiry", lambda world: change(world.store.backups[OLD], row={"expired_at": "never"})),
-    (Reason.EXPIRED, "expired", lambda world: change(world.store.backups[OLD], expired_at=world.clock.now() - 1)),
-    (Reason.UNVERIFIED, "no replica", lambda world: world.control.remove_backup(replica_of(world).id)),
-    (Reason.UNVERIFIED, "replica in error", lambda world: change(replica_of(world), status="error")),
-    (Reason.UNVERIFIED, "failed copy", lambda world: change_record(world, status="fail")),
-    (Reason.CHECKPOINT_INCOMPLETE, "skipped resource", skipped_in),
-    (Reason.CHECKPOINT_INCOMPLETE, "beside error", lambda world: beside(world, "error")),
-    (Reason.CHECKPOINT_INCOMPLETE, "beside not copied", lambda world: beside(world, "available")),
-    (Reason.IN_USE, "image", lambda world: change(world.store.backups[OLD], images=[OTHER])),
-    (Reason.RESTORING, "restore", lambda world: restore(world, world.store.backups[OLD], backup_id=OLD)),
-    (Reason.RESTORING, "restore of the resource", lambda world: restore(world, world.store.backups[OLD])),
-    (Reason.COPYING, "copy", lambda world: copying(world, "replicating")),
-    (Reason.COPYING, "undocumented copy", lambda world: copying(world, "thawing")),
+    (KeepReason.STATUS, "no status", lambda world: change(world.store.backups[OLD], row={"status": None})),
+    (KeepReason.KIND, "image type", lambda world: change(world.store.backups[OLD], row={"image_type": "sync"})),
+    (KeepReason.PLACE, "vault id", lambda world: change(world.store.backups[OLD], row={"vault_id": OTHER})),
+    (KeepReason.PART, "parent", lambda world: change(world.store.backups[OLD], row={"parent_id": OTHER})),
+    (KeepReason.INCOMPLETE_ROW, "extend_info", lambda world: change(world.store.backups[OLD], row={"extend_info": None})),
+    (KeepReason.INCOMPLETE_ROW, "resource", lambda world: change(world.store.backups[OLD], row={"resource_id": None})),
+    (KeepReason.INCOMPLETE_ROW, "checkpoint", lambda world: change(world.store.backups[OLD], row={"checkpoint_id": None})),
+    (KeepReason.INCOMPLETE_ROW, "size", lambda world: change(world.store.backups[OLD], row={"resource_size": None})),
+    (KeepReason.UNDATED, "no date", lambda world: change(world.store.backups[OLD], row={"created_at": None})),
+    (KeepReason.UNDATED, "ancient", lambda world: change(world.store.backups[OLD], row={"created_at": "0001-01-01T00:00:00"})),
+    (KeepReason.UNDATED, "from the future", lambda world: change(world.store.backups[OLD], created_at=world.clock.now() + 900)),
+    (KeepReason.UNDATED, "expiry", lambda world: change(world.store.backups[OLD], row={"expired_at": "never"})),
+    (KeepReason.EXPIRED, "expired", lambda world: change(world.store.backups[OLD], expired_at=world.clock.now() - 1)),
+    (KeepReason.UNVERIFIED, "no replica", lambda world: world.control.remove_backup(replica_of(world).id)),
+    (KeepReason.UNVERIFIED, "replica in error", lambda world: change(replica_of(world), status="error")),
+    (KeepReason.UNVERIFIED, "failed copy", lambda world: change_record(world, status="fail")),
+    (KeepReason.CHECKPOINT_INCOMPLETE, "skipped resource", skipped_in),
+    (KeepReason.CHECKPOINT_INCOMPLETE, "beside error", lambda world: beside(world, "error")),
+    (KeepReason.CHECKPOINT_INCOMPLETE, "beside not copied", lambda world: beside(world, "available")),
+    (KeepReason.IN_USE, "image", lambda world: change(world.store.backups[OLD], images=[OTHER])),
+    (KeepReason.RESTORING, "restore", lambda world: restore(world, world.store.backups[OLD], backup_id=OLD)),
+    (KeepReason.RESTORING, "restore of the resource", lambda world: restore(world, world.store.backups[OLD])),
+    (KeepReason.COPYING, "copy", lambda world: copying(world, "replicating")),
+    (KeepReason.COPYING, "undocumented copy", lambda world: copying(world, "thawing")),
 ]
 
 
@@ -128,7 +129,7 @@ def change_record(world: PruneWorld, **changes: Any) -> None:
 
 
 @pytest.mark.parametrize(("reason", "name", "distort"), OF_A_BACKUP, ids=[name for _, name, _ in OF_A_BACKUP])
-def test_a_backup_stays(reason: Reason, name: str, distort: Distort) -> None:
+def test_a_backup_stays(reason: KeepReason, name: str, distort: Distort) -> None:
     world = three_days()
     distort(world)
     world.take_reference()
@@ -139,21 +140,21 @@ def test_a_backup_stays(reason: Reason, name: str, distort: Distort) -> None:
     assert world.violations == []
 
 
-OF_A_REPLICA: list[tuple[Reason, str, Callable[[PruneWorld, Any], Any]]] = [
-    (Reason.VAULT_LOCKED, "locked", lambda world, _: world.control.change_vault(DESTINATION_VAULT, locked=True)),
-    (Reason.VAULT_KIND, "kind of vault", lambda world, _: world.control.change_vault(DESTINATION_VAULT, protect_type="backup")),
-    (Reason.STATUS, "error", lambda _, replica: change(replica, status="error")),
-    (Reason.KIND, "image type", lambda _, replica: change(replica, row={"image_type": "backup"})),
-    (Reason.IN_USE, "image", lambda _, replica: change(replica, images=[OTHER])),
-    (Reason.RESTORING, "restore", lambda world, replica: restore(world, replica, backup_id=replica.id)),
-    (Reason.UNDATED, "no date", lambda _, replica: change(replica, row={"created_at": None})),
-    (Reason.NO_SURVIVOR, "no good one", lambda world, _: [change(one, status="error") for one in claimed(world)]),
+OF_A_REPLICA: list[tuple[KeepReason, str, Callable[[PruneWorld, Any], Any]]] = [
+    (KeepReason.VAULT_LOCKED, "locked", lambda world, _: world.control.change_vault(DESTINATION_VAULT, locked=True)),
+    (KeepReason.VAULT_KIND, "kind of vault", lambda world, _: world.control.change_vault(DESTINATION_VAULT, protect_type="backup")),
+    (KeepReason.STATUS, "error", lambda _, replica: change(replica, status="error")),
+    (KeepReason.KIND, "image type", lambda _, replica: change(replica, row={"image_type": "backup"})),
+    (KeepReason.IN_USE, "image", lambda _, replica: change(replica, images=[OTHER])),
+    (KeepReason.RESTORING, "restore", lambda world, replica: restore(world, replica, backup_id=replica.id)),
+    (KeepReason.UNDATED, "no date", lambda _, replica: change(replica, row={"created_at": None})),
+    (KeepReason.NO_SURVIVOR, "no good one", lambda world, _: [change(one, status="error") for one in claimed(world)]),
     (
-        Reason.NO_SURVIVOR,
+        KeepReason.NO_SURVIVOR,
         "the others end earlier",
         lambda world, _: [change(one, expired_at=world.clock.now() + DAY) for one in claimed(world)],
     ),
-    (Reason.SOURCE_UNCLEAR, "a record is hidden", lambda world, _: hide_records(world)),
+    (KeepReason.SOURCE_UNCLEAR, "a record is hidden", lambda world, _: hide_records(world)),
 ]
 
 
@@ -168,7 +169,7 @@ def hide_records(world: PruneWorld) -> None:
 
 
 @pytest.mark.parametrize(("reason", "name", "distort"), OF_A_REPLICA, ids=[name for _, name, _ in OF_A_REPLICA])
-def test_a_replica_without_its_source_stays(reason: Reason, name: str, distort: Callable[[PruneWorld, Any], Any]) -> None:
+def test_a_replica_without_its_source_stays(reason: KeepReason, name: str, distort: Callable[[PruneWorld, Any], Any]) -> None:
     world = three_days()
     replica = orphan(world)
     distort(world, replica)
@@ -188,7 +189,7 @@ def test_without_a_protection_such_a_replica_goes() -> None:
 def test_a_replica_stays_as_long_as_its_source() -> None:
     world = three_days(sides=(Side.REPLICA,))
     pruning = world.run()
-    assert reason_of(pruning, replica_of(world).id) is Reason.SOURCE_EXISTS
+    assert reason_of(pruning, replica_of(world).id) is KeepReason.SOURCE_EXISTS
     assert world.deleted == []
 
 
@@ -200,7 +201,7 @@ def test_a_replica_is_claimed_by_a_record_in_another_vault_too() -> None:
     record = world.store.backups[other["id"]].records[0]
     world.control.change_record(record.id, destination_backup_id=replica.id)
     pruning = world.run(sides=(Side.REPLICA,))
-    assert reason_of(pruning, replica.id) is Reason.SOURCE_EXISTS
+    assert reason_of(pruning, replica.id) is KeepReason.SOURCE_EXISTS
     assert replica.id not in world.deleted
 
 
@@ -211,15 +212,15 @@ def test_the_only_verified_replica_stays() -> None:
         if backup is not None and backup.vault_id == SOURCE_VAULT and backup_id != OLD:
             world.control.remove_backup(replica_of(world, backup_id).id)
     pruning = world.run()
-    assert reason_of(pruning, replica_of(world).id) is Reason.LAST_VERIFIED
-    assert reason_of(pruning, OLD) is Reason.KEEP_RULE, "it is the newest that has a verified replica"
+    assert reason_of(pruning, replica_of(world).id) is KeepReason.LAST_VERIFIED
+    assert reason_of(pruning, OLD) is KeepReason.KEEP_RULE, "it is the newest that has a verified replica"
     assert world.deleted == []
 
 
 def test_what_is_too_new_stays_and_takes_its_place() -> None:
     world = three_days(min_age=2.5 * DAY)
     pruning = world.run()
-    assert reason_of(pruning, "b0b0b0b0-0000-4000-8000-000000000001") is Reason.TOO_NEW
+    assert reason_of(pruning, "b0b0b0b0-0000-4000-8000-000000000001") is KeepReason.TOO_NEW
     assert world.deleted[0] == OLD, "the newest is kept by the rule, and holds its place although it is new"
 
 
@@ -228,7 +229,7 @@ def test_a_broken_backup_is_nobodys_place_holder() -> None:
     change(world.store.backups["b0b0b0b0-0000-4000-8000-000000000000"], status="error")
     world.take_reference()
     pruning = world.run()
-    assert reason_of(pruning, "b0b0b0b0-0000-4000-8000-000000000001") is Reason.KEEP_RULE
+    assert reason_of(pruning, "b0b0b0b0-0000-4000-8000-000000000001") is KeepReason.KEEP_RULE
     assert world.violations == []
 
 
@@ -238,16 +239,16 @@ def test_clocks_that_differ_keep_everything(ahead: float) -> None:
     world.store.clocks_ahead["cn-shenzhen-1"] = ahead
     pruning = world.run()
     assert pruning.plan is not None
-    assert {one.reason for one in pruning.plan.kept} == {Reason.TIME_UNKNOWN}
+    assert {one.reason for one in pruning.plan.kept} == {KeepReason.TIME_UNKNOWN}
     assert world.deleted == []
 
 
 def test_every_reason_has_its_case() -> None:
     elsewhere = {
-        Reason.SOURCE_EXISTS, Reason.LAST_VERIFIED, Reason.KEEP_RULE, Reason.TOO_NEW, Reason.TIME_UNKNOWN,
-        Reason.OTHER_SIDE, Reason.LISTED_TWICE, Reason.UNSEEN,
+        KeepReason.SOURCE_EXISTS, KeepReason.LAST_VERIFIED, KeepReason.KEEP_RULE, KeepReason.TOO_NEW, KeepReason.TIME_UNKNOWN,
+        KeepReason.OTHER_SIDE, KeepReason.LISTED_TWICE, KeepReason.UNSEEN,
     }  # fmt: skip
-    assert {reason for reason, _, _ in OF_A_BACKUP} | {reason for reason, _, _ in OF_A_REPLICA} | elsewhere == set(Reason)
+    assert {reason for reason, _, _ in OF_A_BACKUP} | {reason for reason, _, _ in OF_A_REPLICA} | elsewhere == set(KeepReason)
 
 
 def test_what_only_one_look_shows_stays() -> None:
@@ -257,11 +258,11 @@ def test_what_only_one_look_shows_stays() -> None:
     world.control.fault("rows_repeated", call="ListBackups", nth=1, when="after")
     pruning = world.run(sides=(Side.SOURCE,), plan_only=True)
     assert pruning.plan is not None
-    assert Reason.UNSEEN in {one.reason for one in pruning.plan.kept}
+    assert KeepReason.UNSEEN in {one.reason for one in pruning.plan.kept}
 
 
 def test_the_side_that_is_not_pruned_stays() -> None:
     world = three_days()
     pruning = world.run(sides=(Side.SOURCE,))
     assert pruning.plan is not None
-    assert {one.reason for one in pruning.plan.kept if one.row.side is Side.REPLICA} == {Reason.OTHER_SIDE}
+    assert {one.reason for one in pruning.plan.kept if one.row.side is Side.REPLICA} == {KeepReason.OTHER_SIDE}

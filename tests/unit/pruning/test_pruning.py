@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_cbr.emulator.world import DESTINATION_VAULT, SOURCE_VAULT, BackupPart
+from airflow_cbr.emulator.vault_parts import BackupPart
+from airflow_cbr.emulator.world import DESTINATION_VAULT, SOURCE_VAULT
 from airflow_cbr.exceptions import CbrLimitError, CbrNothingToReplicateError, CbrPermissionError, CbrPruneStoppedError
 from airflow_cbr.pruning.document import document_of
 from airflow_cbr.pruning.spec import Side
 from airflow_cbr.pruning.steps import PruneStep
 from tests.support.cleared_attempts import Intents
 from tests.support.prune_world import DAY, Killed, PruneWorld, prune_world
+from tests.support.thinned import thinned
 
 if TYPE_CHECKING:
     from airflow_cbr.pruning.pruning import Pruning
@@ -158,7 +160,7 @@ LOST: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("takes", [0.0, 30.0], ids=["at once", "by and by"])
-@pytest.mark.parametrize("lost", LOST, ids=lambda lost: f"{lost['kind']}-{lost.get('when', '')}-{lost.get('status', '')}")
+@pytest.mark.parametrize("lost", thinned(LOST, every=3), ids=lambda lost: f"{lost['kind']}-{lost.get('when', '')}-{lost.get('status', '')}")
 def test_a_lost_answer_is_looked_up_and_everything_is_finished(lost: dict[str, Any], takes: float) -> None:
     world = four_days(switches={"delete_seconds": takes})
     world.control.fault(call="DeleteBackup", nth=2, count=2, **lost)
@@ -342,7 +344,7 @@ MOMENTS = [(step, moment, number) for step in PruneStep for moment in ("before",
 
 @pytest.mark.parametrize("takes", [0.0, 30.0], ids=["at once", "by and by"])
 @pytest.mark.parametrize("kept", [True, False], ids=["3.3", "3.1"])
-@pytest.mark.parametrize(("step", "moment", "number"), MOMENTS, ids=lambda value: str(value).replace(" ", "-"))
+@pytest.mark.parametrize(("step", "moment", "number"), thinned(MOMENTS, every=5), ids=lambda value: str(value).replace(" ", "-"))
 def test_a_kill_at_every_step(step: PruneStep, moment: str, number: int, kept: bool, takes: float) -> None:
     world = four_days(switches={"delete_seconds": takes})
     intents = Intents() if kept else None

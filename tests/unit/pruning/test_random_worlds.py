@@ -22,9 +22,10 @@ from tests.support.random_prune_worlds import Case, cases, faults, open_world
 SETTINGS = settings(
     deadline=None, derandomize=True, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck), print_blob=False
 )
-#: `make test` plays the first number, and `make test-full` all of them.
+#: `make test-unit` plays the first number, `make test` the second, and `make test-full` all of them.
 SIZES = [
-    pytest.param(100, id="100"),
+    pytest.param(10, id="10"),
+    pytest.param(40, marks=pytest.mark.campaign, id="40"),
     pytest.param(1000, marks=pytest.mark.full, id="1000"),
     pytest.param(10_000, marks=pytest.mark.full, id="10000"),
 ]
@@ -135,7 +136,7 @@ def test_whatever_goes_wrong_nothing_that_must_stay_is_deleted(size: int) -> Non
     assert deleted > size / 8
 
 
-@pytest.mark.parametrize("size", SIZES[:2])
+@pytest.mark.parametrize("size", SIZES[:3])
 def test_when_the_trouble_is_over_a_run_finishes_what_others_began(size: int) -> None:
     """After faults and kills, a run without them leaves exactly what a run without any trouble leaves."""
 

@@ -8,6 +8,7 @@ import pytest
 
 from airflow_cbr.replication.steps import Step
 from tests.support.replication_night import Killed, Night
+from tests.support.thinned import thinned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +75,7 @@ def wrong_after_two_kills(first: tuple[Step, str], second: tuple[Step, str]) -> 
     return wrong_with(night, night.attempt())
 
 
-@pytest.mark.parametrize(("step", "moment"), MOMENTS, ids=lambda value: str(value).replace(" ", "-"))
+@pytest.mark.parametrize(("step", "moment"), thinned(MOMENTS, every=3), ids=lambda value: str(value).replace(" ", "-"))
 def test_the_attempt_after_the_clear_may_die_as_well(step: Step, moment: str) -> None:
     """It has written a deadline down by then, and must not be taken for an attempt that knows that nothing was sent."""
     ends = {f"{when} {then}": wrong_after_two_kills((step, moment), (then, when)) for then, when in MOMENTS}

@@ -94,6 +94,7 @@ def errors() -> list[CbrError | None]:
     ]
 
 
+@pytest.mark.campaign
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(
     seed=st.integers(0, 2**32),

@@ -19,6 +19,7 @@ from airflow_cbr.replication.one_backup import BackupSubmission
 from airflow_cbr.replication.spec import ReplicationSpec
 from airflow_cbr.replication.steps import Step
 from tests.support.replication_night import Killed, Night
+from tests.support.thinned import thinned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -187,7 +188,7 @@ MOMENTS = [(step, moment) for step in Step for moment in ("before", "after") if 
 
 @pytest.mark.parametrize("durable_store", [True, False], ids=["3.3", "3.1"])
 @pytest.mark.parametrize("deferred", [False, True], ids=["sync", "deferred"])
-@pytest.mark.parametrize(("step", "moment"), MOMENTS, ids=lambda value: str(value).replace(" ", "-"))
+@pytest.mark.parametrize(("step", "moment"), thinned(MOMENTS, every=3), ids=lambda value: str(value).replace(" ", "-"))
 def test_a_kill_at_every_step_copies_once(step: Step, moment: str, deferred: bool, durable_store: bool) -> None:
     night = lost_night(durable_store=durable_store)
     night.control.switch(careless=True, record_delay=60, operation_log_delay=60)

@@ -742,6 +742,7 @@ def test_a_wait_whose_looks_fail_ends_at_its_deadline_and_names_what_runs() -> N
     assert SOURCE_VAULT in str(caught.value)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("wait", [True, False])
 def test_a_backup_that_stays_in_the_making_does_not_hold_up_the_others(wait: bool) -> None:
     night = Night(spec={"wait_for_completion": wait})

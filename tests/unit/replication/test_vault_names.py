@@ -1,4 +1,4 @@
-"""The names of both vaults: asked for once, and never a reason to fail."""
+"""Names are for people: whatever goes wrong with asking for them, the copies are what counts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from airflow_cbr.api.models import Vault
 from airflow_cbr.api.texts import LONGEST_NAME
-from airflow_cbr.exceptions import CbrError, CbrPermissionError
+from airflow_cbr.exceptions import CbrError, CbrPermissionError, CbrTimeoutError
 from airflow_cbr.replication.spec import ReplicationSpec
 from airflow_cbr.replication.state import ReplicationState
 from airflow_cbr.replication.vault_names import ask_for_names, destination_text, source_text
@@ -19,6 +19,29 @@ if TYPE_CHECKING:
 
 SPEC = ReplicationSpec(vault_id=SOURCE_VAULT, destination=DESTINATION)
 NO = CbrPermissionError("no")
+
+
+class WithoutNames:
+    """A client that answers each question for a name with an error."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __getattr__(self, call: str) -> Any:
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [CbrPermissionError("not allowed"), CbrTimeoutError("no answer"), AttributeError("a client without this call"), KeyError("name")],
+    ids=repr,
+)
+def test_what_goes_wrong_with_a_name_is_no_matter(error: Exception) -> None:
+    state = ReplicationState(deadline=0.0, vault_name="old", destination_name="old")
+    ask_for_names(cast("CbrClient", WithoutNames(error)), SPEC, state)
+    assert (state.vault_name, state.destination_name) == (None, None)
+    assert SOURCE_VAULT in source_text(SPEC, state)
+    assert DESTINATION.vault_id in destination_text(SPEC, state)
 
 
 class SourceRegion:

@@ -25,6 +25,7 @@ from airflow_cbr.sensors.cbr import CbrReplicationSensor
 from tests.support.airflow_errors import TaskDeferred
 from tests.support.python_process import run_python
 from tests.support.task_run import IDS, TaskRun, TaskState, set_connection, waiting
+from tests.support.thinned import thinned
 from tests.support.triggerer import AirflowRescheduleException, Stage, requests_end_in
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize("soft_fail", [False, True])
+@pytest.mark.parametrize("soft_fail", thinned([False, True], every=2))
 @pytest.mark.parametrize("scene", SCENES)
 def test_it_ends_alike_in_all_modes(scene: Callable[[Stage], None], soft_fail: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     ends = {}
@@ -486,7 +487,7 @@ def test_airflows_own_backstop_is_a_timeout_like_any_other(monkeypatch: pytest.M
             run.task.resume_execution("__fail__", fail, run.context())
 
 
-@pytest.mark.parametrize("default", ["True", "False"])
+@pytest.mark.parametrize("default", thinned(["True", "False"], every=2))
 def test_the_default_is_airflows_own(default: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", default)
     shown = run_python(

@@ -24,6 +24,7 @@ from tests.support.emulator import IN_PROCESS_URL
 from tests.support.key_world import AGENCY_URN, WAYS, Pod, extras_of, id_token, keyless_world
 from tests.support.many_vaults import Service
 from tests.support.task_run import replicating, set_connection, verifying
+from tests.support.thinned import thinned
 from tests.support.triggerer import Stage
 from tests.support.virtual_time import START, InlineLooks, VirtualLoop, run
 
@@ -107,7 +108,7 @@ def connect(stage: Stage, patch: pytest.MonkeyPatch, way: str, folder: Path) -> 
 PARAMETERS: dict[str, Any] = {"poll_interval": 30.0, "max_poll_interval": 600.0, "settle_time": 120.0, "timeout": 2 * DAY}
 
 
-@pytest.mark.parametrize(("way", "deferrable"), [*((way, True) for way in WAYS), ("ecs_agency, then agency_urn", False)])
+@pytest.mark.parametrize(("way", "deferrable"), thinned([*((way, True) for way in WAYS), ("ecs_agency, then agency_urn", False)], every=3))
 def test_a_day_of_waiting(
     stage: Stage, hidden: set[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str, deferrable: bool
 ) -> None:
@@ -126,7 +127,7 @@ def test_a_day_of_waiting(
     assert len(hidden) > sum(map(len, book.issued.values())), "each renewed key, and its token, is masked"
 
 
-@pytest.mark.parametrize("way", ["ecs_agency", "pod_identity, then agency_name"])
+@pytest.mark.parametrize("way", thinned(["pod_identity, then agency_name", "ecs_agency"], every=2))
 def test_a_night_in_which_every_step_fails_for_a_while(stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str) -> None:
     connect(stage, monkeypatch, way, tmp_path)
     calls = ("GetSecurityKey", "GetMetadataToken") if way == "ecs_agency" else ("GetPodIdentityCredentials", "CreateTemporaryAccessKey")
@@ -164,6 +165,7 @@ def test_an_agency_that_is_refused_for_half_an_hour_does_not_end_a_wait(
     assert stage.control.ledger()["duplicates"] == []
 
 
+@pytest.mark.campaign
 def test_all_waits_of_a_process_share_a_key_and_its_renewal(monkeypatch: pytest.MonkeyPatch) -> None:
     vaults = 12
 

@@ -279,6 +279,7 @@ def worlds(draw: st.DrawFn) -> tuple[list[Backup], list[Backup]]:
     return here, there
 
 
+@pytest.mark.campaign
 @given(
     worlds(), st.randoms(use_true_random=False), st.sampled_from([(), ("r00", "r10", "r11")]), st.sampled_from([Scope.ALL, Scope.NEWEST])
 )

@@ -10,6 +10,7 @@ import pytest
 
 from airflow_cbr.exceptions import CbrVerificationError
 from airflow_cbr.inventory.measures import duration_text
+from airflow_cbr.verification.closing import closing_line
 from airflow_cbr.verification.faults import Fault, advice_on
 from airflow_cbr.verification.levels import Action, Level, Scope
 from airflow_cbr.verification.report import FIRST_FINDINGS, LARGEST_WHOLE, About, Entry, Finding, Outcome, Report
@@ -134,7 +135,7 @@ def test_a_server_and_a_vault_are_named_by_their_own_names() -> None:
 def test_the_last_line_says_how_many_how_much_which_levels_and_how_old() -> None:
     here = Side([source(record(), created_at="2026-11-23T21:00:00")], [vault(HERE, "server", name="vault-nightly")])
     levels = {Level.RECORD: Action.FAIL, Level.REPLICA: Action.FAIL, Level.RPO: Action.FAIL}
-    severity, line = judged(here, Side([replica()]), levels=levels, max_age=172800.0).closing()
+    severity, line = closing_line(judged(here, Side([replica()]), levels=levels, max_age=172800.0))
     assert severity == logging.INFO
     assert line == (
         f"VERIFIED vault-nightly: here -> {THERE.region}: 1 of 1 backup has a verified replica, 40 GB; passed: record, replica, rpo; "
@@ -153,7 +154,7 @@ def test_the_last_line_says_how_many_how_much_which_levels_and_how_old() -> None
 )
 def test_the_last_line_says_what_is_violated_and_how_grave_that_is(action: Action, severity: int, said: str) -> None:
     levels = {Level.REPLICA: Action.WARN, Level.COVERAGE: action}
-    level, line = judged(Side([source(record())], [vault(HERE, "server", "another")]), Side([replica()]), levels=levels).closing()
+    level, line = closing_line(judged(Side([source(record())], [vault(HERE, "server", "another")]), Side([replica()]), levels=levels))
     assert level == severity
     note = {Action.WARN: ", a warning", Action.SKIP: ", which skips the task"}.get(action, "")
     assert line == (

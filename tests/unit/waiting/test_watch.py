@@ -933,7 +933,8 @@ def test_unknown_status_words_and_skips_and_failures_are_told_as_they_are() -> N
 # --- at random ----------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.campaign
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.full) for seed in range(1, 5))])
 def test_a_thousand_waits_start_wake_and_are_cancelled_at_random(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     chance = random.Random(seed)
     count, vaults = 1000, 20

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_cbr.evidence.store import FolderStore, name_of, number_of
+from airflow_cbr.evidence.folder import FolderStore, name_of, number_of
 from tests.support.evidence_checks import problems_in, sound_files
 from tests.support.evidence_nights import PAIR, add, add_nights, night
+from tests.support.thinned import thinned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 #: Adds a night, and kills itself with SIGKILL before or after a call of a function of os.
 KILLED_WRITER = """
 import os, signal, sys
-from airflow_cbr.evidence.store import FolderStore
+from airflow_cbr.evidence.folder import FolderStore
 from tests.support.evidence_nights import add, night
 folder, moment, name, call = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
 real, calls = getattr(os, name), 0
@@ -53,7 +54,7 @@ MOMENTS = [
 
 CONCURRENT_WRITER = """
 import sys
-from airflow_cbr.evidence.store import FolderStore
+from airflow_cbr.evidence.folder import FolderStore
 from tests.support.evidence_nights import add, night
 store, number = FolderStore(sys.argv[1]), int(sys.argv[2])
 print("ready", flush=True)
@@ -70,7 +71,7 @@ def start(program: str, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize(("moment", "name", "call"), MOMENTS, ids=[" ".join(map(str, one)) for one in MOMENTS])
+@pytest.mark.parametrize(("moment", "name", "call"), thinned(MOMENTS, every=3), ids=[" ".join(map(str, one)) for one in MOMENTS])
 def test_a_writer_that_is_killed_leaves_a_whole_file_or_none(tmp_path: Path, moment: str, name: str, call: int) -> None:
     store = FolderStore(tmp_path)
     add_nights(store, 2)

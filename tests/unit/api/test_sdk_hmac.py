@@ -13,7 +13,7 @@ from huaweicloudsdkcore.signer.signer import Signer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_cbr.api.signing import authorization, canonical_request, format_sdk_date
+from airflow_cbr.api.sdk_hmac import authorization, canonical_request, format_sdk_date
 
 PROJECT = "f841e01fd2b14e7fa41b6ae7aa6b0594"
 CBR = f"https://cbr.cn-north-4.myhuaweicloud.com/v3/{PROJECT}"

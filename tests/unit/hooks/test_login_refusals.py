@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_cbr.api import deployment
-from airflow_cbr.hooks import refusals
-from airflow_cbr.hooks.refusals import PREFIX, VariableRegisters, share_refusals
+from airflow_cbr.hooks import login_refusals
+from airflow_cbr.hooks.login_refusals import PREFIX, VariableRegisters, share_refusals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,5 +62,5 @@ def test_only_a_task_takes_part(variables: Variables, monkeypatch: pytest.Monkey
     share_refusals()
     assert deployment._find() is None
     monkeypatch.setattr("airflow.sdk.get_current_context", dict)
-    assert isinstance(refusals._in_a_task(), VariableRegisters)
+    assert isinstance(login_refusals._in_a_task(), VariableRegisters)
     assert isinstance(deployment._find(), VariableRegisters)

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_cbr.evidence.check import Problem, ProblemKind
 from airflow_cbr.evidence.judgement import Reason, State
-from airflow_cbr.evidence.texts import LANGUAGES, Texts
+from airflow_cbr.evidence.translations import LANGUAGES, Texts
 from airflow_cbr.verification.faults import Fault
 
 CATALOGUES = {

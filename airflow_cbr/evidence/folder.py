@@ -12,7 +12,7 @@ from uuid import uuid4
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["FolderStore", "Store", "name_of", "number_of"]
+__all__ = ["EvidenceStore", "FolderStore", "name_of", "number_of"]
 
 _NAME: Final = re.compile(r"(\d{8})(?:-[0-9a-f]{12})?\.json")
 _UNFINISHED: Final = ".part"
@@ -36,7 +36,7 @@ def number_of(name: str) -> int | None:
     return None if found is None else int(found[1])
 
 
-class Store(Protocol):
+class EvidenceStore(Protocol):
     """What evidence is written to and read from."""
 
     def pairs(self) -> list[str]:
