@@ -129,6 +129,11 @@ def test_a_server_and_a_vault_are_named_by_their_own_names() -> None:
     assert [(one.resource_name, one.vault_name) for one in report.findings] == [(None, "vault-replicas"), ("ecs-db-01", None)]
 
 
+def test_a_good_replica_is_named_by_its_resource_too() -> None:
+    (one,) = judged(Side([source(record(), resource_name="ecs-db-01")]), Side([replica()])).entries
+    assert (one.verdict, one.resource_name) == ("verified", "ecs-db-01")
+
+
 # --- the last line ------------------------------------------------------------------------------------------------------------
 
 

@@ -164,6 +164,37 @@ def test_among_records_that_are_no_success_one_that_runs_decides_and_the_newest_
     assert (one.faults, one.record_id) == ((Fault.RECORD_FAILED,), "r2")
 
 
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        ({"source_region": "cn-south-1"}, Fault.RECORD_REGION),
+        ({"source_project_id": ELSEWHERE}, Fault.RECORD_PROJECT),
+        ({"vault_id": ELSEWHERE}, Fault.RECORD_VAULT),
+    ],
+)
+def test_a_record_that_says_that_it_comes_from_elsewhere_fails(fields: dict[str, str], fault: Fault) -> None:
+    assert entry(report(source(record(**fields)), replica())).faults == (fault,)
+
+
+@pytest.mark.parametrize("turn", [False, True])
+def test_a_backup_that_is_listed_twice_with_different_contents_is_wrong_whichever_comes_first(turn: bool) -> None:
+    def listed(*rows: Backup) -> Report:
+        return judged(Side(rows[::-1] if turn else rows), Side([replica()]))
+
+    assert listed(source(record()), source(record())).counts["verified"] == 1
+    assert entry(listed(source(record()), source(record(), name="renamed"))).faults == (Fault.BACKUP_TWICE,)
+    assert entry(listed(source(record()), source(record(), status="error"))).faults == (Fault.BACKUP_TWICE,)
+    assert entry(listed(source(record()), source(record(status="replicating")))).faults == (Fault.RECORD_UNFINISHED,)
+    older = source(id="b0", created_at="2026-11-20T00:00:00", checkpoint_id="before")
+    both = listed(older, source(record()), source(record(), created_at="2026-11-19T00:00:00"))
+    assert {one.id for one in both.entries} == {"b0", "b1"}, "when it was made is not known, so that each may be the newest"
+
+
+def test_backups_of_other_vaults_of_the_project_are_not_judged() -> None:
+    here = Side([source(record()), source(id="b2", resource_id="other", checkpoint_id="another night", vault_id=ELSEWHERE)])
+    assert [one.id for one in judged(here, Side([replica()])).entries] == ["b1"]
+
+
 @pytest.mark.parametrize("ids", [("r1",), ()])
 def test_a_record_that_says_two_vaults_fails_whether_it_was_asked_about_or_not(ids: tuple[str, ...]) -> None:
     two = record(extra_info=ReplicationExtra(destination_vault_id=ELSEWHERE))
