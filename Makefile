@@ -26,10 +26,18 @@ run-demo = set -e; for line in $(1); do \
 done
 run-tests = set -e; for line in $(1); do .venv-airflow-$$line/bin/python -m pytest -n $(WORKERS) --dist loadgroup $(DATABASE); done
 
-.PHONY: demo test chromium test-unit test-full $(ONE_LINE_demo) $(ONE_LINE_tests) lint docs bench mutants schema constraints constraints-check clean
+VAULTS := 200
+# One night after another: each has the machine for itself.
+run-celery = .venv-celery/bin/python -m pytest tests/system/celery --vaults $(VAULTS)
+
+.PHONY: demo stack-celery test chromium test-unit test-full test-celery $(ONE_LINE_demo) $(ONE_LINE_tests) lint docs pictures bench mutants schema constraints constraints-check clean
 
 demo: $(STAMP)
 	$(PY) -m airflow_cbr.cli demo
+
+# Airflow with two Celery workers, PostgreSQL and Redis, until Ctrl-C; PORT=8080 chooses the port of the web page.
+stack-celery: .venv-celery/.installed
+	@.venv-celery/bin/python -m tests.support.explore_celery
 
 # What a contributor runs all the time: no services, no browser and no campaigns.
 test-unit: $(STAMP)
@@ -43,10 +51,15 @@ chromium:
 	@sh tools/chromium.sh
 
 # The newest Airflow with everything, then the other lines, each with the packages of the day of its release.
-test-full: $(STAMP) chromium $(OTHER_LINES:%=.venv-airflow-%/.installed)
+test-full: $(STAMP) chromium $(OTHER_LINES:%=.venv-airflow-%/.installed) .venv-celery/.installed
 	$(PYTEST) -n $(WORKERS) --dist loadgroup $(DATABASE)
 	$(call run-demo,$(LINES_demo))
 	$(call run-tests,$(LINES_tests))
+	$(call run-celery)
+
+# The nights on Celery workers by themselves; VAULTS=20 makes them small.
+test-celery: .venv-celery/.installed
+	$(call run-celery)
 
 # One of the other lines by itself, for example test-airflow-3.2.2.
 $(ONE_LINE_demo): test-airflow-%: .venv-airflow-%/.installed
@@ -67,6 +80,11 @@ lint: $(STAMP)
 docs: $(STAMP)
 	$(PY) -m sphinx -q -W --keep-going -b html docs build/docs
 	@echo "The pages are in $(CURDIR)/build/docs/index.html"
+
+# Draws the pictures of the pages anew, after what tasks say has changed.
+pictures: $(STAMP) chromium
+	$(PY) tools/pictures.py
+	$(PY) tools/screenshots.py
 
 bench: $(STAMP)
 	@missed=; for file in tests/benchmarks/bench_*.py; do \
@@ -89,13 +107,16 @@ $(STAMP): $(INSTALLED_FROM) constraints.txt
 .venv-mutants/.installed: $(INSTALLED_FROM) constraints.txt
 	sh tools/make-venv.sh .venv-mutants test,mutants -c constraints.txt
 
+.venv-celery/.installed: $(INSTALLED_FROM) constraints.txt
+	sh tools/make-venv.sh .venv-celery test,celery -c constraints.txt
+
 .venv-airflow-%/.installed: $(INSTALLED_FROM) tools/airflow-lines.txt tools/make-line-venv.sh
 	sh tools/make-line-venv.sh $*
 
 # Renews the pins from what the index offers today.
 constraints:
 	"$$(sh tools/find-uv.sh)" pip compile --quiet --universal --upgrade --strip-extras --no-annotate --no-header --no-emit-package airflow-cbr \
-	  --python-version 3.11 --extra test --extra docs pyproject.toml tools/build-requirements.txt -o constraints.txt
+	  --python-version 3.11 --extra test --extra docs --extra celery pyproject.toml tools/build-requirements.txt -o constraints.txt
 
 clean:
 	rm -rf .venv .venv-* build dist mutants .hypothesis .mypy_cache .pytest_cache .ruff_cache

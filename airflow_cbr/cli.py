@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import sys
 from typing import TYPE_CHECKING, Final
 
 from airflow_cbr.commands.evidence import add_evidence_commands, run_evidence
+from airflow_cbr.languages import VARIABLE, asks_for_chinese
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--auth", choices=("aksk", "password"), help="way to authenticate (default: one run with each)")
     demo.add_argument("--ui", action="store_true", help="start Airflow with its web page, the emulator and the example Dags, until Ctrl-C")
     demo.add_argument("--port", type=_port, default=0, help="with --ui: port of the web page (default: any free one)")
+    demo.add_argument("--lang", choices=("en", "zh"), help=f"language of what it says (default: that of {VARIABLE}, or the locale)")
 
     add_evidence_commands(commands)
     return parser
@@ -67,13 +71,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run_evidence(parser, options)
     if options.port and not options.ui:
         parser.error("demo: --port requires --ui")
+    _speak(options.lang)
     if options.ui:
         from airflow_cbr.demo.web import serve_web_page
 
         return serve_web_page(options.port, options.auth or "aksk")
     from airflow_cbr.demo.run import run_demo
 
-    return run_demo([options.auth] if options.auth else ["aksk", "password"])
+    return run_demo([options.auth] if options.auth else ["aksk", "password"], options.lang)
+
+
+def _speak(language: str | None) -> None:
+    """Choose the language of this process, and of those that it starts.
+
+    :param language: ``en`` or ``zh``; None leaves it to the environment.
+    """
+    if language is not None:
+        os.environ[VARIABLE] = language
+    if asks_for_chinese():
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                # A terminal that cannot show a character is no reason to stop.
+                stream.reconfigure(errors="replace")
 
 
 if __name__ == "__main__":

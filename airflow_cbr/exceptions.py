@@ -380,6 +380,6 @@ class CbrPruneStoppedError(CbrPruneError):
 
 
 class CbrEvidenceError(CbrWorkError):
-    """The evidence of a verification could not be written; the verdict itself is in the XCom."""
+    """The evidence of a verification or of a restore drill could not be written; the verdict itself is in the XCom."""
 
     permanent: bool = False

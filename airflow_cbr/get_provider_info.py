@@ -38,6 +38,7 @@ def get_provider_info() -> dict[str, Any]:
             "airflow_cbr.links.cbr.CbrVaultLink",
             "airflow_cbr.links.cbr.CbrDestinationLink",
             "airflow_cbr.links.cbr.CbrReportLink",
+            "airflow_cbr.links.cbr.CbrFailureLink",
         ],
         "asset-uris": [
             {
@@ -200,8 +201,8 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "verify": {
                         "label": "TLS verification",
-                        "description": "true (default) checks the service's certificate against the system's authorities, a path checks it "
-                        "against that CA bundle, and false does not check it: never use that in production.",
+                        "description": "TLS verification: true (default) checks the service's certificate against the system's "
+                        "authorities, a path checks it against that CA bundle, and false does not check it: never use that in production.",
                         "schema": {"type": ["string", "null"], "default": "true"},
                     },
                 },

@@ -65,6 +65,7 @@ _isolate()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what the long runs ask for."""
+    parser.addoption("--vaults", type=int, default=200, help="vaults of a night of tests/system/celery (default: %(default)s)")
     parser.addoption("--postgresql", action="store_true", help="give the real Airflow of tests/system a PostgreSQL server, not SQLite")
 
 

@@ -27,7 +27,7 @@ while read -r version packages newest _; do
         if ! resolve "$python" "$packages" --strip-extras "$directory/airflow.in" -o "$pins" >/dev/null; then
             echo "Airflow $version, Python $python, packages of $packages: Airflow alone does not resolve. Does the index have it, and give upload times?" >&2
             failed="$failed $version"
-        elif ! resolve "$python" "$packages" --extra test pyproject.toml tools/build-requirements.txt -c "$pins" >"$directory/resolved.txt"; then
+        elif ! resolve "$python" "$packages" --extra test --extra celery pyproject.toml tools/build-requirements.txt -c "$pins" >"$directory/resolved.txt"; then
             echo "Airflow $version, Python $python, packages of $packages: airflow-cbr cannot be installed with these constraints." >&2
             failed="$failed $version"
         else

@@ -93,8 +93,18 @@ class Caller:
 
         return walk(fetch, page_size=page_size, call=name, on_repeat=on_repeat)
 
+    def ask(self, name: str, path: str, body: dict[str, Any], read: Callable[[ServiceResponse], Result]) -> Result:
+        """Send a call with a body that changes nothing, however often it is sent.
+
+        :param name: the call's name in the API reference.
+        :param path: path behind the project.
+        :param body: sent as JSON.
+        :param read: makes a value of the answer.
+        """
+        return self.send(name, "POST", path, read, msgspec.json.encode(body), repeatable=True, changes=False)
+
     def repeat(self, name: str, method: str, path: str, body: dict[str, Any], read: Callable[[ServiceResponse], Result]) -> Result:
-        """Send a call with a body that may be sent again: twice has the effect of once, or none at all.
+        """Send a call that changes something, and may be sent again: twice has the effect of once.
 
         :param name: the call's name in the API reference.
         :param method: HTTP method.
@@ -102,7 +112,7 @@ class Caller:
         :param body: sent as JSON.
         :param read: makes a value of the answer.
         """
-        return self.send(name, method, path, read, msgspec.json.encode(body), repeatable=True)
+        return self.send(name, method, path, read, msgspec.json.encode(body), repeatable=True, changes=True)
 
     def send(
         self,
@@ -113,6 +123,7 @@ class Caller:
         body: bytes | None = None,
         *,
         repeatable: bool | None = None,
+        changes: bool | None = None,
     ) -> Result:
         """Send a call; once more with a new token when the service refuses the old one as expired.
 
@@ -122,6 +133,7 @@ class Caller:
         :param read: makes a value of the answer.
         :param body: JSON. Default: none.
         :param repeatable: whether it may be sent again. Default: when it reads (GET).
+        :param changes: whether it changes something. Default: when it does not read.
         """
         authenticator = self._authenticator
         with _nothing_sent_yet():
@@ -129,7 +141,10 @@ class Caller:
             url = self._url(path)
         if repeatable is None:
             repeatable = method == "GET"
-        call = OutgoingCall(name, method, url, body=body, repeatable=repeatable, single=method == "DELETE" and not repeatable)
+        if changes is None:
+            changes = method != "GET"
+        single = method == "DELETE" and not repeatable
+        call = OutgoingCall(name, method, url, body=body, repeatable=repeatable, changes=changes, single=single)
         try:
             with authenticator.use():
                 return self._transport.send(call, read, auth=auth, secrets=authenticator.secrets)

@@ -1,15 +1,26 @@
-"""One error that is known, and what the package does about it."""
+"""One error that is known, and what the package does about it; and the advice that many rows share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from airflow_cbr.exceptions import CbrApiError
 
-__all__ = ["CatalogueRow", "Decision"]
+__all__ = ["IDS", "KEYS", "LATER", "SUPPORT", "CatalogueRow", "Decision", "rows_of"]
+
+SUPPORT: Final = "Contact Huawei Cloud support with the request id."
+LATER: Final = "Nothing. It ends by itself; if it lasts for hours, contact Huawei Cloud support with the request id."
+IDS: Final = "Check the id, and that it belongs to this region and project."
+KEYS: Final = (
+    "Check login and password of the connection (access key and secret key, or IAM user and password), auth_type, region and project_id, "
+    "and that this machine's clock is right (a signature is valid for 15 minutes). After more than 5 wrong signatures in a row the access "
+    "key is locked for 5 minutes."
+)
 
 
 class Decision(StrEnum):
@@ -48,3 +59,17 @@ class CatalogueRow:
     advice: str
     statuses: frozenset[int] = frozenset()
     uncertain: bool = False
+
+
+def rows_of(
+    decision: Decision, error: type[CbrApiError], rows: Iterable[tuple[str, str, str]], prefix: str, *, uncertain: bool = False
+) -> list[CatalogueRow]:
+    """Return rows that have a decision in common.
+
+    :param decision: the decision.
+    :param error: the exception.
+    :param rows: code without its prefix, meaning and advice of each.
+    :param prefix: of the codes, with its dot.
+    :param uncertain: as of :class:`CatalogueRow`. Default: False.
+    """
+    return [CatalogueRow(f"{prefix}{code}", meaning, decision, error, advice, uncertain=uncertain) for code, meaning, advice in rows]

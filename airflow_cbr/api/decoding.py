@@ -19,7 +19,6 @@ Model = TypeVar("Model")
 UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 """What decoding raises for bytes that are not the JSON that was expected."""
 
-_STRIDE: Final = LONGEST_FIELD // 2
 _NESTED: Final = "extra_info"
 """Older services send this object as a text that is JSON once more."""
 
@@ -45,13 +44,22 @@ def _is_harmless(body: bytes) -> bool:
         body = body.replace(b"\\\\", b"__").replace(b'\\"', b"__").replace(b"\\/", b"__")
         if b"\\" in body:
             return False
-    # A text that is too long leaves a stretch without a quotation mark.
-    if any(body.find(b'"', at, at + _STRIDE) < 0 for at in range(0, len(body) - _STRIDE, _STRIDE)):
+    if _may_hold_long_text(body):
         return False
     if body.isascii():
         return b"\x7f" not in body
     # Outside of texts, JSON has white space that cannot be printed; inside of them it is not allowed.
     return body.decode().replace("\n", "").replace("\r", "").replace("\t", "").isprintable()
+
+
+def _may_hold_long_text(body: bytes) -> bool:
+    """Return whether there is a stretch without a quotation mark that is longer than the longest text, as such a text leaves one."""
+    at, end, find = -1, len(body) - LONGEST_FIELD, body.rfind
+    while at < end:
+        at = find(b'"', at + 1, at + LONGEST_FIELD + 2)
+        if at < 0:
+            return True
+    return False
 
 
 def _harmless(value: Any) -> Any:

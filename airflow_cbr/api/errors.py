@@ -1,4 +1,4 @@
-"""The error catalogue: what each code of CBR, the API gateway and IAM means, and what to do about it.
+"""The error catalogue: what each code of CBR, the API gateway, IAM, IMS and ECS means, and what to do about it.
 
 An error is classified by its ``error_code``, not by the HTTP status: the status of one and the same CBR code has changed over the years
 (``BackupService.1009`` came with 500 in 2021 and comes with 400 today). Only the gateway's ``APIG.0201`` stands for several different
@@ -11,13 +11,12 @@ API Gateway and of IAM. Where the tables only say "try again later", the decisio
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
-from airflow_cbr.api.catalogue_row import CatalogueRow, Decision
+from airflow_cbr.api.catalogue_row import IDS, KEYS, LATER, SUPPORT, CatalogueRow, Decision, rows_of
+from airflow_cbr.api.machine_errors import IMAGE_ROWS, SERVER_ROWS
 from airflow_cbr.exceptions import (
     CbrAlreadyReplicatedError,
-    CbrApiError,
     CbrAuthenticationError,
     CbrBusyError,
     CbrNotFoundError,
@@ -31,26 +30,14 @@ from airflow_cbr.exceptions import (
 __all__ = ["CATALOGUE"]
 
 
-_SUPPORT: Final = "Contact Huawei Cloud support with the request id."
-_LATER: Final = "Nothing. It ends by itself; if it lasts for hours, contact Huawei Cloud support with the request id."
-_IDS: Final = "Check the id, and that it belongs to this region and project."
-_KEYS: Final = (
-    "Check login and password of the connection (access key and secret key, or IAM user and password), auth_type, region and project_id, "
-    "and that this machine's clock is right (a signature is valid for 15 minutes). After more than 5 wrong signatures in a row the access "
-    "key is locked for 5 minutes."
-)
 _DESTINATION: Final = "Check destination_vault_id, destination_project_id and destination_region, and try again later."
 _NOT_THIS_BACKUP: Final = (
     "Nothing. This backup is left out of the replication; only backups of servers, SFS Turbo and hybrid vaults can be copied."
 )
 
 
-def _rows(decision: Decision, error: type[CbrApiError], rows: Iterable[tuple[str, str, str]], prefix: str) -> list[CatalogueRow]:
-    return [CatalogueRow(f"{prefix}{code}", meaning, decision, error, advice) for code, meaning, advice in rows]
-
-
 _CBR: Final = [
-    *_rows(
+    *rows_of(
         Decision.ADOPT,
         CbrAlreadyReplicatedError,
         [
@@ -63,7 +50,7 @@ _CBR: Final = [
         ],
         "BackupService.",
     ),
-    *_rows(
+    *rows_of(
         Decision.ADOPT,
         CbrVaultReplicatingError,
         [
@@ -76,37 +63,37 @@ _CBR: Final = [
         ],
         "BackupService.",
     ),
-    *_rows(
+    *rows_of(
         Decision.RETRY,
         CbrBusyError,
         [
-            ("0002", "The resources are being backed up.", _LATER),
+            ("0002", "The resources are being backed up.", LATER),
             (
                 "1001",
                 "The backup is not available and cannot be replicated.",
                 "If a backup is running, wait for it. A backup in error has to be deleted or made again.",
             ),
-            ("2010", "The resource is being restored.", _LATER),
-            ("6125", "A backup is in progress in the vault.", _LATER),
-            ("6134", "Resources are being removed from the vault.", _LATER),
-            ("6201", "The backup cannot be deleted at present.", _LATER),
-            ("6203", "Backups are running.", _LATER),
-            ("6216", "The backup is in use.", _LATER),
-            ("7302", "Backups are being synchronised.", _LATER),
+            ("2010", "The resource is being restored.", LATER),
+            ("6125", "A backup is in progress in the vault.", LATER),
+            ("6134", "Resources are being removed from the vault.", LATER),
+            ("6201", "The backup cannot be deleted at present.", LATER),
+            ("6203", "Backups are running.", LATER),
+            ("6216", "The backup is in use.", LATER),
+            ("7302", "Backups are being synchronised.", LATER),
         ],
         "BackupService.",
     ),
-    *_rows(
+    *rows_of(
         Decision.RETRY,
         CbrUnavailableError,
         [
-            ("1007", "The service cannot determine whether the backup is replicated already.", _LATER),
+            ("1007", "The service cannot determine whether the backup is replicated already.", LATER),
             ("1008", "The service cannot check the destination vault.", _DESTINATION),
             ("4005", "Checking the destination vault failed.", _DESTINATION),
             ("6118", "Checking the destination vault failed.", _DESTINATION),
-            ("8400", "The product look-up in the billing system (CBC) failed.", _LATER),
+            ("8400", "The product look-up in the billing system (CBC) failed.", LATER),
             *(
-                (code, "An internal step failed; the service asks to try again later.", _LATER)
+                (code, "An internal step failed; the service asks to try again later.", LATER)
                 for code in (
                     "4004",
                     "4006",
@@ -129,7 +116,7 @@ _CBR: Final = [
                 )
             ),
             *(
-                (code, "An operation on the backup's bucket failed; the service asks to try again.", _LATER)
+                (code, "An operation on the backup's bucket failed; the service asks to try again.", LATER)
                 for code in ("6400", "6401", "6402", "6403", "6404", "6405", "6406", "6407", "6408")
             ),
         ],
@@ -140,33 +127,33 @@ _CBR: Final = [
         "Unknown error.",
         Decision.RETRY,
         CbrUnavailableError,
-        _SUPPORT,
+        SUPPORT,
         uncertain=True,
     ),
-    *_rows(
+    *rows_of(
         Decision.REAUTHENTICATE,
         CbrAuthenticationError,
-        [("9998", "Authorisation failed inside the service.", _KEYS)],
+        [("9998", "Authorisation failed inside the service.", KEYS)],
         "BackupService.",
     ),
-    *_rows(
+    *rows_of(
         Decision.FAIL,
         CbrNotFoundError,
         [
-            ("6105", "The vault does not exist.", _IDS),
+            ("6105", "The vault does not exist.", IDS),
             (
                 "6120",
                 "The destination vault does not exist.",
                 "Check that the destination vault exists in the destination project and region.",
             ),
-            ("6200", "The backup does not exist.", _IDS),
-            ("6217", "The checkpoint does not exist.", _IDS),
-            ("6500", "The operation log does not exist.", _IDS),
-            ("6501", "The task does not exist.", _IDS),
+            ("6200", "The backup does not exist.", IDS),
+            ("6217", "The checkpoint does not exist.", IDS),
+            ("6500", "The operation log does not exist.", IDS),
+            ("6501", "The task does not exist.", IDS),
         ],
         "BackupService.",
     ),
-    *_rows(
+    *rows_of(
         Decision.FAIL,
         CbrPermissionError,
         [
@@ -178,7 +165,7 @@ _CBR: Final = [
         ],
         "BackupService.",
     ),
-    *_rows(
+    *rows_of(
         Decision.FAIL,
         CbrRefusedError,
         [
@@ -195,7 +182,7 @@ _CBR: Final = [
                 "The destination region does not support replication from here.",
                 "Choose one of the regions that ShowReplicationCapabilities lists for the source region.",
             ),
-            ("1006", "Importing the replica at the destination failed.", _SUPPORT),
+            ("1006", "Importing the replica at the destination failed.", SUPPORT),
             (
                 "1011",
                 "The destination project does not support replication.",
@@ -233,7 +220,7 @@ _CBR: Final = [
                 "Use a vault for servers, SFS Turbo or hybrid resources; disk vaults and replication vaults cannot be replicated.",
             ),
             ("6129", "The destination vault is full.", "Expand the destination vault, or delete replicas in it."),
-            ("6131", "The record of the replication traffic is missing.", _SUPPORT),
+            ("6131", "The record of the replication traffic is missing.", SUPPORT),
             ("6204", "The backup is used by an image.", "Delete the image first."),
             ("6220", "The vault is locked (WORM): its backups cannot be deleted before they expire.", "Wait until the backup expires."),
             (
@@ -267,7 +254,7 @@ _GATEWAY: Final = [
         "The service behind the gateway is down, slow or failed.",
         Decision.RETRY,
         CbrUnavailableError,
-        _LATER,
+        LATER,
         statuses=frozenset({500, 502, 504}),
         uncertain=True,
     ),
@@ -276,28 +263,28 @@ _GATEWAY: Final = [
         "The service behind the gateway did not answer in time.",
         Decision.RETRY,
         CbrUnavailableError,
-        _LATER,
+        LATER,
         uncertain=True,
     ),
-    *_rows(
+    *rows_of(
         Decision.REAUTHENTICATE,
         CbrAuthenticationError,
         [
-            ("0301", "The gateway does not accept the token or the signature.", _KEYS),
-            ("0307", "The token has expired, or was issued for another region.", _KEYS),
+            ("0301", "The gateway does not accept the token or the signature.", KEYS),
+            ("0307", "The token has expired, or was issued for another region.", KEYS),
         ],
         "APIG.",
     ),
-    *_rows(
+    *rows_of(
         Decision.FAIL,
         CbrAuthenticationError,
         [
-            ("0303", "Wrong app credentials.", _KEYS),
-            ("0305", "Wrong authentication method.", _KEYS),
+            ("0303", "Wrong app credentials.", KEYS),
+            ("0305", "Wrong authentication method.", KEYS),
         ],
         "APIG.",
     ),
-    *_rows(
+    *rows_of(
         Decision.FAIL,
         CbrPermissionError,
         [
@@ -312,32 +299,32 @@ _GATEWAY: Final = [
         ],
         "APIG.",
     ),
-    *_rows(
+    *rows_of(
         Decision.RETRY,
         CbrThrottledError,
         [("0308", "Too many requests of this user in this minute.", "Poll less often, or run fewer tasks at the same time.")],
         "APIG.",
     ),
-    *_rows(
+    *rows_of(
         Decision.RETRY,
         CbrUnavailableError,
-        [("0613", "IAM is unavailable; the request was not forwarded.", _LATER)],
+        [("0613", "IAM is unavailable; the request was not forwarded.", LATER)],
         "APIG.",
     ),
 ]
 
 _IAM: Final = [
-    *_rows(
+    *rows_of(
         Decision.REAUTHENTICATE,
         CbrAuthenticationError,
-        [("0066", "The token has expired.", _KEYS), ("0067", "The token is invalid.", _KEYS)],
+        [("0066", "The token has expired.", KEYS), ("0067", "The token is invalid.", KEYS)],
         "IAM.",
     ),
-    *_rows(
+    *rows_of(
         Decision.FAIL,
         CbrAuthenticationError,
         [
-            ("0001", "IAM does not accept the credentials.", _KEYS),
+            ("0001", "IAM does not accept the credentials.", KEYS),
             (
                 "0061",
                 "The user is locked after too many wrong passwords.",
@@ -348,7 +335,7 @@ _IAM: Final = [
         ],
         "IAM.",
     ),
-    *_rows(
+    *rows_of(
         Decision.FAIL,
         CbrPermissionError,
         [
@@ -361,10 +348,10 @@ _IAM: Final = [
         ],
         "IAM.",
     ),
-    *_rows(
+    *rows_of(
         Decision.FAIL, CbrNotFoundError, [("0004", "IAM does not find the resource.", "Check project_id, region and domain_name.")], "IAM."
     ),
-    *_rows(
+    *rows_of(
         Decision.FAIL,
         CbrRefusedError,
         [
@@ -374,13 +361,15 @@ _IAM: Final = [
         ],
         "IAM.",
     ),
-    *_rows(Decision.RETRY, CbrThrottledError, [("0012", "Too many requests to IAM.", "Run fewer tasks at the same time.")], "IAM."),
-    *_rows(Decision.RETRY, CbrUnavailableError, [("0006", "IAM failed internally.", _LATER)], "IAM."),
+    *rows_of(Decision.RETRY, CbrThrottledError, [("0012", "Too many requests to IAM.", "Run fewer tasks at the same time.")], "IAM."),
+    *rows_of(Decision.RETRY, CbrUnavailableError, [("0006", "IAM failed internally.", LATER)], "IAM."),
 ]
 
 CATALOGUE: Final[tuple[CatalogueRow, ...]] = (
     *sorted(_CBR, key=lambda row: row.code),
     *sorted(_GATEWAY, key=lambda row: row.code),
     *sorted(_IAM, key=lambda row: row.code),
+    *sorted(IMAGE_ROWS, key=lambda row: row.code),
+    *sorted(SERVER_ROWS, key=lambda row: row.code),
 )
-"""Every known error: CBR, then the gateway, then IAM, each sorted by code."""
+"""Every known error: CBR, then the gateway, IAM, IMS and ECS, each sorted by code."""

@@ -24,8 +24,8 @@ both to Huawei Cloud support), `http_status`, `advice`, and `permanent`: whether
 case the task is not retried.
 
 An answer of the service is classified by its `error_code` and not by its HTTP status, which for one and the same code has changed over the
-years. `BackupService.`, `APIG.` and `IAM.` codes are known to the tables below; a bare four-digit code of CBR is read as
-`BackupService.`, and `APIGW.` as `APIG.`. A code that the tables do not know is classified by its status:
+years. `BackupService.`, `APIG.`, `IAM.`, `IMG.` and `Ecs.` codes are known to the tables below; a bare four-digit code of CBR
+is read as `BackupService.`, and `APIGW.` as `APIG.`. A code that the tables do not know is classified by its status:
 
 | HTTP status | Exception |
 |---|---|
@@ -64,6 +64,8 @@ _SECTIONS: Final = (
     ("BackupService.", "CBR", "Codes of the service itself."),
     ("APIG.", "API gateway", "Codes of the gateway in front of every service; it also writes them as `APIGW.`."),
     ("IAM.", "IAM", "Codes of the identity service: tokens and project look-up."),
+    ("IMG.", "IMS", "Codes of the image service, as far as restore drills can meet them."),
+    ("Ecs.", "ECS", "Codes of the server service, likewise. Those about a server that could not be started also stand in its job."),
 )
 
 

@@ -10,14 +10,16 @@ The structs hold the service's own field names and units: GB for resources, MB f
 from __future__ import annotations
 
 import contextlib
-from datetime import UTC, datetime
-from typing import Any, Final
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from airflow_cbr.api.copy_state import ENDS, CopyState, state_of_log, state_of_record
+from airflow_cbr.api.copy_state import state_of_log
 from airflow_cbr.api.decoding import UNREADABLE, decode_json
 from airflow_cbr.api.endpoints import is_id
+from airflow_cbr.api.summaries import BackupSummary, DisksOfBackup, RecordSummary, ReplicationExtra, ServiceRow, parse_time
+
+if TYPE_CHECKING:
+    from airflow_cbr.api.copy_state import CopyState
 
 __all__ = [
     "Backup",
@@ -27,6 +29,7 @@ __all__ = [
     "OperationLog",
     "Replication",
     "ReplicationCapability",
+    "ReplicationExtra",
     "ReplicationRecord",
     "ReplicationReference",
     "Vault",
@@ -34,49 +37,17 @@ __all__ = [
     "parse_time",
 ]
 
-_LENGTH: Final = len("2025-03-25T06:32:07.951164")
-
-
-def parse_time(text: str | None) -> datetime | None:
-    """Read one of the service's notations of time; a time without a zone is UTC.
-
-    Seen: ``2025-03-25T06:32:07.951164`` (CBR), ``2020-02-21T07:00:54.065+00:00`` (Open Telekom Cloud), ``...Z`` (documentation, IAM),
-    ``2020-01-08 09:59:49`` (policies), ``2020-01-08`` (expiration days).
-
-    :param text: the service's text, or None.
-    :return: an aware datetime in UTC, or None when there is no time or it cannot be read.
-    """
-    if not text:
-        return None
-    if len(text) == _LENGTH:
-        # Nearly all are written like the first. This takes half of the time, and a long list has tens of thousands of times.
-        try:
-            return datetime.fromisoformat(text + "+00:00")
-        except ValueError:
-            pass  # It has a zone, or is no time.
-    try:
-        moment = datetime.fromisoformat(text)
-        # Not replace(), which takes ten times as long, and a long list has tens of thousands of times.
-        return datetime.combine(moment, moment.time(), UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-class _Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Base of the rows: immutable, no garbage-collector tracking (they hold no cycles), keyword-only."""
-
-
 # --- replication ------------------------------------------------------------------------------------------------------
 
 
-class ReplicationReference(_Row, frozen=True):
+class ReplicationReference(ServiceRow, frozen=True):
     """A pair of ids in the answer of a replicate call (CopyCheckpoint, CopyBackup)."""
 
     backup_id: str
     replication_record_id: str
 
 
-class Replication(_Row, frozen=True):
+class Replication(ServiceRow, frozen=True):
     """The ``replication`` object that a replicate call answers.
 
     CopyCheckpoint lists ``backups``; CopyBackup has the two ids in the object itself. :attr:`references` reads both. The echoed
@@ -108,25 +79,12 @@ class Replication(_Row, frozen=True):
         return found
 
 
-class ReplicationExtra(_Row, frozen=True):
-    """``replication_records[].extra_info``; ``progress`` is a percentage."""
-
-    progress: int | float | None = None
-    fail_code: str | int | None = None
-    fail_reason: str | None = None
-    auto_trigger: bool | None = None
-    destination_vault_id: str | None = None
-
-
-class ReplicationRecord(_Row, frozen=True):
+class ReplicationRecord(RecordSummary, frozen=True):
     """One replication of one backup to one destination (``ReplicationRecordGet``).
 
     ``status`` is ``waiting_replicate``, ``replicating``, ``success``, ``fail``, ``skip``, or a word the service invented since.
     """
 
-    id: str
-    status: str | None = None
-    created_at: str | None = None
     vault_id: str | None = None
     source_backup_id: str | None = None
     source_checkpoint_id: str | None = None
@@ -134,38 +92,9 @@ class ReplicationRecord(_Row, frozen=True):
     source_region: str | None = None
     destination_backup_id: str | None = None
     destination_checkpoint_id: str | None = None
-    destination_project_id: str | None = None
-    destination_region: str | None = None
-    destination_vault_id: str | None = None
-    extra_info: ReplicationExtra | str | None = None
-
-    @property
-    def extra(self) -> ReplicationExtra:
-        """Return ``extra_info`` as an object; older services send it as JSON text, or not at all."""
-        if isinstance(self.extra_info, ReplicationExtra):
-            return self.extra_info
-        if isinstance(self.extra_info, str):
-            with contextlib.suppress(*UNREADABLE):
-                return decode_json(self.extra_info.encode(), ReplicationExtra)
-        return ReplicationExtra()
-
-    @property
-    def created(self) -> datetime | None:
-        """Return the start of the replication as an aware datetime, if the service said it."""
-        return parse_time(self.created_at)
-
-    @property
-    def state(self) -> CopyState:
-        """Return what the status says."""
-        return state_of_record(self.status)
-
-    @property
-    def is_final(self) -> bool:
-        """Return whether the status is one that never changes again; an unknown word is not."""
-        return self.state in ENDS
 
 
-class ReplicationCapability(_Row, frozen=True):
+class ReplicationCapability(ServiceRow, frozen=True):
     """One row of ``replication-capabilities``: a source region and where its backups may go."""
 
     name: str | None = None
@@ -175,35 +104,22 @@ class ReplicationCapability(_Row, frozen=True):
 # --- backups ----------------------------------------------------------------------------------------------------------
 
 
-class BackupExtendInfo(_Row, frozen=True):
+class BackupExtendInfo(DisksOfBackup, frozen=True):
     """``backup.extend_info``, as far as this package looks at it; ``os_images_data`` lists images that were made of it."""
 
     auto_trigger: bool | None = None
     bootable: bool | None = None
-    contain_system_disk: bool | None = None
     encrypted: bool | None = None
     system_disk: bool | None = None
     progress: int | float | None = None
     os_images_data: Any = None
 
 
-class Backup(_Row, frozen=True):
+class Backup(BackupSummary, frozen=True):
     """A backup (``BackupResp``): of the source vault, or a replica in a destination vault. ``resource_size`` is in GB."""
 
-    id: str
-    name: str | None = None
-    status: str | None = None
-    image_type: str | None = None
-    checkpoint_id: str | None = None
-    vault_id: str | None = None
     project_id: str | None = None
-    provider_id: str | None = None
     parent_id: str | None = None
-    resource_id: str | None = None
-    resource_name: str | None = None
-    resource_type: str | None = None
-    resource_size: int | float | None = None
-    created_at: str | None = None
     updated_at: str | None = None
     expired_at: str | None = None
     protected_at: str | None = None
@@ -211,16 +127,11 @@ class Backup(_Row, frozen=True):
     extend_info: BackupExtendInfo | None = None
     replication_records: list[ReplicationRecord] | None = None
 
-    @property
-    def created(self) -> datetime | None:
-        """Return the creation time as an aware datetime, if the service said it."""
-        return parse_time(self.created_at)
-
 
 # --- vaults -----------------------------------------------------------------------------------------------------------
 
 
-class Billing(_Row, frozen=True):
+class Billing(ServiceRow, frozen=True):
     """``vault.billing``: ``size`` and ``allocated`` in GB, ``used`` in MB."""
 
     protect_type: str | None = None
@@ -234,7 +145,7 @@ class Billing(_Row, frozen=True):
     charging_mode: str | None = None
 
 
-class VaultResource(_Row, frozen=True):
+class VaultResource(ServiceRow, frozen=True):
     """A server, disk or file system bound to a vault, also as a checkpoint lists it. ``code`` and ``reason`` say why one was skipped."""
 
     id: str | None = None
@@ -248,7 +159,7 @@ class VaultResource(_Row, frozen=True):
     reason: str | None = None
 
 
-class Vault(_Row, frozen=True):
+class Vault(ServiceRow, frozen=True):
     """A vault (``GET /vaults``, ``/vaults/{id}``, ``/vaults/external``)."""
 
     id: str
@@ -265,7 +176,7 @@ class Vault(_Row, frozen=True):
 # --- checkpoints ------------------------------------------------------------------------------------------------------
 
 
-class CheckpointVault(_Row, frozen=True):
+class CheckpointVault(ServiceRow, frozen=True):
     """``checkpoint.vault``: what was backed up, and what the service skipped."""
 
     id: str | None = None
@@ -274,13 +185,13 @@ class CheckpointVault(_Row, frozen=True):
     skipped_resources: list[VaultResource] | None = None
 
 
-class CheckpointExtra(_Row, frozen=True):
+class CheckpointExtra(ServiceRow, frozen=True):
     """``checkpoint.extra_info``, as far as this package looks at it."""
 
     name: str | None = None
 
 
-class Checkpoint(_Row, frozen=True):
+class Checkpoint(ServiceRow, frozen=True):
     """A checkpoint: ``protecting``, ``available``, ``error``, ``deleting``, ``deleted`` or ``error-deleting``."""
 
     id: str
@@ -304,14 +215,14 @@ class Checkpoint(_Row, frozen=True):
 # --- operation logs ---------------------------------------------------------------------------------------------------
 
 
-class OperationError(_Row, frozen=True):
+class OperationError(ServiceRow, frozen=True):
     """``operation_log.error_info``."""
 
     code: str | int | None = None
     message: str | None = None
 
 
-class OperationCommon(_Row, frozen=True):
+class OperationCommon(ServiceRow, frozen=True):
     """``operation_log.extra_info.common``; ``progress`` is a percentage."""
 
     progress: int | float | None = None
@@ -319,7 +230,7 @@ class OperationCommon(_Row, frozen=True):
     task_id: str | None = None
 
 
-class OperationResource(_Row, frozen=True):
+class OperationResource(ServiceRow, frozen=True):
     """``operation_log.extra_info.resource``: what was backed up or copied."""
 
     id: str | None = None
@@ -327,7 +238,7 @@ class OperationResource(_Row, frozen=True):
     name: str | None = None
 
 
-class OperationReplication(_Row, frozen=True):
+class OperationReplication(ServiceRow, frozen=True):
     """``operation_log.extra_info.replication``: which backup went where. It names no replication record and no vault."""
 
     source_backup_id: str | None = None
@@ -338,7 +249,7 @@ class OperationReplication(_Row, frozen=True):
     destination_region: str | None = None
 
 
-class OperationExtra(_Row, frozen=True):
+class OperationExtra(ServiceRow, frozen=True):
     """``operation_log.extra_info``, as far as this package looks at it."""
 
     common: OperationCommon | None = None
@@ -347,7 +258,7 @@ class OperationExtra(_Row, frozen=True):
     restore: Any = None
 
 
-class OperationLog(_Row, frozen=True):
+class OperationLog(ServiceRow, frozen=True):
     """One task of the service: ``success``, ``skipped``, ``failed``, ``running``, ``timeout`` or ``waiting``."""
 
     id: str

@@ -12,12 +12,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
 
 from airflow_cbr.api import error_lookup, models
 from airflow_cbr.api.decoding import UNREADABLE, decode_json
+from airflow_cbr.api.summaries import BackupSummary
 from airflow_cbr.api.texts import clean
 from airflow_cbr.exceptions import (
     CbrApiError,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["LONGEST_RETRY_AFTER", "ServiceResponse", "decode", "error_from_answer", "parse_http_date", "retry_after"]
 
 Model = TypeVar("Model")
+BackupModel = TypeVar("BackupModel", bound=BackupSummary)
 
 _LONGEST_CODE: Final = 80
 _LONGEST_BODY_TEXT: Final = 1 << 16
@@ -80,10 +82,10 @@ class _Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """Base of the outermost objects: one key holds the rows, and a missing key is not an empty list."""
 
 
-class BackupsAnswer(_Envelope, frozen=True):
-    """Answer of ListBackups."""
+class BackupsAnswer(_Envelope, Generic[BackupModel], frozen=True):
+    """Answer of ListBackups, with as much of each row as the model has."""
 
-    backups: list[models.Backup] | None
+    backups: list[BackupModel] | None
     count: int | None = None
 
 

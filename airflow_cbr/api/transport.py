@@ -76,6 +76,7 @@ class OutgoingCall:
     :param url: the whole URL, with its query, percent-encoded.
     :param body: the exact bytes to send, or the secret text of them. Default: none.
     :param repeatable: whether sending it twice does no more than sending it once. Default: True.
+    :param changes: whether it changes something, so that a stop keeps it from being sent. Default: False.
     :param single: whether it is sent once only, even if it was certainly not processed. Default: False.
     :param iam: whether it goes to IAM. Default: False.
     :param direct: whether no proxy of the environment may see it, as with what only this machine or its link can reach. Default: False.
@@ -86,6 +87,7 @@ class OutgoingCall:
     url: str
     body: bytes | Secret | None = field(default=None, repr=False)
     repeatable: bool = True
+    changes: bool = False
     single: bool = False
     iam: bool = False
     direct: bool = False
@@ -142,7 +144,7 @@ class Transport:
         :param auth: authenticates each attempt. Default: nothing does.
         :param secrets: texts that must not appear in a message.
         :return: what ``read`` returned.
-        :raises CbrStoppedError: a call that is not repeatable was not sent, because the task was stopped.
+        :raises CbrStoppedError: a call that changes something was not sent, because the task was stopped.
         :raises CbrOutcomeUnknownError: a call that is not repeatable may or may not have been processed.
         :raises CbrTransportError: no usable answer. After a call that is not repeatable: it was certainly not processed.
         :raises CbrApiError: the service's own error.
@@ -214,7 +216,7 @@ class Transport:
             largest=2 * _LARGEST_BODY,
             until=now + seconds_left(),
             # To connect takes a while, and so do the pauses before a call is repeated.
-            permit=None if call.repeatable else lambda: refuse_if_stopped(f"{call.name} was not sent."),
+            permit=(lambda: refuse_if_stopped(f"{call.name} was not sent.")) if call.changes else None,
         )
         try:
             with exchange.on_this_thread():

@@ -107,25 +107,26 @@ def judge(
 
 
 def failure(
-    checkpoint_id: str, finding: CheckpointFinding, spec: CheckpointSpec
+    checkpoint_id: str, finding: CheckpointFinding, spec: CheckpointSpec, vault: str
 ) -> CbrCheckpointFailedError | CbrCheckpointIncompleteError | None:
     """Return why the task fails with this checkpoint; None when it succeeds.
 
     :param checkpoint_id: the checkpoint.
     :param finding: what the last look found.
     :param spec: what was asked for.
+    :param vault: the vault's name, or else its id.
     """
-    where = f"Checkpoint {checkpoint_id} of vault {spec.vault_id}"
+    where, ids = f"The checkpoint of vault {vault}", f"(checkpoint {checkpoint_id}, vault {spec.vault_id})"
     if finding.condition in (Condition.FAILED, Condition.GONE):
         return CbrCheckpointFailedError(
-            f"{where} {'failed' if finding.condition is Condition.FAILED else 'no longer exists'}: {finding.line}.",
+            f"{where} {'failed' if finding.condition is Condition.FAILED else 'no longer exists'}: {finding.line} {ids}.",
             checkpoint_id=checkpoint_id,
             problems=finding.problems,
             advice="Check the vault's tasks in the CBR console. The next attempt makes another checkpoint.",
         )
     if finding.skipped and spec.on_skipped == "fail":
         return CbrCheckpointIncompleteError(
-            f"{where} is incomplete: the service skipped {counted(len(finding.skipped), 'resource')}.",
+            f"{where} is incomplete: the service skipped {counted(len(finding.skipped), 'resource')} {ids}.",
             checkpoint_id=checkpoint_id,
             problems=[describe(one) for one in finding.skipped],
             advice="Fix these resources or remove them from the vault, then clear the task: it makes another checkpoint. "
@@ -179,7 +180,7 @@ def _skipped(checkpoint: Checkpoint | None, state: CheckpointState) -> list[dict
 
 def _broken(backup: Backup) -> str:
     name = (backup.name or "without a name")[:LONGEST_NAME]
-    return one_line(f"backup {name} ({backup.id}) of {backup.resource_name or backup.resource_id} is {backup.status}")
+    return one_line(f"{backup.resource_name or name}: its backup is {backup.status}; backup {name} ({backup.id})")
 
 
 def _absent(checkpoint: Checkpoint, backups: Sequence[Backup], spec: CheckpointSpec, skipped: list[dict[str, str]]) -> list[str]:
@@ -193,7 +194,7 @@ def _absent(checkpoint: Checkpoint, backups: Sequence[Backup], spec: CheckpointS
     ]
     named = have | set(listed) | {one["id"] for one in skipped}
     unnamed = [
-        f"resource {one}: it was requested, but is neither backed up nor reported as skipped"
+        f"a resource was requested, but is neither backed up nor reported as skipped (resource {one})"
         for one in spec.resource_ids or ()
         if one not in named
     ]

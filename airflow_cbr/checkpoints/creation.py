@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_cbr.api.stopping import refuse_if_stopped
-from airflow_cbr.api.texts import counted
+from airflow_cbr.api.texts import LONGEST_NAME, counted, one_line
 from airflow_cbr.checkpoints.condition import CheckpointFinding, Condition, describe, failure, judge, summarise
 from airflow_cbr.checkpoints.intents import CheckpointIntents
 from airflow_cbr.checkpoints.search import CheckpointSearch, Sighting, show
@@ -159,7 +159,7 @@ class Creation(Machine[CheckpointResult]):
             self._intents.put_aside(self.state, checkpoint_id)
         elif condition not in (Condition.FAILED, Condition.GONE):
             return False
-        self._log.info("Checkpoint %s of an earlier attempt is %s; making another one", checkpoint_id, condition)
+        self._log.info("The checkpoint of an earlier attempt is %s; making another one (checkpoint %s)", condition, checkpoint_id)
         return True
 
     def _create(self) -> Pause | None:
@@ -168,7 +168,7 @@ class Creation(Machine[CheckpointResult]):
         self._ceiling.count([spec.name], of=1)
         self._intents.record_intent(state)
         sent_at = self._clock.local
-        self._log.info("About to back up %s of vault %s as %s", self._what, spec.vault_id, spec.name)
+        self._log.info("About to back up %s as %s (vault %s)", self._what, spec.name, spec.vault_id)
         try:
             with self._at(CheckpointStep.CREATE):
                 checkpoint = self._ceiling.send(
@@ -205,7 +205,8 @@ class Creation(Machine[CheckpointResult]):
         state.checkpoint_id, state.known_at = checkpoint.id, self._clock.local
         vault = checkpoint.vault
         state.skipped = {one.id or "": str(one.code or "") for one in (vault.skipped_resources if vault is not None else None) or ()}
-        self._log.info("Checkpoint %s: CBR accepted the backup of vault %s", checkpoint.id, self._spec.vault_id)
+        self._note_name(checkpoint)
+        self._log.info("CBR accepted the backup of vault %s (checkpoint %s)", state.vault_name or self._spec.vault_id, checkpoint.id)
         self._tell(checkpoint.id, judge(checkpoint, (), self._spec, state, 0.0))
         self._intents.keep_checkpoint(state)
         return Pause("the checkpoint was accepted", self._spec.poll_interval) if self._spec.wait_for_completion else None
@@ -219,7 +220,7 @@ class Creation(Machine[CheckpointResult]):
             # Where nothing keeps the deadline it counts from the checkpoint, as long as there was no clear.
             state.deadline = min(state.deadline, self._clock.local - self._clock.age(one.created.timestamp()) + spec.timeout)
         created = one.created.isoformat() if one.created is not None else "an unknown time"
-        self._log.info("Adopted checkpoint %s, recognised %s, created at %s", one.checkpoint_id, one.evidence, created)
+        self._log.info("Adopted a checkpoint, recognised %s, created at %s (checkpoint %s)", one.evidence, created, one.checkpoint_id)
         self._intents.keep_checkpoint(state)
 
     # --- once there is one ------------------------------------------------------------------------------------------------
@@ -236,10 +237,13 @@ class Creation(Machine[CheckpointResult]):
             raise self._timed_out()
         age = self._clock.local - state.known_at
         gap = min(max(spec.poll_interval, age * _SHARE_OF_AGE), spec.max_poll_interval)
-        return self._pause(f"checkpoint {checkpoint_id} is {finding.line}", gap)
+        return self._pause(
+            f"the checkpoint of vault {state.vault_name or spec.vault_id} is {finding.line} (checkpoint {checkpoint_id})", gap
+        )
 
     def _inspect(self, checkpoint_id: str, known_at: float) -> CheckpointFinding:
         checkpoint = show(self._client, checkpoint_id)
+        self._note_name(checkpoint)
         backups = [] if checkpoint is None else list(self._client.list_backups(checkpoint_id=checkpoint_id))
         self._clock.hear(self._client.server_time)
         created = checkpoint.created if checkpoint is not None else None
@@ -251,9 +255,10 @@ class Creation(Machine[CheckpointResult]):
         with self._at(CheckpointStep.CONCLUDE):
             for one in finding.skipped:
                 self._log.warning("Not backed up: %s", describe(one))
-            if error := failure(checkpoint_id, finding, self._spec):
+            vault = self.state.vault_name or self._spec.vault_id
+            if error := failure(checkpoint_id, finding, self._spec, vault):
                 raise error
-            return CheckpointResult(checkpoint_id, summarise(finding, self._spec, self.state))
+            return CheckpointResult(checkpoint_id, summarise(finding, self._spec, self.state), vault)
 
     # --- looking, publishing, pausing --------------------------------------------------------------------------------------
 
@@ -261,11 +266,20 @@ class Creation(Machine[CheckpointResult]):
         """Publish, unless the same was published before."""
         self._publisher.tell(checkpoint_id, summarise(finding, self._spec, self.state))
 
+    def _note_name(self, checkpoint: Checkpoint | None) -> None:
+        """Note the vault's name, which a checkpoint tells; the task need not be allowed to read the vault."""
+        if checkpoint is not None and checkpoint.vault is not None and checkpoint.vault.name:
+            self.state.vault_name = one_line(checkpoint.vault.name, LONGEST_NAME)
+
+    def _vault(self) -> str:
+        name, vault_id = self.state.vault_name, self._spec.vault_id
+        return f"{name} ({vault_id})" if name else vault_id
+
     def _timed_out(self) -> CbrCheckpointTimeoutError:
         spec, checkpoint_id = self._spec, self.state.checkpoint_id
         state = "no checkpoint was accepted" if checkpoint_id is None else f"checkpoint {checkpoint_id} continues in CBR"
         return CbrCheckpointTimeoutError(
-            f"The timeout of {spec.timeout:g} s for the checkpoint of vault {spec.vault_id} has passed; {state}.",
+            f"The timeout of {spec.timeout:g} s for the checkpoint of vault {self._vault()} has passed; {state}.",
             checkpoint_id=checkpoint_id,
             advice="Clear the task to keep waiting; it does not start a second checkpoint while this one is being made.",
         )

@@ -21,6 +21,7 @@ class CheckpointState(AttemptState, kw_only=True):
     :param is_noted: whether the times of lost calls come from a note or this attempt; otherwise they are a guess.
     :param unknown: how many calls of this attempt ended without a known outcome.
     :param put_aside: checkpoints of this task that are not its result.
+    :param vault_name: name of the vault, once a checkpoint has told it.
     """
 
     has_looked: bool = False
@@ -34,6 +35,7 @@ class CheckpointState(AttemptState, kw_only=True):
     is_noted: bool = True
     unknown: int = 0
     put_aside: list[str] = []
+    vault_name: str | None = None
 
     def lose(self, sent_at: float) -> None:
         """Note that the outcome of a call is not known.

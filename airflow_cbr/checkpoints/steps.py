@@ -29,16 +29,18 @@ class CheckpointResult:
 
     :param checkpoint_id: its id.
     :param summary: the content of the XCom ``checkpoint``.
+    :param vault: name of the vault, or else its id.
     """
 
     checkpoint_id: str
     summary: dict[str, Any]
+    vault: str
 
     @property
     def line(self) -> str:
-        """Return the last line: ``Checkpoint night is available: 3 of 3 backups available, 0 resources skipped (checkpoint <id>)``."""
+        """Return the last line: ``web: checkpoint night is available: 3 of 3 backups available, 0 resources skipped (checkpoint <id>)``."""
         said = self.summary
         backups, skipped = counted(said["backups"], "backup"), counted(said["skipped"], "resource")
         adopted = ", adopted" if said["adopted"] else ""
         counts = f"{said['available']} of {backups} available, {skipped} skipped{adopted}"
-        return f"Checkpoint {said['name']} is {said['status']}: {counts} (checkpoint {self.checkpoint_id})"
+        return f"{self.vault}: checkpoint {said['name']} is {said['status']}: {counts} (checkpoint {self.checkpoint_id})"

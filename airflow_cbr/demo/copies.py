@@ -14,6 +14,7 @@ from airflow_cbr.api.endpoints import Endpoints
 from airflow_cbr.demo.scenario import DESTINATION_REGION, SOURCE_REGION
 from airflow_cbr.demo.waiting import DemoError
 from airflow_cbr.emulator.world import DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_PROJECT, SOURCE_VAULT, default_world
+from airflow_cbr.languages import translated
 
 if TYPE_CHECKING:
     from airflow_cbr.api.models import Backup, ReplicationRecord
@@ -91,7 +92,7 @@ class CopyReader:
                 answer.raise_for_status()
                 return [entry["backup_id"] for entry in answer.json()["replications"]]
             except requests.RequestException as error:
-                raise DemoError(f"the emulator's ledger cannot be read: {error}") from error
+                raise DemoError(translated("the emulator's ledger cannot be read: {error}", error=error)) from error
 
 
 def _copy(backup: Backup, replicas: dict[str, Backup]) -> CopyRow:

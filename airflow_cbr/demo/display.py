@@ -1,21 +1,25 @@
-"""What the demo shows: a bar for each record on a terminal, plain lines elsewhere, and a block of lines for each backup at the end."""
+"""What the demo shows: a bar for each record on a terminal, plain lines elsewhere, and blocks of lines at the end."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Final, Self
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column
+from rich.text import Text
+
+from airflow_cbr.languages import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from types import TracebackType
 
     from airflow_cbr.demo.copies import CopyRow
 
-__all__ = ["CopyProgress", "copy_blocks", "make_console"]
+__all__ = ["CopyProgress", "copy_blocks", "labelled", "make_console", "verdict"]
 
 # Nobody reads a log in which ids are broken into pieces.
 PLAIN_WIDTH: Final = 170
@@ -91,12 +95,43 @@ def copy_blocks(copies: Iterable[CopyRow], region: str) -> str:
     """
     blocks = []
     for copy in copies:
-        verdict = "verified" if copy.arrived else "NOT VERIFIED"
+        said = {"resource": copy.resource, "status": copy.status or translated("no copy"), "region": region}
         blocks.append(
-            f"  {copy.resource}: {copy.status or 'no copy'}, {verdict} in {region}\n"
-            f"    name     {copy.name}\n"
-            f"    backup   {copy.backup_id}\n"
-            f"    record   {copy.record_id or 'none'}\n"
-            f"    replica  {copy.replica_id or 'none'}"
+            "  "
+            + (
+                translated("{resource}: {status}, verified in {region}", **said)
+                if copy.arrived
+                else translated("{resource}: {status}, NOT VERIFIED in {region}", **said)
+            )
         )
+        none = translated("none")
+        rows = [
+            (translated("name"), copy.name),
+            (translated("backup"), copy.backup_id),
+            (translated("record"), copy.record_id or none),
+            (translated("replica"), copy.replica_id or none),
+        ]
+        blocks += [f"    {line}" for line in labelled(rows)]
     return "\n".join(blocks)
+
+
+def labelled(rows: Sequence[tuple[str, str]], gap: int = 2) -> list[str]:
+    """Return lines in which what is labelled stands in one column; a Chinese character is as wide as two others.
+
+    :param rows: label and what it labels.
+    :param gap: columns after the widest label. Default: 2.
+    """
+    width = max(cell_len(label) for label, _ in rows) + gap
+    return [f"{label}{' ' * (width - cell_len(label))}{text}" for label, text in rows]
+
+
+def verdict(line: str, style: str) -> Text:
+    """Return a line whose verdict, which is what stands before the first colon, is in a style.
+
+    :param line: the line, in the reader's language.
+    :param style: of rich.
+    """
+    end = min((at for colon in (":", "：") if (at := line.find(colon)) >= 0), default=len(line))
+    text = Text(line)
+    text.stylize(style, 0, end)
+    return text

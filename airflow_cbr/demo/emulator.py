@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from airflow_cbr.demo.components import Component
 from airflow_cbr.demo.loopback import HOST, clean_environment, reserve_port
 from airflow_cbr.demo.waiting import wait_until
+from airflow_cbr.languages import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["EmulatorProcess"]
 
-START_LIMIT: Final = 60.0
+# A process that dies is noticed at once; this is for one that hangs, and long enough for a machine with much else to do.
+START_LIMIT: Final = 300.0
 READY: Final = "CBR emulator listening on "
 
 
@@ -43,7 +45,7 @@ class EmulatorProcess(Component):
         """Wait until it accepts requests.
 
         :param check: called while it waits; may raise to stop it. Default: none.
-        :raises DemoError: it has ended, or says nothing for a minute.
+        :raises DemoError: it has ended, or says nothing for five minutes.
         """
 
         def ready() -> bool:
@@ -52,4 +54,4 @@ class EmulatorProcess(Component):
             self.check()
             return f"{READY}{self.url}" in self.log.read_text(errors="replace")
 
-        wait_until(ready, limit=START_LIMIT, what="the emulator listens")
+        wait_until(ready, limit=START_LIMIT, what=translated("the emulator listens"))

@@ -6,6 +6,7 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from airflow_cbr.demo.waiting import DemoError
+from airflow_cbr.languages import VARIABLE, translated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,17 +46,22 @@ def reserve_port(port: int) -> int:
             probe.listen()
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            raise DemoError(f"port {port} of {HOST} cannot be used: {reason.lower()}; choose another with --port") from error
+            said = translated(
+                "port {port} of {host} cannot be used: {reason}; choose another with --port", port=port, host=HOST, reason=reason.lower()
+            )
+            raise DemoError(said) from error
     return port
 
 
 def clean_environment(inherited: Mapping[str, str]) -> dict[str, str]:
     """Return an environment without anything that belongs to another Airflow, and without a proxy in the way to 127.0.0.1.
 
+    The language that somebody has asked for stays.
+
     :param inherited: usually ``os.environ``; it may name somebody's production database.
     :return: a new dictionary.
     """
-    environment = {name: value for name, value in inherited.items() if not name.startswith(("AIRFLOW_", "_AIRFLOW_"))}
+    environment = {name: value for name, value in inherited.items() if name == VARIABLE or not name.startswith(("AIRFLOW_", "_AIRFLOW_"))}
     for name in ("NO_PROXY", "no_proxy"):
         environment[name] = ",".join(filter(None, (environment.get(name), HOST, "localhost")))
     return environment

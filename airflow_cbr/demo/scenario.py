@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 import airflow_cbr
 from airflow_cbr.demo.waiting import DemoError
 from airflow_cbr.emulator.world import DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_PROJECT, SOURCE_VAULT, default_world
+from airflow_cbr.languages import translated
 
 __all__ = ["CONN_ID", "CONN_TYPE", "DAG_FILE", "DAG_ID", "Auth", "connection_fields", "connection_variable", "example_dags", "params"]
 
@@ -32,7 +33,13 @@ def example_dags() -> Path:
     for folder in candidates:
         if (folder / DAG_FILE).is_file():
             return folder
-    raise DemoError(f"the example Dag {DAG_FILE} is not in {' or '.join(map(str, candidates))}; run the demo from a checkout")
+    said = translated(
+        "the example Dag {file} is in neither {folder} nor {other}; run the demo from a checkout",
+        file=DAG_FILE,
+        folder=candidates[0],
+        other=candidates[1],
+    )
+    raise DemoError(said)
 
 
 def params() -> dict[str, str]:

@@ -19,11 +19,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from airflow_cbr.demo.components import Component, stop_all
+from airflow_cbr.demo.components import Component, ended_with, stop_all
 from airflow_cbr.demo.intervals import install_intervals
 from airflow_cbr.demo.loopback import HOST, clean_environment, free_port, reserve_port
 from airflow_cbr.demo.rest import AirflowApi
 from airflow_cbr.demo.waiting import DemoError, wait_until
+from airflow_cbr.languages import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AirflowStack", "airflow_command", "airflow_environment", "migrate_database"]
 
-MIGRATE_LIMIT: Final = 120.0
-HEALTH_LIMIT: Final = 180.0
+# A process that dies is noticed at once; these are for one that hangs, and long enough for a machine with much else to do.
+MIGRATE_LIMIT: Final = 300.0
+HEALTH_LIMIT: Final = 600.0
 # The log servers of scheduler and triggerer listen on every interface. Nobody needs them: all components share one log folder.
 NO_LOG_SERVER: Final = "--skip-serve-logs"
 
@@ -99,11 +101,13 @@ def migrate_database(home: Path, environment: Mapping[str, str], *, check: Calla
     migration.start()
     migration.expected_to_run = False
     try:
-        wait_until(lambda: migration.exit_code is not None, limit=MIGRATE_LIMIT, what="the metadata database is created", check=check)
+        wait_until(
+            lambda: migration.exit_code is not None, limit=MIGRATE_LIMIT, what=translated("the metadata database is created"), check=check
+        )
     finally:
         migration.kill()
     if migration.exit_code != 0:
-        raise DemoError(f"airflow db migrate ended with exit code {migration.exit_code}:\n{migration.tail()}")
+        raise DemoError(ended_with(migration.name, migration.exit_code, migration.tail()))
     if (file := home / "airflow.db").exists():
         # Readers no longer wait for the writer, nor it for them. The setting stays in the file.
         with contextlib.closing(sqlite3.connect(file)) as database:
@@ -155,14 +159,14 @@ class AirflowStack:
     def home(self) -> Path:
         """Return ``AIRFLOW_HOME`` of the running stack."""
         if self._home is None:
-            raise DemoError("the stack was not started")
+            raise DemoError(translated("{name} was not started", name="Airflow"))
         return self._home
 
     @property
     def api(self) -> AirflowApi:
         """Return the client of the stack's api-server."""
         if self._api is None:
-            raise DemoError("the stack was not started")
+            raise DemoError(translated("{name} was not started", name="Airflow"))
         return self._api
 
     @property
@@ -187,7 +191,7 @@ class AirflowStack:
     def start(self) -> None:
         """Start everything and wait until Airflow calls itself healthy; on any exception nothing is left behind.
 
-        :raises DemoError: the port is taken, a component has died (with the end of its output), or it takes longer than 3 minutes.
+        :raises DemoError: the port is taken, a component has died (with the end of its output), or it takes longer than 10 minutes.
         """
         port = reserve_port(self.port)
         try:
@@ -203,12 +207,20 @@ class AirflowStack:
             self._start_component("api-server", "api-server", AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=own)
             self._start_component("dag-processor", "dag-processor")
             self._start_component("scheduler", "scheduler", NO_LOG_SERVER)
+            self._start_workers()
             for _ in range(self.triggerers):
                 self.start_triggerer()
-            wait_until(self.api.healthy, limit=HEALTH_LIMIT, what="Airflow is healthy", check=self.check, every=0.25)
+            wait_until(self.api.healthy, limit=HEALTH_LIMIT, what=translated("Airflow is healthy"), check=self.check, every=0.25)
         except BaseException:
             self.stop()
             raise
+
+    def _start_workers(self) -> None:
+        """Start what runs the tasks; with LocalExecutor the scheduler does."""
+
+    def _executor_settings(self) -> dict[str, str]:
+        """Return the settings of the executor."""
+        return {"AIRFLOW__CORE__EXECUTOR": "LocalExecutor"}
 
     def start_triggerer(self, *options: str) -> Component:
         """Start one more triggerer, ``triggerer-1``, ``triggerer-2``, ...; it takes over the triggers that no living one has.
@@ -252,7 +264,7 @@ class AirflowStack:
         url = f"http://{HOST}:{port}"
         return {
             **airflow_environment(self.home, self.dag_folders, self._database),
-            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            **self._executor_settings(),
             "AIRFLOW__CORE__PARALLELISM": str(self.parallelism),
             "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "128",
             "AIRFLOW__CORE__MAX_ACTIVE_RUNS_PER_DAG": "128",

@@ -6,6 +6,8 @@ import signal
 import time
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
+from airflow_cbr.languages import translated
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType, TracebackType
@@ -27,7 +29,7 @@ class Stopped(Exception):  # noqa: N818 - not an error: somebody asked for it
     """
 
     def __init__(self, signum: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(signum).name}")
+        super().__init__(translated("stopped by {signal}", signal=signal.Signals(signum).name))
         self.signum = signum
 
     @property
@@ -95,5 +97,5 @@ def wait_until(
         if answer := condition():
             return answer
         if time.monotonic() >= deadline:
-            raise DemoError(f"{what}: not within {limit:g} s")
+            raise DemoError(translated("{what}: not within {limit} s", what=what, limit=f"{limit:g}"))
         time.sleep(every)

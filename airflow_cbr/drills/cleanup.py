@@ -145,7 +145,7 @@ class Cleanup(Machine[Removed]):
     def _note_what_is_gone(self, left: Belongings) -> None:
         here = {one.id for one in left.servers} | {one.id for one in left.images}
         for gone in [one for one in self.state.asked if one not in here]:
-            self._log.info("%s is gone", gone)
+            self._log.info("Gone: %s", gone)
             del self.state.asked[gone]
 
     def _remove_servers(self, servers: list[Server]) -> Pause | None:
@@ -163,7 +163,7 @@ class Cleanup(Machine[Removed]):
                 return shown
             if not shown:
                 continue
-            self._log.info("Deleting server %s (%s) with its disks", listed.id, listed.name)
+            self._log.info("Deleting a server with its disks: %s (%s)", listed.name, listed.id)
             pause = self._delete(lambda server_id=listed.id: machines.delete_server(server_id), CleanupStep.DELETE_SERVER)  # type: ignore[misc]
             if pause is not None:
                 return pause
@@ -174,7 +174,7 @@ class Cleanup(Machine[Removed]):
         for image in images:
             if image.status in _UNFINISHED or not self._is_due(image.id):
                 continue
-            self._log.info("Deleting image %s (%s); the replica that it was made of stays", image.id, image.name)
+            self._log.info("Deleting an image; the replica that it was made of stays: %s (%s)", image.name, image.id)
             pause = self._delete(
                 lambda image_id=image.id: self._client.machines.delete_image(image_id),  # type: ignore[misc]
                 CleanupStep.DELETE_IMAGE,

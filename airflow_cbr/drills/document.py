@@ -39,6 +39,7 @@ class DrillProgress(msgspec.Struct, frozen=True, kw_only=True):
     :param region: where they are.
     :param project_id: the project in that region.
     :param vault_id: the vault of the replica.
+    :param source: ``region``, ``project_id`` and ``vault_id`` of the vault that it is a replica of.
     :param state: ``running``, ``ready``, ``failed`` or ``timed_out``.
     :param reason: why it failed.
     :param replica: what is restored.
@@ -50,6 +51,7 @@ class DrillProgress(msgspec.Struct, frozen=True, kw_only=True):
     region: str | None = None
     project_id: str | None = None
     vault_id: str | None = None
+    source: dict[str, str] | None = None
     state: str = "running"
     reason: str | None = None
     replica: dict[str, Any] | None = None
@@ -78,7 +80,14 @@ class DrillProgress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def progress(
-    state: DrillState, place: Mapping[str, str], *, name: str, flavor: str, outcome: str | None = None, reason: str | None = None
+    state: DrillState,
+    place: Mapping[str, str],
+    *,
+    name: str,
+    flavor: str,
+    source: Mapping[str, str] | None = None,
+    outcome: str | None = None,
+    reason: str | None = None,
 ) -> dict[str, Any]:
     """Return the document of a drill that runs, or whose start has failed.
 
@@ -86,6 +95,7 @@ def progress(
     :param place: ``region``, ``project_id`` and ``vault_id``.
     :param name: the drill's mark.
     :param flavor: of the server.
+    :param source: the same of the source vault. Default: not known.
     :param outcome: ``failed`` or ``timed_out``. Default: ``ready`` or ``running``, as the state says.
     :param reason: why. Default: none.
     """
@@ -93,6 +103,7 @@ def progress(
         "kind": KIND,
         "name": name,
         **place,
+        "source": None if source is None else dict(source),
         "state": outcome or ("ready" if state.server_ready_at else "running"),
         "reason": reason,
         "replica": None if state.replica is None else msgspec.to_builtins(state.replica),
@@ -137,6 +148,7 @@ def verdict(
         "region": started.region if started is not None else None,
         "project_id": started.project_id if started is not None else None,
         "vault_id": started.vault_id if started is not None else None,
+        "source": started.source if started is not None else None,
         "replica": started.replica if started is not None else None,
         "flavor": started.flavor if started is not None else None,
         "server_id": started.server_id if started is not None else None,

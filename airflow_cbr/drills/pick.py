@@ -28,6 +28,7 @@ _ADVICE: Final = "Run CbrVerifyReplicationOperator on the vault: its report says
 class Restorable(msgspec.Struct, frozen=True, kw_only=True):
     """A verified replica of a server's backup.
 
+    :param resource_name: name of the server that was backed up; None where it is not known.
     :param made_at: when the source backup was made, ISO text in UTC; None where the service does not say it.
     :param size_gb: GB of the resource.
     """
@@ -36,13 +37,19 @@ class Restorable(msgspec.Struct, frozen=True, kw_only=True):
     backup_id: str
     backup_name: str | None = None
     resource_id: str | None = None
+    resource_name: str | None = None
     made_at: str | None = None
     size_gb: float | None = None
 
     @property
+    def server(self) -> str:
+        """Return how a message names the server that was backed up."""
+        return self.resource_name or self.resource_id or "an unknown server"
+
+    @property
     def subject(self) -> str:
-        """Return how a message names it."""
-        return f"replica {self.replica_id} of {self.backup_name or self.backup_id}, resource {self.resource_id}"
+        """Return how a message names the replica."""
+        return f"{self.server}, of backup {self.backup_name or self.backup_id} (replica {self.replica_id})"
 
 
 class Pick(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,21 +78,23 @@ def find_restorable(source: CbrClient, destination: CbrClient, *, vault_id: str,
         scope=Scope.ALL,
         allow_empty=True,
     )
-    rows = [row for row in verify(source, destination, spec).inventory.rows if _is_restorable(row)]
+    inventory = verify(source, destination, spec).inventory
+    rows = [row for row in inventory.rows if _is_restorable(row)]
     rows.sort(key=lambda row: (row.created.timestamp() if row.created is not None else float("-inf"), row.id), reverse=True)
-    return [_restorable(row) for row in rows]
+    return [_restorable(row, inventory.resource_names.get(row.resource_id)) for row in rows]
 
 
 def _is_restorable(row: BackupRow) -> bool:
     return row.is_verified and row.replica_id is not None and row.resource_type == _SERVER and row.has_system_disk is not False
 
 
-def _restorable(row: BackupRow) -> Restorable:
+def _restorable(row: BackupRow, resource_name: str | None) -> Restorable:
     return Restorable(
         replica_id=row.replica_id or "",
         backup_id=row.id,
         backup_name=row.name,
         resource_id=row.resource_id,
+        resource_name=resource_name,
         made_at=row.created.isoformat() if row.created is not None else None,
         size_gb=row.size,
     )

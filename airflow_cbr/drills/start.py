@@ -128,7 +128,7 @@ class Start(Machine[Restored]):
     def _see_image(self, image: Image) -> None:
         state = self.state
         if not state.image_seen_at:
-            self._log.info("Image %s (%s) is %s", image.id, image.name, image.status)
+            self._log.info("The image of the drill is %s: %s (%s)", image.status, image.name, image.id)
             if state.replica is None and image.backup_id is not None:
                 state.replica = Restorable(replica_id=image.backup_id, backup_id=image.backup_id)
             if image.created is not None:
@@ -191,7 +191,7 @@ class Start(Machine[Restored]):
         sent_at = self._clock.local
         state.image_unsettled_until = sent_at + spec.settle_time
         self._tell()
-        self._log.info("About to make image %s of %s", spec.mark, replica.subject)
+        self._log.info("About to make an image of %s: %s", replica.subject, spec.mark)
         try:
             with self._at(DrillStep.CREATE_IMAGE):
                 state.image_job_id = self._ceiling.send(
@@ -244,7 +244,7 @@ class Start(Machine[Restored]):
         self._intents.intend_server(state)
         state.server_unsettled_until = self._clock.local + spec.settle_time
         self._tell()
-        self._log.info("About to start server %s of image %s; the service deletes it at %s", spec.mark, image.id, terminate_at)
+        self._log.info("About to start a server, which the service deletes at %s: %s (image %s)", terminate_at, spec.mark, image.id)
         try:
             with self._at(DrillStep.CREATE_SERVER):
                 state.server_id = self._ceiling.send([f"server {spec.mark}"], lambda: self._client.machines.create_server(server))
@@ -277,7 +277,7 @@ class Start(Machine[Restored]):
     def _follow_server(self, server: Server) -> Pause | Restored:
         state, spec = self.state, self._spec
         if not state.server_seen_at:
-            self._log.info("Server %s (%s) is %s", server.id, server.name, server.status)
+            self._log.info("The server of the drill is %s: %s (%s)", server.status, server.name, server.id)
         state.server_id, state.server_seen_at, state.server_unsettled_until = server.id, self._clock.local, 0.0
         state.image_id = state.image_id or server.image_id
         state.private_ip = server.private_ip or state.private_ip

@@ -111,7 +111,7 @@ class ImageCalls:
         asked = _read(visit.call)
         backup = self._usable(visit, asked)
         if self._used(visit.project.id) >= self._switches.image_quota:
-            raise ims("IMG.0017", "The quota of private images is used up.")
+            raise ims("IMG.0015", "The quota of private images is used up.")
         now, seconds = visit.now, self._switches.image_seconds + self._switches.image_seconds_per_gb * backup.resource_size
         image = Image(
             id=self._ids.uuid(),

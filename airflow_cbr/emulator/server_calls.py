@@ -126,7 +126,7 @@ class ServerCalls:
             or used[1] + count * flavor.vcpus > switches.core_quota
             or used[2] + count * flavor.ram > switches.ram_quota
         ):
-            raise ecs("Ecs.0316", "The quota of servers, cores or memory is used up.", 403)
+            raise ecs("Ecs.0001", "The quota of servers, cores or memory is used up.")
 
     def _used(self, project_id: str) -> tuple[int, int, int]:
         own = [server for server in self._machines.servers.values() if server.project_id == project_id]

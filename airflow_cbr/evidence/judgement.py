@@ -122,12 +122,12 @@ class _Verification(msgspec.Struct, gc=False):
 class DrillContent(msgspec.Struct, frozen=True, kw_only=True):
     """What a restore drill writes as its content; all that the report shows of it.
 
-    :param verdict: ``passed``; anything else counts as failed.
+    :param verdict: ``successful``; anything else counts as failed.
     :param resource_id: what was restored.
     :param resource_name: likewise.
     :param backup_id: from which replica.
     :param backup_name: likewise.
-    :param seconds: how long the restore took, until it was usable.
+    :param seconds: from the beginning of the drill to the end of its checks: the recovery time that was attained.
     :param reason: why it failed, in English.
     """
 
@@ -138,6 +138,11 @@ class DrillContent(msgspec.Struct, frozen=True, kw_only=True):
     backup_name: str | None = None
     seconds: float | None = None
     reason: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Return whether it passed."""
+        return self.verdict == "successful"
 
 
 _decode_verification: Final = msgspec.json.Decoder(_Verification).decode

@@ -92,7 +92,7 @@ class Drill(msgspec.Struct, frozen=True):
     @property
     def passed(self) -> bool:
         """Return whether it passed."""
-        return self.content.verdict == "passed"
+        return self.content.passed
 
 
 class VaultPeriod(msgspec.Struct):

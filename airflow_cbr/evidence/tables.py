@@ -119,6 +119,7 @@ def _vault(vault: VaultPeriod, texts: Texts) -> dict[str, Any]:
             {
                 "at": drill.at.isoformat(timespec="seconds"),
                 "passed": drill.passed,
+                "verdict": drill.content.verdict,
                 "resource_id": drill.content.resource_id,
                 "resource_name": drill.content.resource_name,
                 "backup_id": drill.content.backup_id,

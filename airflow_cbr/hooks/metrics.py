@@ -23,7 +23,18 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-__all__ = ["COUNTERS", "Metric", "concluding", "quietly", "tags_of", "tell_replication", "tell_throttled", "tell_verified", "tell_wait"]
+__all__ = [
+    "COUNTERS",
+    "Metric",
+    "concluding",
+    "quietly",
+    "tags_of",
+    "tell_drill",
+    "tell_replication",
+    "tell_throttled",
+    "tell_verified",
+    "tell_wait",
+]
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +64,32 @@ class Metric(StrEnum):
     """Timing: how long the task followed copies."""
     THROTTLED = "cbr.api.throttled"
     """Counter: answers of the service that say "too many requests"."""
+    DRILL_SUCCESSFUL = "cbr.drill.successful"
+    """Counter: restore drills whose server became active in time, and whose checks succeeded."""
+    DRILL_FAILED = "cbr.drill.failed"
+    """Counter: those without a server, or with a check that did not succeed."""
+    DRILL_TIMED_OUT = "cbr.drill.timed_out"
+    """Counter: those that took longer than they may."""
+    DRILL_IMAGE_SECONDS = "cbr.drill.image.seconds"
+    """Timing: from the beginning of a drill until its image was active."""
+    DRILL_BOOT_SECONDS = "cbr.drill.boot.seconds"
+    """Timing: from then until its server was."""
+    DRILL_CHECK_SECONDS = "cbr.drill.check.seconds"
+    """Timing: from then until its checks had ended."""
+    DRILL_RTO_SECONDS = "cbr.drill.rto.seconds"
+    """Timing: all of it, the recovery time that was attained."""
 
 
 COUNTERS = {name.rpartition(".")[2]: name for name in Metric if name.startswith("cbr.replication.") and name is not Metric.GB}
 """The counters of copies, by the key that each has in the XCom ``replication``."""
+
+_VERDICTS = {"successful": Metric.DRILL_SUCCESSFUL, "failed": Metric.DRILL_FAILED, "timed_out": Metric.DRILL_TIMED_OUT}
+_DURATIONS = {
+    "image_seconds": Metric.DRILL_IMAGE_SECONDS,
+    "boot_seconds": Metric.DRILL_BOOT_SECONDS,
+    "check_seconds": Metric.DRILL_CHECK_SECONDS,
+    "rto_seconds": Metric.DRILL_RTO_SECONDS,
+}
 
 _warned: set[str] = set()
 
@@ -134,6 +167,20 @@ def tell_wait(seconds: float, tags: dict[str, str]) -> None:
     """
     # A bare number would be milliseconds.
     _send("timing", Metric.WAIT_SECONDS, timedelta(seconds=max(seconds, 0.0)), tags)
+
+
+def tell_drill(verdict: str, durations: Mapping[str, float | None], tags: dict[str, str]) -> None:
+    """Send the verdict on a restore drill, and how long it took.
+
+    :param verdict: ``successful``, ``failed`` or ``timed_out``.
+    :param durations: seconds, by key of the XCom ``drill``; one that is None, since the drill did not come so far, is not sent.
+    :param tags: from :func:`tags_of`.
+    """
+    for key, metric in _VERDICTS.items():
+        _send("incr", metric, int(key == verdict), tags)
+    for key, metric in _DURATIONS.items():
+        if (seconds := durations.get(key)) is not None:
+            _send("timing", metric, timedelta(seconds=max(seconds, 0.0)), tags)
 
 
 def tell_throttled(region: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from airflow_cbr.api.texts import LONGEST_NAME, one_line
 
 if TYPE_CHECKING:
-    from airflow_cbr.api.models import Backup
+    from airflow_cbr.api.summaries import BackupSummary
 
 __all__ = ["BEING_MADE", "full_name_of", "lacks_system_disk", "name_of", "reason_not_eligible", "reason_of_kind", "resource_of"]
 
@@ -23,12 +23,12 @@ NOT_REPLICABLE_PROVIDERS: Final = {
 NOT_REPLICABLE_RESOURCES: Final = {"OS::Cinder::Volume": "disk", "OS::Workspace::DesktopV2": "workspace desktop"}
 
 
-def name_of(backup: Backup) -> str:
+def name_of(backup: BackupSummary) -> str:
     """Return how a message names a backup: its name where it has one, and always its id."""
     return f"{one_line(backup.name, LONGEST_NAME)} ({one_line(backup.id)})" if backup.name else one_line(backup.id)
 
 
-def full_name_of(backup: Backup) -> str:
+def full_name_of(backup: BackupSummary) -> str:
     """Return how a list names a backup with its resource: ``nightly of ecs-db-01 (id)``.
 
     :param backup: the backup.
@@ -39,7 +39,16 @@ def full_name_of(backup: Backup) -> str:
     return f"{one_line(backup.name, LONGEST_NAME) if backup.name else 'a backup'} of {resource} ({one_line(backup.id)})"
 
 
-def resource_of(backup: Backup) -> str:
+def ids_of(backup: BackupSummary, record_id: str) -> str:
+    """Return how a line about a copy ends: the backup, and the replication record.
+
+    :param backup: the source backup.
+    :param record_id: the record.
+    """
+    return f"backup {name_of(backup)}, record {one_line(record_id)}"
+
+
+def resource_of(backup: BackupSummary) -> str:
     """Return how a message names what was backed up: the resource, or else the backup, by the name that is known.
 
     :param backup: the backup.
@@ -47,7 +56,7 @@ def resource_of(backup: Backup) -> str:
     return one_line(backup.resource_name or backup.name or backup.resource_id or backup.id, LONGEST_NAME)
 
 
-def reason_not_eligible(backup: Backup) -> str | None:
+def reason_not_eligible(backup: BackupSummary) -> str | None:
     """Return why a finished backup cannot be replicated, or None when it can.
 
     :param backup: a backup that is no longer being made.
@@ -59,7 +68,7 @@ def reason_not_eligible(backup: Backup) -> str | None:
     return None
 
 
-def reason_of_kind(backup: Backup) -> str | None:
+def reason_of_kind(backup: BackupSummary) -> str | None:
     """Return why no backup of this kind is ever replicated, or None when backups of its kind are replicated.
 
     :param backup: a backup.
@@ -70,7 +79,7 @@ def reason_of_kind(backup: Backup) -> str | None:
     return f"CBR does not replicate {kind} backups" if kind else None
 
 
-def lacks_system_disk(backup: Backup) -> bool:
+def lacks_system_disk(backup: BackupSummary) -> bool:
     """Return whether a server's backup lacks the system disk, so that the service refuses to copy it (code 1004).
 
     :param backup: the backup.

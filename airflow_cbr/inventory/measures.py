@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -9,7 +10,7 @@ if TYPE_CHECKING:
 
     from airflow_cbr.inventory.coverage import BackupCoverage
 
-__all__ = ["duration_text", "gb_of", "gb_text", "rate_text"]
+__all__ = ["duration_text", "gb_of", "gb_text", "known_gb_of", "rate_text"]
 
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 _MB_PER_GB: Final = 1000
@@ -23,11 +24,23 @@ def gb_of(backups: Iterable[BackupCoverage]) -> float:
     return sum(one.backup.resource_size or 0 for one in backups)
 
 
-def gb_text(gb: float) -> str:
-    """Return GB in words: ``120 GB``, ``0.5 GB``.
+def known_gb_of(backups: Iterable[BackupCoverage]) -> float | None:
+    """Return the same; None when the service does not say the size of one, or says what no size can be.
 
-    :param gb: GB.
+    :param backups: the backups.
     """
+    sizes = [one.backup.resource_size for one in backups]
+    known = [float(size) for size in sizes if size is not None and 0 <= size < math.inf]
+    return sum(known) if len(known) == len(sizes) else None
+
+
+def gb_text(gb: float | None) -> str:
+    """Return GB in words: ``120 GB``, ``0.5 GB``, or ``an unknown number of GB``.
+
+    :param gb: GB, or None.
+    """
+    if gb is None:
+        return "an unknown number of GB"
     return f"{round(gb, 1):.12g} GB"
 
 

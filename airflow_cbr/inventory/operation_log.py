@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from airflow_cbr.inventory.coverage import Destination
 
-__all__ = ["CopiedResource", "as_record", "newest_by_backup", "newest_by_resource", "status_by_log", "words_of"]
+__all__ = ["CopiedResource", "as_record", "newest_by_backup", "newest_by_resource", "status_by_log", "trace_of", "words_of"]
 
 _BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -64,15 +64,14 @@ def _age(row: OperationLog) -> tuple[datetime, str]:
     return row.created or _BEGINNING, row.id
 
 
-def status_by_log(row: OperationLog | None, record_id: str) -> tuple[CoverageStatus, str]:
+def status_by_log(row: OperationLog | None) -> tuple[CoverageStatus, str]:
     """Return the status of a copy whose record is no longer listed, with the reason in words.
 
     :param row: the copy's newest operation log, if there is one.
-    :param record_id: the record that is no longer listed.
     """
     if row is None:
-        return CoverageStatus.LOST, f"record {record_id} is no longer listed, and the operation log does not show the copy"
-    said = one_line(f"record {record_id} is no longer listed; operation log {row.id} says {row.status}")
+        return CoverageStatus.LOST, "its record is no longer listed, and the operation log does not show the copy"
+    said = one_line(f"its record is no longer listed, and the operation log says {row.status or 'no status'}")
     match row.state:
         case CopyState.SUCCEEDED:
             return CoverageStatus.SUCCEEDED, said
@@ -80,6 +79,16 @@ def status_by_log(row: OperationLog | None, record_id: str) -> tuple[CoverageSta
             return CoverageStatus.IN_FLIGHT, said
         case _:
             return CoverageStatus.FAILED, f"{said} {words_of(row)}".rstrip()
+
+
+def trace_of(row: OperationLog | None, record_id: str | None = None) -> str:
+    """Return the ids of what a status by the operation log rests on.
+
+    :param row: the copy's newest operation log, if there is one.
+    :param record_id: the record that is not listed, if it is known. Default: it is not.
+    """
+    parts = (f"record {record_id}" if record_id else "", f"operation log {row.id}" if row is not None else "")
+    return ", ".join(part for part in parts if part)
 
 
 def words_of(row: OperationLog) -> str:

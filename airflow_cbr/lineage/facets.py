@@ -21,9 +21,10 @@ FACET: Final = "cbr_replication"
 class CbrReplicationRunFacet(RunFacet):
     """Counts and verdict of a replication or a verification.
 
-    :param kind: ``accepted``, ``replicated``, ``verified`` or ``failed``.
+    :param kind: ``accepted``, ``replicated``, ``verified``, ``unproven`` or ``failed``.
     :param counts: backups by what became of them.
-    :param verdict: of a verification, ``verified`` or ``failed``. Default: none was made.
+    :param verdict: of a verification: ``verified``, ``unproven`` where nothing fails it and it proves no copy, or ``failed``.
+        Default: none was made.
     :param outcome: of a verification: ``passed``, ``warned``, ``skipped`` or ``failed``. Default: none was made.
     :param violations: of a verification: how often each level that was judged is violated. Default: none was made.
     """
@@ -38,7 +39,7 @@ class CbrReplicationRunFacet(RunFacet):
 
     @staticmethod
     def _get_schema() -> str:
-        return "https://github.com/airflow-cbr/airflow-cbr/blob/main/airflow_cbr/lineage/CbrReplicationRunFacet.json"
+        return "urn:airflow-cbr:lineage:CbrReplicationRunFacet"
 
 
 def lineage_of(facts: dict[str, Any]) -> OperatorLineage[Any, Any]:

@@ -1,4 +1,4 @@
-"""Links from a task: to CBR in the Huawei Cloud console, on both sides, and to the report of a verification."""
+"""Links from a task: to CBR in the Huawei Cloud console, on both sides, to the report of a verification, and to what failed."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 __all__ = [
     "CONSOLE_XCOM_KEY",
     "DESTINATION_XCOM_KEY",
+    "FAILURE_XCOM_KEY",
     "REPORT_XCOM_KEY",
     "CbrDestinationLink",
+    "CbrFailureLink",
     "CbrReportLink",
     "CbrVaultLink",
     "console_url",
@@ -24,6 +26,7 @@ __all__ = [
 
 CONSOLE_XCOM_KEY = "cbr_console"
 DESTINATION_XCOM_KEY = "cbr_console_destination"
+FAILURE_XCOM_KEY = "cbr_failure"
 REPORT_XCOM_KEY = "cbr_report"
 
 
@@ -86,5 +89,26 @@ class CbrReportLink(BaseOperatorLink):
         parts = [ti_key.dag_id, "runs", ti_key.run_id, "tasks", ti_key.task_id]
         if (map_index := getattr(ti_key, "map_index", None)) not in (None, -1):
             parts += ["mapped", str(map_index)]
-        base = conf.get("api", "base_url", fallback="").rstrip("/")
-        return f"{base}/dags/{'/'.join(quote(part, safe='') for part in parts)}/xcom"
+        return f"{_airflow()}/dags/{'/'.join(quote(part, safe='') for part in parts)}/xcom"
+
+
+class CbrFailureLink(BaseOperatorLink):
+    """Link to what failed: the vault pair's row on the page "CBR replication", with the record, the reason and what to do.
+
+    The console's address of a single record is not published.
+    """
+
+    name = "Failing record"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """Return the address, or an empty string where no copy and no replica has failed.
+
+        :param operator: the task's operator.
+        :param ti_key: the task instance.
+        """
+        vault_id = XCom.get_value(key=FAILURE_XCOM_KEY, ti_key=ti_key)
+        return f"{_airflow()}/plugin/cbr-replication?search={quote(vault_id, safe='')}" if isinstance(vault_id, str) else ""
+
+
+def _airflow() -> str:
+    return str(conf.get("api", "base_url", fallback="")).rstrip("/")

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from airflow_cbr.api.stopping import refuse_if_stopped
-from airflow_cbr.exceptions import CbrError
+from airflow_cbr.exceptions import CbrError, CbrStoppedError
 from airflow_cbr.once.backoff import backoff
 from airflow_cbr.once.clock import ServiceClock
 from airflow_cbr.once.steps import Pause
@@ -147,6 +147,8 @@ class Machine(Generic[Outcome]):
 
     def _endure(self, error: CbrError) -> Pause:
         """Return the pause after a look that failed, or raise its error where that ends the attempt."""
+        if isinstance(error, CbrStoppedError):
+            raise error
         state = self.state
         state.troubles += 1
         if self._ends_attempt(error):

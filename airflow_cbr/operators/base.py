@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
@@ -19,20 +20,21 @@ from airflow_cbr.exceptions import CbrError, CbrStoppedError
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
 from airflow_cbr.hooks.metrics import tags_of
-from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, DESTINATION_XCOM_KEY, CbrDestinationLink, CbrVaultLink, console_url
+from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, DESTINATION_XCOM_KEY, FAILURE_XCOM_KEY, CbrDestinationLink, CbrVaultLink, console_url
 from airflow_cbr.once.steps import Pause
 from airflow_cbr.operators.outcome import of_failure
 from airflow_cbr.operators.parameters import check_access, check_destination, check_intervals, check_seconds, check_way
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from airflow.sdk import BaseOperatorLink, Context
     from airflow.triggers.base import BaseTrigger
 
     from airflow_cbr.inventory.coverage import Destination
 
-__all__ = ["LAST_LOOK", "BaseCbrOperator", "BetweenRegions", "OnceOperator", "WaitingOperator", "Work"]
+__all__ = ["LAST_LOOK", "BaseCbrOperator", "BetweenRegions", "OnceOperator", "StoppableOperator", "WaitingOperator", "Work"]
 
 LAST_LOOK: Final = 60.0
 """Seconds that a look may take beyond the task's deadline: one that begins at the deadline still finds copies that have ended."""
@@ -89,6 +91,17 @@ class BaseCbrOperator(BaseOperator):
         :param context: the task's context.
         """
         context["ti"].xcom_push(key=CONSOLE_XCOM_KEY, value=self._console(self.hook.client.region))
+
+    def _push_failure(self, context: Context, vault_id: str) -> None:
+        """Push what the link to the failing record leads to: the vault's row on the page. Never raises: that would hide why the task fails.
+
+        :param context: the task's context.
+        :param vault_id: the source vault.
+        """
+        try:
+            context["ti"].xcom_push(key=FAILURE_XCOM_KEY, value=vault_id)
+        except Exception:
+            self.log.warning("The link to the failing record could not be pushed", exc_info=True)
 
     def _console(self, region: str) -> str:
         fields = self.hook.fields
@@ -177,6 +190,62 @@ class BetweenRegions(BaseCbrOperator):
         )
 
 
+class StoppableOperator(BaseCbrOperator):
+    """A task that changes something at the service, and from a stop on changes nothing more."""
+
+    _is_stopped = False
+    _is_asleep = False
+    _started: Callable[[], Sequence[str]] = staticmethod(tuple)
+    """Returns the ids of what continues in CBR when the task is stopped now."""
+
+    def on_kill(self) -> None:
+        """Send nothing more that changes anything, and log what continues in CBR.
+
+        Airflow calls this in a signal handler, and lets the task's process live on for some seconds.
+        """
+        self._is_stopped = True
+        self.log.warning("The task was stopped; it sends nothing more. %s", self._what_continues(self._started()))
+        if self._is_asleep:
+            # Nothing else is going on that this could tear apart.
+            refuse_if_stopped(_WHILE_WAITING)
+
+    def at_step(self, step: Any, moment: str) -> None:
+        """Do nothing; called before and after each step of the work, so that a subclass can observe or interrupt it.
+
+        :param step: the step.
+        :param moment: ``before`` or ``after``.
+        """
+
+    def _what_continues(self, ids: Sequence[str]) -> str:
+        """Return a sentence that names what continues in CBR."""
+        raise NotImplementedError
+
+    def _until_stopped(self) -> AbstractContextManager[None]:
+        """Return a block in which no client changes anything once the task was stopped."""
+        return stoppable(lambda: self._is_stopped)
+
+    @contextmanager
+    def _naming(self, started: Callable[[], Sequence[str]]) -> Iterator[None]:
+        """Let a stop within the block say what continues.
+
+        :param started: returns the ids of that.
+        """
+        self._started = started
+        try:
+            yield
+        except CbrStoppedError as error:
+            running = started()
+            raise CbrStoppedError(f"{error.message} {self._what_continues(running)}", running=running, advice=_LOOKS_FIRST) from error
+
+    def _sleep(self, seconds: float) -> None:
+        self._is_asleep = True
+        try:
+            refuse_if_stopped(_WHILE_WAITING)
+            time.sleep(seconds)
+        finally:
+            self._is_asleep = False
+
+
 class WaitingOperator(BaseCbrOperator, Generic[Returned]):
     """A task that waits: on a worker, or in the triggerer, from where it comes back in a new process for its next leg."""
 
@@ -234,6 +303,8 @@ class WaitingOperator(BaseCbrOperator, Generic[Returned]):
             with within(self._seconds_left(state) + LAST_LOOK):
                 return self._perform(context, state)
         except CbrError as error:
+            if self.outcome is not None and "source" in self.outcome:
+                self._push_failure(context, self.outcome["source"]["vault_id"])
             self.tell(of_failure(self.outcome, error))
             raise_for_airflow(error)
 
@@ -289,7 +360,7 @@ class _Watched(Generic[Outcome]):
         return tuple(dict.fromkeys((*self._waited_for, *(one for one in self._ids_started(self.state) if one not in self._known_before))))
 
 
-class OnceOperator(WaitingOperator[Returned]):
+class OnceOperator(StoppableOperator, WaitingOperator[Returned]):
     """A task that starts something at the service, once, and follows it to its end within a timeout."""
 
     poll_interval: float | timedelta
@@ -298,61 +369,22 @@ class OnceOperator(WaitingOperator[Returned]):
 
     ui_color = "#f7d4d4"
 
-    _is_stopped = False
-    _is_asleep = False
-    _started: Callable[[], Sequence[str]] = staticmethod(tuple)
-    """Returns the ids of what continues in CBR when the task is stopped now."""
-
-    def on_kill(self) -> None:
-        """Send nothing more that changes anything, and log what continues in CBR.
-
-        Airflow calls this in a signal handler, and lets the task's process live on for some seconds.
-        """
-        self._is_stopped = True
-        self.log.warning("The task was stopped; it sends nothing more. %s", self._what_continues(self._started()))
-        if self._is_asleep:
-            # Nothing else is going on that this could tear apart.
-            refuse_if_stopped(_WHILE_WAITING)
-
-    def at_step(self, step: Any, moment: str) -> None:
-        """Do nothing; called before and after each step of the work, so that a subclass can observe or interrupt it.
-
-        :param step: the step.
-        :param moment: ``before`` or ``after``.
-        """
-
     # --- what an operator defines ------------------------------------------------------------------------------------------
 
     def _ids_started(self, state: Any) -> Sequence[str]:
         """Return the ids of all that this task has started or adopted, whether it continues or not."""
         raise NotImplementedError
 
-    def _what_continues(self, ids: Sequence[str]) -> str:
-        """Return a sentence that names what continues in CBR."""
-        raise NotImplementedError
-
     # --- the loop -------------------------------------------------------------------------------------------------------
 
     def _run_leg(self, context: Context, recall: Callable[[], Any]) -> Returned:
-        with stoppable(lambda: self._is_stopped):
+        with self._until_stopped():
             return super()._run_leg(context, recall)
 
     def _follow(self, work: Work[Outcome]) -> Outcome:
         watched = _Watched(work, self._ids_started)
-        self._started = watched.running
-        try:
+        with self._naming(watched.running):
             return super()._follow(watched)
-        except CbrStoppedError as error:
-            running = self._started()
-            raise CbrStoppedError(f"{error.message} {self._what_continues(running)}", running=running, advice=_LOOKS_FIRST) from error
-
-    def _sleep(self, seconds: float) -> None:
-        self._is_asleep = True
-        try:
-            refuse_if_stopped(_WHILE_WAITING)
-            super()._sleep(seconds)
-        finally:
-            self._is_asleep = False
 
     def _seconds_left(self, state: Any) -> float:
         # Before there is a state, the deadline that an earlier attempt wrote down is not read yet; it is never further away.

@@ -130,9 +130,10 @@ class CbrCreateCheckpointOperator(OnceOperator[str]):
 
         def publish(checkpoint_id: str, summary: dict[str, Any]) -> None:
             ti.xcom_push(key="return_value", value=checkpoint_id)
-            ti.xcom_push(key=CHECKPOINT_XCOM_KEY, value={"vault": vault, **summary})
+            named = {**vault, "vault_name": creation.state.vault_name}
+            ti.xcom_push(key=CHECKPOINT_XCOM_KEY, value={"vault": named, **summary})
 
-        return Creation(
+        creation = Creation(
             self.hook.client,
             spec,
             attempt=attempt_of(context),
@@ -142,6 +143,7 @@ class CbrCreateCheckpointOperator(OnceOperator[str]):
             observe=self.at_step,
             log=self.log,
         )
+        return creation
 
     def _spec(self, context: Context) -> CheckpointSpec:
         poll_interval, max_poll_interval = check_intervals(self.poll_interval, self.max_poll_interval)
@@ -192,5 +194,7 @@ class CbrCreateCheckpointOperator(OnceOperator[str]):
 
     def _trigger(self, state: CheckpointState, pause: Pause, seconds: float) -> BaseTrigger:
         if state.checkpoint_id is not None:
-            self.log.info("Deferring the task. Checkpoint %s continues in CBR even if the task is stopped", state.checkpoint_id)
+            self.log.info(
+                "Deferring the task. Its checkpoint continues in CBR even if the task is stopped (checkpoint %s)", state.checkpoint_id
+            )
         return super()._trigger(state, pause, seconds)

@@ -6,14 +6,17 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_cbr.airflow_names import conf
-from airflow_cbr.exceptions import CbrDrillFailedError, CbrDrillTimeoutError, CbrError
-from airflow_cbr.hooks.attempt import DRILL_END_STATE_KEY, attempt_of, intents_of
+from airflow_cbr.exceptions import CbrDrillFailedError, CbrDrillTimeoutError, CbrError, CbrParameterError, CbrStoppedError
+from airflow_cbr.hooks.attempt import DRILL_END_STATE_KEY, attempt_of, intents_of, will_be_retried
 from airflow_cbr.hooks.cbr import CbrHook
+from airflow_cbr.hooks.metrics import concluding
+from airflow_cbr.operators.drill_record import state_drill, tell_verdict
 from airflow_cbr.operators.drilling import DRILL_XCOM_KEY, DrillCleaner, mark_of_drill
+from airflow_cbr.operators.evidence import leave_evidence
 from airflow_cbr.operators.parameters import check_intervals, check_seconds, check_text, check_truth
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import timedelta
 
     from airflow.sdk import Context
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from airflow_cbr.drills.cleanup import Cleanup
     from airflow_cbr.drills.document import DrillProgress
     from airflow_cbr.drills.state import CleanupState
+    from airflow_cbr.exceptions import CbrDrillError
 
 __all__ = ["CbrEndRestoreDrillOperator"]
 
@@ -53,12 +57,21 @@ class CbrEndRestoreDrillOperator(DrillCleaner[dict[str, Any]]):
     :param max_poll_interval: longest time between two looks after a failure, in seconds. Default: 60.
     :param timeout: seconds for the whole task, counted from the first attempt after the last clear. Default: 7200.
     :param settle_time: as of the start; used where the start has told nothing. Default: 1800.
+    :param evidence_path: folder for evidence, or a URL that ``ObjectStoragePath`` takes: one file for each drill, in the chain of its vault
+        pair, as :class:`~airflow_cbr.operators.cbr.CbrVerifyReplicationOperator` writes it. Everything is deleted before it is written; the
+        task fails when it cannot be. Default: none. (templated)
+    :param evidence_conn_id: id of a connection whose password is the Ed25519 private key, as PEM, that signs the evidence. Default: it is
+        not signed. (templated)
     :raises CbrDrillCleanupError: something is left.
     :raises CbrDrillFailedError: the drill failed; nothing is left.
     :raises CbrDrillTimeoutError: it took too long; nothing is left.
+    :raises CbrEvidenceError: nothing is wrong but that the evidence cannot be written.
     """
 
-    template_fields: Sequence[str] = ("start_task_id", *DrillCleaner.template_fields)
+    template_fields: Sequence[str] = ("start_task_id", *DrillCleaner.template_fields, "evidence_path", "evidence_conn_id")
+
+    _recorded: dict[str, Any] | None = None
+    """The verdict with which the task concludes; None as long as it does not."""
 
     def __init__(
         self,
@@ -75,6 +88,8 @@ class CbrEndRestoreDrillOperator(DrillCleaner[dict[str, Any]]):
         max_poll_interval: float | timedelta = 60,
         timeout: float | timedelta = 7200,
         settle_time: float | timedelta = 1800,
+        evidence_path: str | None = None,
+        evidence_conn_id: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -90,36 +105,82 @@ class CbrEndRestoreDrillOperator(DrillCleaner[dict[str, Any]]):
         self.max_poll_interval = max_poll_interval
         self.timeout = timeout
         self.settle_time = settle_time
+        self.evidence_path = evidence_path
+        self.evidence_conn_id = evidence_conn_id
+
+    def _run_leg(self, context: Context, recall: Callable[[], Any]) -> dict[str, Any]:
+        self._recorded = None
+        with concluding(context, self._tell_metrics):
+            return super()._run_leg(context, recall)
+
+    def _tell_metrics(self) -> None:
+        if self._recorded is not None:
+            tell_verdict(self._recorded, str(self.destination_region))
 
     def _perform(self, context: Context, state: CleanupState | None) -> dict[str, Any]:
-        from airflow_cbr.drills.document import DrillOutcome
-
-        max_duration = None if self.max_duration is None else check_seconds(self.max_duration, "max_duration")
         started = self._start_published(context)
         cleanup = self._cleanup(context, started, state)
+        self._push_links(context)
         try:
             removed = self._follow(cleanup)
         except CbrError as error:
-            self._record(context, self._verdict(context, started, cleanup.state, max_duration) | {"left": error.what_happened})
+            try:
+                verdict = self._record(context, started, cleanup.state, left=error.what_happened)
+            except CbrParameterError as wrong:
+                # What is left goes before what is wrong with a parameter, which no retry mends.
+                self.log.error("%s", wrong)
+                raise error from wrong
+            # The next attempt says it anew; and one that was stopped has come to no conclusion.
+            if not isinstance(error, CbrStoppedError) and (error.permanent or not will_be_retried(context, error)):
+                self._recorded = verdict
+                leave_evidence(self, context, lambda: state_drill(self, verdict), error)
             raise
-        verdict = self._verdict(context, started, cleanup.state, max_duration)
-        verdict |= {"left": None, "deleted": {"servers": list(removed.servers), "images": list(removed.images)}}
-        self._record(context, verdict)
-        if verdict["verdict"] != DrillOutcome.SUCCESSFUL:
-            # Where a teardown counts for the Dag run, Airflow no longer looks at the checks before it: it must be red itself.
-            raise (CbrDrillTimeoutError if verdict["verdict"] == DrillOutcome.TIMED_OUT else CbrDrillFailedError)(
-                f"The drill {verdict['name']} was cleaned up, and is no success: {verdict['reason']}.",
-                advice="See the runbook of a failed restore drill.",
-            )
+        deleted = {"servers": list(removed.servers), "images": list(removed.images)}
+        verdict = self._recorded = self._record(context, started, cleanup.state, deleted=deleted)
+        failure = self._failure(verdict)
+        leave_evidence(self, context, lambda: state_drill(self, verdict), failure)
+        if failure is not None:
+            raise failure
         return verdict
 
-    def _record(self, context: Context, verdict: dict[str, Any]) -> None:
-        """Tell the verdict: the one place through which it leaves the task."""
+    def _failure(self, verdict: dict[str, Any]) -> CbrDrillError | None:
+        """Return the error of a drill that is no success; None of one that is."""
+        from airflow_cbr.drills.document import DrillOutcome
+
+        if verdict["verdict"] == DrillOutcome.SUCCESSFUL:
+            return None
+        # Where a teardown counts for the Dag run, Airflow no longer looks at the checks before it: it must be red itself.
+        return (CbrDrillTimeoutError if verdict["verdict"] == DrillOutcome.TIMED_OUT else CbrDrillFailedError)(
+            f"The drill {verdict['name']} was cleaned up, and is no success: {verdict['reason']}.",
+            advice="See the runbook of a failed restore drill.",
+        )
+
+    def _record(
+        self,
+        context: Context,
+        started: DrillProgress | None,
+        state: CleanupState,
+        *,
+        left: str | None = None,
+        deleted: dict[str, list[str]] | None = None,
+    ) -> dict[str, Any]:
+        """Make the verdict, push it and log it.
+
+        :param context: the task's context.
+        :param started: what the start has published.
+        :param state: what the clean-up knows.
+        :param left: why something is left. Default: nothing is.
+        :param deleted: ids of what was deleted. Default: not known.
+        """
+        from airflow_cbr.drills.lines import verdict_line
+
+        verdict = self._verdict(context, started, state) | {"left": left}
+        if deleted is not None:
+            verdict["deleted"] = deleted
         context["ti"].xcom_push(key="return_value", value=verdict)
         context["ti"].xcom_push(key=DRILL_XCOM_KEY, value=verdict)
-        self.log.info(
-            "Drill %s: %s (%s); %s", verdict["name"], verdict["verdict"], verdict["reason"] or "as it must be", verdict["durations"]
-        )
+        self.log.info("%s", verdict_line(verdict))
+        return verdict
 
     def _start_published(self, context: Context) -> DrillProgress | None:
         """Return what the start has published, in this Dag run and for this map index."""
@@ -159,7 +220,7 @@ class CbrEndRestoreDrillOperator(DrillCleaner[dict[str, Any]]):
             log=self.log,
         )
 
-    def _verdict(self, context: Context, started: DrillProgress | None, state: CleanupState, max_duration: float | None) -> dict[str, Any]:
+    def _verdict(self, context: Context, started: DrillProgress | None, state: CleanupState) -> dict[str, Any]:
         from airflow_cbr.drills.document import verdict
 
         # A later attempt does not know whether the server was there when the first one looked.
@@ -169,7 +230,8 @@ class CbrEndRestoreDrillOperator(DrillCleaner[dict[str, Any]]):
             name=mark_of_drill(context, self.start_task_id).name,
             checks=self._checks(context),
             ended_at=state.begun_at,
-            max_duration=max_duration,
+            # Checked only now: what cannot be right about it must not keep anything from being deleted.
+            max_duration=None if self.max_duration is None else check_seconds(self.max_duration, "max_duration"),
             server_was_there=was_there,
         )
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import task_group
-
 from airflow_cbr.operators.drill_end import CbrEndRestoreDrillOperator
 from airflow_cbr.operators.drill_name import CbrNameRestoreDrillOperator
 from airflow_cbr.operators.drill_plan import CbrPlanRestoreDrillsOperator
@@ -32,6 +30,8 @@ def restore_drills(
     at_once: int | None = 3,
     max_duration: float | timedelta | None = None,
     fail_dagrun: bool = True,
+    evidence_path: str | None = None,
+    evidence_conn_id: str | None = None,
     **server: Any,
 ) -> Any:
     """Make a task group that restores replicas, checks each server, and deletes all of it again.
@@ -48,6 +48,8 @@ def restore_drills(
     :param at_once: how many drills run at a time. None: all. Default: 3.
     :param max_duration: as of :class:`~airflow_cbr.operators.cbr.CbrEndRestoreDrillOperator`. Default: any.
     :param fail_dagrun: whether the Dag run fails when an end fails: something is left, or a recovery took too long. Default: True.
+    :param evidence_path: as of the same. Default: none.
+    :param evidence_conn_id: as of the same. Default: it is not signed.
     :param server: the other parameters of :class:`~airflow_cbr.operators.cbr.CbrStartRestoreDrillOperator`; those of vault, destination,
         server and connection go to the plan too.
     :return: the verdicts: the output of the mapped ``end``.
@@ -55,6 +57,9 @@ def restore_drills(
     waiting = {name: server.pop(name) for name in ("deferrable", "poll_interval", "max_poll_interval", "settle_time") if name in server}
     timeout = {name: server.pop(name) for name in ("timeout",) if name in server}
     ending = {name: server[name] for name in ("destination_region", "destination_project_id", *_CONNECTING) if name in server}
+
+    # With the decorator Airflow loads its standard provider, which a Dag file without drills does not need.
+    from airflow.sdk import task_group
 
     @task_group(group_id=group_id)
     def group() -> Any:
@@ -70,7 +75,15 @@ def restore_drills(
                 **waiting,
                 **timeout,
             )
-            end = CbrEndRestoreDrillOperator(task_id="end", start_task_id=start.task_id, max_duration=max_duration, **ending, **waiting)
+            end = CbrEndRestoreDrillOperator(
+                task_id="end",
+                start_task_id=start.task_id,
+                max_duration=max_duration,
+                evidence_path=evidence_path,
+                evidence_conn_id=evidence_conn_id,
+                **ending,
+                **waiting,
+            )
             name = CbrNameRestoreDrillOperator(task_id="name", start_task_id=start.task_id)
             start.end_task_id = end.task_id
             name >> start >> check(start.output) >> end

@@ -145,6 +145,7 @@ class CbrPlanRestoreDrillsOperator(BetweenRegions):
         :param context: the task's context.
         :return: the ids of the replicas.
         """
+        from airflow_cbr.drills.lines import cost_line
         from airflow_cbr.drills.preflight import check_drills
 
         try:
@@ -152,6 +153,7 @@ class CbrPlanRestoreDrillsOperator(BetweenRegions):
             placement, life = placement_of(self), check_life(self.terminate_after)
             at_once = None if self.at_once is None else check_at_least(self.at_once, 1, "at_once")
             image_id = None if self.dry_run_image_id is None else check_id(self.dry_run_image_id, "dry_run_image_id")
+            self._push_links(context)
             chosen = self._choose(context, destination)
             client = self.destination_hook.client
             plan = check_drills(client, placement, chosen, terminate_after=life, at_once=at_once, dry_run_image_id=image_id)
@@ -160,7 +162,7 @@ class CbrPlanRestoreDrillsOperator(BetweenRegions):
                 self.log.info("To restore: %s", replica.subject)
             for warning in plan.warnings:
                 self.log.warning("%s", warning)
-            self.log.info("What drives the cost: %s", plan.costs)
+            self.log.info("%s", cost_line(plan.costs))
             if error := plan.failure():
                 raise error
             return [replica.replica_id for replica in plan.replicas]

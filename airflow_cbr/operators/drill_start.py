@@ -9,7 +9,6 @@ from airflow_cbr.api.endpoints import check_id
 from airflow_cbr.exceptions import CbrDrillTimeoutError, CbrError, CbrParameterError
 from airflow_cbr.hooks.attempt import DRILL_STATE_KEY, attempt_of, intents_of
 from airflow_cbr.hooks.cbr import CbrHook
-from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY
 from airflow_cbr.once.steps import Pause
 from airflow_cbr.operators.base import BetweenRegions, OnceOperator
 from airflow_cbr.operators.drilling import DRILL_XCOM_KEY, check_life, mark_of_drill, placement_of
@@ -100,6 +99,11 @@ class CbrStartRestoreDrillOperator(BetweenRegions, OnceOperator[dict[str, Any]])
     )
     ui_color = "#e4d4f0"
 
+    _name: str | None = None
+    """Name of the drill's image and server, once it is known."""
+    _source: dict[str, str] | None = None
+    """Where the source vault is, once that is known."""
+
     def __init__(
         self,
         *,
@@ -166,8 +170,10 @@ class CbrStartRestoreDrillOperator(BetweenRegions, OnceOperator[dict[str, Any]])
         self.settle_time = settle_time
 
     def _ids_started(self, state: DrillState) -> Sequence[str]:
-        things = (("image", state.image_id), ("server", state.server_id))
-        return [f"{kind} {thing}" for kind, thing in things if thing is not None]
+        # What was accepted, or may have been, and was not seen yet is known by its name alone.
+        image = state.image_id or (self._name if state.image_job_id or state.image_unsettled_until else None)
+        server = state.server_id or (self._name if state.server_unsettled_until else None)
+        return [f"{kind} {thing}" for kind, thing in (("image", image), ("server", server)) if thing is not None]
 
     def _what_continues(self, ids: Sequence[str]) -> str:
         return (
@@ -175,6 +181,7 @@ class CbrStartRestoreDrillOperator(BetweenRegions, OnceOperator[dict[str, Any]])
         )
 
     def _perform(self, context: Context, state: Any) -> dict[str, Any]:
+        from airflow_cbr.drills.lines import ready_line
         from airflow_cbr.operators.drill_turns import Turn, TurnState
 
         spec = self._spec(context)
@@ -203,14 +210,15 @@ class CbrStartRestoreDrillOperator(BetweenRegions, OnceOperator[dict[str, Any]])
             "replica_id": None if replica is None else replica.replica_id,
             "resource_id": None if replica is None else replica.resource_id,
         }
-        self.log.info("The drill's server is active: %s", result)
+        self.log.info("%s", ready_line(start.state, restored))
         return result
 
     def _start(self, context: Context, spec: DrillSpec, state: DrillState | None) -> Start:
         from airflow_cbr.drills.start import Start
 
         client = self.destination_hook.client
-        context["ti"].xcom_push(key=CONSOLE_XCOM_KEY, value=self._console(client.region))
+        self._name, self._source = spec.mark.name, self._find_source()
+        self._push_links(context)
         return Start(
             client,
             spec,
@@ -230,8 +238,20 @@ class CbrStartRestoreDrillOperator(BetweenRegions, OnceOperator[dict[str, Any]])
 
         client = self.destination_hook.client
         place = {"region": client.region, "project_id": client.project_id, "vault_id": spec.vault_id}
-        document = progress(state, place, name=spec.mark.name, flavor=spec.placement.flavor, outcome=outcome, reason=reason)
+        document = progress(
+            state, place, name=spec.mark.name, flavor=spec.placement.flavor, source=self._source, outcome=outcome, reason=reason
+        )
         context["ti"].xcom_push(key=DRILL_XCOM_KEY, value=document)
+
+    def _find_source(self) -> dict[str, str]:
+        """Return where the source vault is; without the project, if nothing names it and that region does not answer."""
+        client = self.hook.client
+        place = {"region": client.region, "vault_id": check_id(self.vault_id, "vault_id")}
+        try:
+            return place | {"project_id": client.project_id}
+        except CbrError as error:
+            self.log.warning("The project of the source vault could not be looked up: %s", error.what_happened)
+            return place
 
     def _pick(self) -> Restorable:
         from airflow_cbr.drills.pick import Pick, find_restorable, newest_by_resource, pick_replica, sample
@@ -277,7 +297,3 @@ class CbrStartRestoreDrillOperator(BetweenRegions, OnceOperator[dict[str, Any]])
             return TurnState.load(dumped) if is_turn else DrillState.load(dumped)
 
         return memory_of(event, load)
-
-    def _going_on(self, state: Any, pause: Any) -> Sequence[str]:
-        image, server = getattr(state, "image_id", None), getattr(state, "server_id", None)
-        return [*([f"Image {image}"] if image else []), *([f"Server {server}"] if server else [])]

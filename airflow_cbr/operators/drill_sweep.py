@@ -92,6 +92,7 @@ class CbrSweepRestoreDrillsOperator(DrillCleaner[dict[str, Any]]):
             context["ti"].dag_id if self.dag_id_of_drills is None else check_text(self.dag_id_of_drills, "dag_id_of_drills", "a Dag id")
         )
         owner, client = DagMark.of(dag_id), self.destination_hook.client
+        self._push_links(context)
         # What grows old while the task runs is left to the next sweep.
         before = (time.time() if state is None else state.begun_at) - min_age
         found = state.found if state is not None else Belongings.find(client.machines, owner).made_before(before).lines

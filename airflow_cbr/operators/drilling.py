@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,13 +11,14 @@ from airflow_cbr.api.endpoints import check_id, check_region
 from airflow_cbr.exceptions import CbrParameterError
 from airflow_cbr.hooks.attempt import identity_of
 from airflow_cbr.hooks.cbr import CbrHook
+from airflow_cbr.links.cbr import DESTINATION_XCOM_KEY, CbrDestinationLink
 from airflow_cbr.operators.base import OnceOperator, Returned
 from airflow_cbr.operators.parameters import check_access, check_seconds, check_text
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from airflow.sdk import Context
+    from airflow.sdk import BaseOperatorLink, Context
 
     from airflow_cbr.drills.marks import DrillMark
     from airflow_cbr.drills.spec import Placement
@@ -42,8 +43,11 @@ class DrillCleaner(OnceOperator[Returned]):
     region = None
     project_id = None
     template_fields: Sequence[str] = ("destination_region", "destination_project_id", "cbr_conn_id", "destination_conn_id")
-    operator_extra_links = ()
+    operator_extra_links: Collection[BaseOperatorLink] = (CbrDestinationLink(),)
     ui_color = "#e4d4f0"
+
+    def _push_links(self, context: Context) -> None:
+        context["ti"].xcom_push(key=DESTINATION_XCOM_KEY, value=self._console(self.destination_region))
 
     def _ids_started(self, state: CleanupState) -> Sequence[str]:
         return list(state.asked)

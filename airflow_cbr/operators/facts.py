@@ -1,4 +1,4 @@
-"""What a task tells others about a pair of vaults, as small plain JSON: the extra of an asset event, and the facet of its lineage."""
+"""What a task tells others about a pair of vaults, as small plain JSON: in asset events, lineage and outcome."""
 
 from __future__ import annotations
 
@@ -12,28 +12,36 @@ if TYPE_CHECKING:
 
     from airflow_cbr.verification.report import Report
 
-__all__ = ["covers_something", "proves_copies", "replicated", "verified"]
+__all__ = ["UNPROVEN", "covers_something", "proves_copies", "replicated", "verified"]
+
+UNPROVEN: Final = "unproven"
+"""The verdict that is told of a verification which nothing fails and which proves no copy; what backups count as whose replicas nobody
+looked for."""
 
 _PLACE: Final = ("region", "project_id", "vault_id")
 _COUNTS: Final = ("accepted", "adopted", "already", "succeeded", "failed", "skipped", "missing")
 
 
 def verified(report: Report, path: str | None) -> dict[str, Any]:
-    """Return what a verification found.
+    """Return what a verification found. Others are told that it verified something only where it proves copies.
 
     :param report: the report.
     :param path: where it is as a file, or None.
     """
-    there = report.spec.destination
+    there, counts = report.spec.destination, dict(report.counts)
+    if not report.spec.looks_at_replicas:
+        # The word of the source.
+        counts |= {UNPROVEN: counts[Verdict.VERIFIED], str(Verdict.VERIFIED): 0}
+    verdict = UNPROVEN if report.verdict is Verdict.VERIFIED and not proves_copies(report) else str(report.verdict)
     return {
-        "kind": "verified" if report.verdict is Verdict.VERIFIED else "failed",
-        "verdict": str(report.verdict),
+        "kind": verdict,
+        "verdict": verdict,
         "outcome": str(report.outcome),
-        "counts": dict(report.counts),
+        "counts": counts,
         "violations": {str(level): count for level, count in report.violations.items()},
         "source": dict(report.source),
         "destination": {"region": there.region, "project_id": there.project_id, "vault_id": there.vault_id},
-        "verified_at": None if report.verified_at is None else report.verified_at.isoformat(timespec="seconds"),
+        "verified_at": None if report.verified_at is None else report.verified_at.isoformat(),
         "age_seconds": report.age_seconds,
         "max_age": report.spec.max_age,
         "at": None if report.now is None else report.now.isoformat(timespec="seconds"),

@@ -10,8 +10,6 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_cbr.operators.facts import proves_copies
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -26,36 +24,33 @@ MOST_FINDINGS: Final = 3
 _LONGEST: Final = 400
 
 
-def of_report(report: Report, path: str | None, consoles: Mapping[str, str]) -> dict[str, Any]:
-    """Return the outcome of a verification.
+def of_report(facts: Mapping[str, Any], report: Report, consoles: Mapping[str, str]) -> dict[str, Any]:
+    """Return the outcome of a verification: what it tells others, and the first findings.
 
+    :param facts: what it tells others, from :func:`airflow_cbr.operators.facts.verified`.
     :param report: what it found.
-    :param path: where the whole report is as a file, or None.
     :param consoles: addresses of CBR in the console, in the region of the ``source`` and of the ``destination``.
     """
-    there, verified_at, now = report.spec.destination, report.verified_at, report.now
+    path = facts["report"]
     outcome: dict[str, Any] = {
+        **facts,
         "kind": "verification",
-        "verdict": str(report.verdict),
-        "proven": proves_copies(report),
-        "counts": dict(report.counts),
-        "verified_at": None if verified_at is None else verified_at.isoformat(),
-        "max_age": report.spec.max_age,
+        # Half an address leads nowhere.
+        "report": path if path is None or len(path) <= _LONGEST else None,
         "size_gb": report.size_gb,
-        "at": None if now is None else now.isoformat(timespec="seconds"),
-        "path": None if path is None else path[:_LONGEST],
-        "source": dict(report.source),
-        "destination": {"region": there.region, "project_id": there.project_id, "vault_id": there.vault_id},
         "consoles": dict(consoles),
         "findings_total": sum(report.violations.values()),
         "findings": [
-            {"subject": one.subject[:_LONGEST], "reason": one.reason[:_LONGEST], "advice": one.advice[:_LONGEST]}
+            {
+                "subject": one.subject[:_LONGEST],
+                "reason": one.reason[:_LONGEST],
+                "advice": one.advice[:_LONGEST],
+                "record_id": one.record_id and one.record_id[:_LONGEST],
+            }
             for one in islice(report.findings, MOST_FINDINGS)
         ],
     }
-    while len(str(outcome)) > LARGEST and outcome["findings"]:
-        outcome["findings"].pop()
-    return outcome
+    return _shortened(outcome, "findings")
 
 
 def of_replication(
@@ -86,5 +81,19 @@ def of_failure(outcome: Mapping[str, Any] | None, error: CbrError) -> dict[str, 
     known = dict(outcome or {})
     if known.get("findings"):
         return known
-    advice = error.advice and error.advice[:_LONGEST]
-    return {**known, "error": error.what_happened[:_LONGEST], "advice": advice}
+    problems: list[str] = getattr(error, "problems", [])
+    failed: dict[str, Any] = {
+        **known,
+        "error": error.what_happened[:_LONGEST],
+        "advice": error.advice and error.advice[:_LONGEST],
+        "problems_total": len(problems),
+        "problems": [problem[:_LONGEST] for problem in problems[:MOST_FINDINGS]],
+    }
+    return _shortened(failed, "problems")
+
+
+def _shortened(outcome: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return an outcome that is short enough, with fewer of what it lists under a name."""
+    while len(str(outcome)) > LARGEST and outcome[name]:
+        outcome[name].pop()
+    return outcome

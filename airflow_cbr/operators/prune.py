@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 from airflow_cbr.api.endpoints import check_id
-from airflow_cbr.api.stopping import stoppable
 from airflow_cbr.api.texts import counted
 from airflow_cbr.exceptions import CbrError, CbrParameterError
 from airflow_cbr.hooks.attempt import PRUNE_STATE_KEY, intents_of
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
-from airflow_cbr.operators.base import BetweenRegions
+from airflow_cbr.operators.base import BetweenRegions, StoppableOperator
 from airflow_cbr.operators.parameters import (
     check_age,
     check_at_least,
@@ -39,7 +38,7 @@ PRUNE_XCOM_KEY = "prune"
 _SIDES: Final = {"both": (Side.SOURCE, Side.REPLICA), "source": (Side.SOURCE,), "replicas": (Side.REPLICA,)}
 
 
-class CbrPruneOperator(BetweenRegions):
+class CbrPruneOperator(BetweenRegions, StoppableOperator):
     """Delete the backups of a vault, and their replicas, that no keep rule keeps; plan first.
 
     The keep rules hold for each resource and each side by itself, and decide as restic's ``forget`` does. Whatever they say, a backup
@@ -141,23 +140,6 @@ class CbrPruneOperator(BetweenRegions):
         self.settle_timeout = settle_timeout
         self.poll_interval = poll_interval
 
-    _is_stopped = False
-
-    def at_step(self, step: Any, moment: str) -> None:
-        """Do nothing; called before and after each step of the work, so that a subclass can observe or interrupt it.
-
-        :param step: the step.
-        :param moment: ``before`` or ``after``.
-        """
-
-    def on_kill(self) -> None:
-        """Delete nothing more.
-
-        Airflow calls this in a signal handler, and lets the task's process live on for some seconds.
-        """
-        self._is_stopped = True
-        self.log.warning("The task was stopped; it deletes nothing more")
-
     def execute(self, context: Context) -> list[str]:
         """Verify both sides, make the plan, and carry it out unless ``plan_only`` is set.
 
@@ -169,10 +151,12 @@ class CbrPruneOperator(BetweenRegions):
 
         try:
             spec = self._spec()
+            self._push_links(context)
             notes = Notes(intents_of(context, PRUNE_STATE_KEY), spec)
-            pruning = Pruning(self.hook.client, self.destination_hook.client, spec, notes=notes, observe=self._observe, log=self.log)
+            clients = self.hook.client, self.destination_hook.client
+            pruning = Pruning(*clients, spec, notes=notes, observe=self.at_step, sleep=self._sleep, log=self.log)
             try:
-                with stoppable(lambda: self._is_stopped):
+                with self._until_stopped(), self._naming(lambda: pruning.going_ids):
                     pruning.run()
             except CbrError as error:
                 self._push(context, pruning, spec, stopped=error.what_happened)
@@ -180,15 +164,18 @@ class CbrPruneOperator(BetweenRegions):
             self._push(context, pruning, spec)
         except CbrError as error:
             raise_for_airflow(error)
+        if (plan := pruning.plan) is None:
+            return []
         if spec.plan_only:
-            self.log.info("plan_only=True: nothing was deleted")
+            self.log.info("plan_only=True: nothing was deleted. %s", plan.headline)
         else:
             freed = sum(one.size_gb for one in pruning.removed)
-            self.log.info("Deleted: %s, at most %g GB", counted(len(pruning.removed), "backup or replica", "backups and replicas"), freed)
+            number = counted(len(pruning.removed), "backup or replica", "backups and replicas")
+            self.log.info("Deleted: %s, at most %g GB, of %s", number, freed, plan.way)
         return pruning.removed_ids
 
-    def _observe(self, step: Any, moment: str) -> None:
-        self.at_step(step, moment)
+    def _what_continues(self, ids: Sequence[str]) -> str:
+        return f"These deletions were accepted, and go on: {', '.join(ids)}" if ids else "No deletion of its own is going on"
 
     def _push(self, context: Context, pruning: Pruning, spec: PruneSpec, *, stopped: str | None = None) -> None:
         from airflow_cbr.pruning.document import document_of

@@ -139,14 +139,18 @@ class CbrReplicateCheckpointOperator(ReplicatingOperator):
         from airflow_cbr.preflight.plan import plan_of
 
         if check_truth(self.preflight, "preflight"):
-            if error := run_preflight(self, spec.vault_id, spec.destination, context["ti"]).failure():
+            report = run_preflight(self, spec.vault_id, spec.destination, context["ti"])
+            if error := report.failure():
                 raise error
+            plan = report.plan
         else:
             source = self.hook.show_vault(spec.vault_id)
+            self._source_region, self._source_name = self.hook.region, source.name
             backups = self.hook.list_backups(vault_id=spec.vault_id, show_replication=True)
             coverage = assess((one for one in backups if one.vault_id in (None, spec.vault_id)), spec.destination)
-            publish_plan(self, plan_of(coverage, source=source), context["ti"])
-        self.log.info("plan_only=True: nothing was sent")
+            plan = plan_of(coverage, source=source)
+            publish_plan(self, plan, context["ti"])
+        self.log.info("plan_only=True: nothing was sent. %s: %s", self.pair, plan.headline if plan is not None else "nothing is known")
 
     def _check_the_way(self, context: Context, spec: ReplicationSpec) -> None:
         """Run the preflight, unless this task has sent something in this Dag run already, which then must be followed.

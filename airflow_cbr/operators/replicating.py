@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_cbr.airflow_names import conf
 from airflow_cbr.hooks.attempt import attempt_of, intents_of
 from airflow_cbr.hooks.metrics import concluding, tell_replication, tell_wait
+from airflow_cbr.links.cbr import CbrFailureLink
 from airflow_cbr.operators.base import BetweenRegions, OnceOperator
 from airflow_cbr.operators.lineage import TracedOperator
 from airflow_cbr.operators.outcome import of_replication
@@ -15,10 +16,10 @@ from airflow_cbr.operators.parameters import check_intervals, check_seconds, che
 from airflow_cbr.replication.spec import ReplicationSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from datetime import timedelta
 
-    from airflow.sdk import Context
+    from airflow.sdk import BaseOperatorLink, Context
     from airflow.triggers.base import BaseTrigger
 
     from airflow_cbr.inventory.coverage import Destination
@@ -39,6 +40,8 @@ class ReplicatingOperator(TracedOperator, BetweenRegions, OnceOperator[list[str]
     wait_for_completion: bool
     durable: bool
     settle_time: float | timedelta
+
+    operator_extra_links: Collection[BaseOperatorLink] = (*BetweenRegions.operator_extra_links, CbrFailureLink())
 
     _unlisted_for = 120.0
     """Seconds after which a record that no backup lists wakes the task."""
@@ -65,7 +68,8 @@ class ReplicatingOperator(TracedOperator, BetweenRegions, OnceOperator[list[str]
         if state is None:
             return
         counts = self._counts or counts_before_looking(state)
-        gb = None if self._submission is None else self._submission.copied_gb
+        # Before this leg has published anything, what another has published is none of its business.
+        gb = None if self._counts is None or self._replication is None else self._replication["gb"]
         tags = self._tags(self._source_vault())
         if self.wait_for_completion:
             tell_replication(counts, tags, gb=gb)

@@ -10,7 +10,7 @@ from airflow_cbr.api.endpoints import check_id
 from airflow_cbr.exceptions import CbrParameterError
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.metrics import quietly, tell_verified
-from airflow_cbr.links.cbr import REPORT_XCOM_KEY, CbrReportLink
+from airflow_cbr.links.cbr import REPORT_XCOM_KEY, CbrFailureLink, CbrReportLink
 from airflow_cbr.operators.base import BetweenRegions, WaitingOperator
 from airflow_cbr.operators.lineage import TracedOperator
 from airflow_cbr.operators.parameters import (
@@ -101,7 +101,7 @@ class CbrVerifyReplicationOperator(TracedOperator, BetweenRegions, WaitingOperat
         "evidence_path",
         "evidence_conn_id",
     )
-    operator_extra_links: Collection[BaseOperatorLink] = (*BetweenRegions.operator_extra_links, CbrReportLink())
+    operator_extra_links: Collection[BaseOperatorLink] = (*BetweenRegions.operator_extra_links, CbrReportLink(), CbrFailureLink())
     ui_color = "#d4f0d4"
 
     _facts: dict[str, Any] | None = None
@@ -179,7 +179,7 @@ class CbrVerifyReplicationOperator(TracedOperator, BetweenRegions, WaitingOperat
         return seconds + _TRIGGERER_SLACK
 
     def _conclude(self, context: Context, report: Report) -> dict[str, str | int]:
-        from airflow_cbr.operators.evidence import leave_evidence
+        from airflow_cbr.operators.evidence import leave_evidence, state_verification
         from airflow_cbr.operators.facts import verified
         from airflow_cbr.operators.outcome import of_report
         from airflow_cbr.operators.report_file import default_path, write_report
@@ -201,9 +201,9 @@ class CbrVerifyReplicationOperator(TracedOperator, BetweenRegions, WaitingOperat
         document = beginning(report, path) if report.is_large else whole(report, path)
         ti.xcom_push(key=VERIFICATION_XCOM_KEY, value=document)
         self._facts = verified(report, path)
-        self.tell(of_report(report, path, self.consoles))
+        self.tell(of_report(self._facts, report, self.consoles))
         ti.xcom_push(key=REPORT_XCOM_KEY, value=path or "")
-        leave_evidence(self, context, report, document, digest, evidence_path=self.evidence_path, evidence_conn_id=self.evidence_conn_id)
+        leave_evidence(self, context, lambda: state_verification(self, report, document, digest), report.failure())
         severity, line = closing_line(report)
         self.log.log(severity, "%s", line)
         if error := report.failure():

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from airflow_cbr.api.client import CbrClient
-    from airflow_cbr.api.models import ReplicationRecord, Vault, VaultResource
+    from airflow_cbr.api.models import Vault, VaultResource
+    from airflow_cbr.api.summaries import RecordSummary
     from airflow_cbr.inventory.coverage import BackupCoverage, Destination
 
 __all__ = ["Preflight", "RegionAccess"]
@@ -97,6 +98,7 @@ class Preflight:
         self._with_checkpoint = with_checkpoint
         self._now = now
         self._findings: list[PreflightFinding] = []
+        self._vault_name: str | None = None
 
     def check(self) -> PreflightReport:
         """Run all checks.
@@ -125,6 +127,7 @@ class Preflight:
         vault = self._ask(self._source, Check.SOURCE_VAULT, lambda client: client.show_vault(self._vault_id))
         if vault is None:
             return None
+        self._vault_name = vault.name
         for objection in objections_to_source(vault):
             self._find(Check.SOURCE_VAULT, Severity.ERROR, f"Vault {_named(vault)}: {objection.text}.", objection.code)
         if vault.billing is None:
@@ -181,20 +184,21 @@ class Preflight:
             lacking = counted(len(plan.declined), "server backup lacks", "server backups lack")
             text = f"{lacking} the system disk, and CBR does not replicate such backups: {names}."
             self._find(Check.BACKUPS, Severity.NOTE, text, "BackupService.1004")
-        if not plan.coverage.eligible and not plan.awaited and not plan.coming:
+        if not plan.coverage.eligible_number and not plan.awaited and not plan.coming:
             self._find(
                 Check.BACKUPS,
                 Severity.NOTE,
-                f"Vault {self._vault_id} holds no eligible backup.",
+                f"Vault {named_vault(self._vault_id, self._vault_name)} holds no eligible backup.",
                 advice="Back the vault up first. A replicate task fails on an empty vault unless allow_empty=True.",
             )
 
-    def _find_running(self, running: Sequence[ReplicationRecord]) -> None:
+    def _find_running(self, running: Sequence[RecordSummary]) -> None:
         here = sum(self._destination.holds(record) for record in running)
         self._find(
             Check.BUSY,
             Severity.WARNING,
-            f"{counted(len(running), 'copy is', 'copies are')} running in vault {self._vault_id}: {here} to this destination, "
+            f"{counted(len(running), 'copy is', 'copies are')} running in vault "
+            f"{named_vault(self._vault_id, self._vault_name)}: {here} to this destination, "
             f"{len(running) - here} to others.",
             "BackupService.6130",
             advice="Nothing. The replicate task waits for them, and follows those to this destination.",
@@ -223,7 +227,7 @@ class Preflight:
                 self._find(
                     Check.DESTINATION_VAULT,
                     Severity.UNCHECKED,
-                    f"Kind and status of vault {vault_id} are not known: neither region lists the vault.",
+                    f"Kind and status of the destination vault are not known: neither region lists it (vault {vault_id}).",
                 )
             return None
         billing = source.billing if source is not None else None
@@ -261,7 +265,8 @@ class Preflight:
             self._find(
                 Check.DESTINATION_VAULT,
                 Severity.WARNING,
-                f"{destination.region} has vault {destination.vault_id}, but {source.region} does not list it as a destination.",
+                f"{destination.region} has the vault, but {source.region} does not list it as a destination "
+                f"(vault {destination.vault_id}).",
                 "BackupService.6120",
                 advice="Check that destination_conn_id and cbr_conn_id belong to the same account.",
             )

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from airflow_cbr.pruning.keep_rules import RULES
+from airflow_cbr.pruning.spec import Side
 
 if TYPE_CHECKING:
+    from airflow_cbr.pruning.look import Look
     from airflow_cbr.pruning.pruning import Pruning
     from airflow_cbr.pruning.spec import PruneSpec
 
@@ -31,8 +33,8 @@ def document_of(pruning: Pruning, spec: PruneSpec, *, time_zone: str, stopped: s
     document = {
         "version": 1,
         "plan_only": spec.plan_only,
-        "source": look.places["source"] if look is not None else None,
-        "destination": look.places["destination"] if look is not None else None,
+        "source": _place(look, "source", Side.SOURCE),
+        "destination": _place(look, "destination", Side.REPLICA),
         "asked": {
             "keep": {name: getattr(spec.rules, name) for name in RULES},
             "time_zone": time_zone,
@@ -52,3 +54,8 @@ def document_of(pruning: Pruning, spec: PruneSpec, *, time_zone: str, stopped: s
     }
     plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document))
     return plain
+
+
+def _place(look: Look | None, name: str, side: Side) -> dict[str, str | None] | None:
+    """Return region, project and vault of a side, with the vault's name; None where nothing was read."""
+    return None if look is None else {**look.places[name], "vault_name": look.vaults[side].name}

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from airflow_cbr.api.texts import counted
-from airflow_cbr.inventory.backups import name_of
+from airflow_cbr.inventory.backups import name_of, resource_of
 from airflow_cbr.pruning.keep_rules import kept_by
 from airflow_cbr.pruning.protection import KeepReason, created_of, protections_of, survivor_of
 from airflow_cbr.pruning.spec import Side
@@ -39,7 +39,7 @@ class Kept:
 
     def __str__(self) -> str:
         """Return the line for the log."""
-        return f"KEPT {_subject(self.row)}: {self.text} [{self.reason}]"
+        return f"KEPT {_resource(self.row)}: {self.text} [{self.reason}]; {_ids(self.row)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,13 @@ class Removal:
 
     def __str__(self) -> str:
         """Return the line for the log."""
-        return f"REMOVE {_subject(self.row)}, made {self.created:%Y-%m-%dT%H:%M:%S%z}, {self.size_gb:g} GB: {self.why}"
+        if self.row.side is Side.SOURCE:
+            why = "no keep rule keeps it, and its replica is verified"
+        else:
+            source = "is gone" if self.row.source is None else "goes too"
+            why = f"no keep rule keeps it, its source backup {source}, and a verified replica of its resource stays"
+        made = f"made {self.created:%Y-%m-%dT%H:%M:%S%z}, {self.size_gb:g} GB"
+        return f"REMOVE {_resource(self.row)}, {made}: {why}; {_ids(self.row)}, verified replica {self.replica.backup.id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +116,14 @@ class PrunePlan:
         """Return the plan in one sentence."""
         backups = sum(one.row.side is Side.SOURCE for one in self.removals)
         replicas = len(self.removals) - backups
-        return f"{counted(backups, 'backup')} and {counted(replicas, 'replica')} may go, at most {self.size_gb:g} GB; {len(self.kept)} stay"
+        may_go = f"{counted(backups, 'backup')} and {counted(replicas, 'replica')} may go, at most {self.size_gb:g} GB"
+        return f"{self.way}: {may_go}; {len(self.kept)} stay"
+
+    @property
+    def way(self) -> str:
+        """Return which vaults it is about: ``vault-nightly: cn-north-4 -> cn-shenzhen-1``."""
+        spec, source = self.look.spec, self.look.vaults[Side.SOURCE]
+        return f"{source.name or spec.vault_id}: {self.look.places['source']['region']} -> {spec.destination.region}"
 
     def lines(self) -> Iterator[str]:
         """Return the lines for the log: the sentence, what goes, and what stays, or of a large plan how much stays and why."""
@@ -181,7 +194,9 @@ def _kept_by_rules(look: Look, side: Side, *, protections: dict[str, list[bool]]
     return {id_: names for backups in useful.values() for id_, names in kept_by(backups, look.spec.rules).items()}
 
 
-def _subject(row: Held) -> str:
-    what = "backup" if row.side is Side.SOURCE else "replica"
-    of = row.backup.resource_name or row.backup.resource_id
-    return f"{what} {name_of(row.backup)} of {of}" if of else f"{what} {name_of(row.backup)}"
+def _resource(row: Held) -> str:
+    return f"{resource_of(row.backup)} ({'backup' if row.side is Side.SOURCE else 'replica'})"
+
+
+def _ids(row: Held) -> str:
+    return f"{'backup' if row.side is Side.SOURCE else 'replica'} {name_of(row.backup)}"

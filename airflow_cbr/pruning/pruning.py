@@ -20,7 +20,7 @@ from airflow_cbr.exceptions import (
     CbrTransportError,
     CbrUnavailableError,
 )
-from airflow_cbr.inventory.backups import name_of
+from airflow_cbr.inventory.backups import name_of, resource_of
 from airflow_cbr.once.backoff import backoff
 from airflow_cbr.pruning.look import look_at_both_sides
 from airflow_cbr.pruning.look_again import RemovalState, look_again, show, state_of, why_incomplete
@@ -91,11 +91,17 @@ class Pruning:
         """Return the ids of the same."""
         return list(self._removed)
 
+    @property
+    def going_ids(self) -> list[str]:
+        """Return the ids of what the service has consented to delete, and was not seen to be gone; with ``plan_only`` nothing."""
+        return [] if self._spec.plan_only else [one for one in self._removed if one not in self._gone]
+
     def run(self) -> None:
         """Prune.
 
         :raises CbrPruneStoppedError: something is not as planned; nothing more was deleted.
         :raises CbrLimitError: more would be deleted than ``max_deletions``; nothing was.
+        :raises CbrStoppedError: the task was stopped; nothing more was deleted.
         :raises CbrError: what is there cannot be read; nothing more was deleted.
         """
         try:
@@ -133,7 +139,7 @@ class Pruning:
         for one in noted:
             condition = state_of(show(self._client(one.side), one.id))
             if condition is not RemovalState.AS_PLANNED:
-                self._log.info("Adopted: an earlier attempt has deleted %s %s", one.side, one.id)
+                self._log.info("Adopted: an earlier attempt has deleted %s %s (%s)", one.side, one.name or "without a name", one.id)
                 self._record(msgspec.structs.replace(one, is_adopted=True))
 
     def _check_limit(self, planned: int) -> None:
@@ -153,7 +159,8 @@ class Pruning:
                 condition = look_again(self._source, self._destination, plan.look, removal, deleted=self._removed)
             if condition is not RemovalState.AS_PLANNED:
                 self._record(removed_of(removal, is_adopted=not was_sent))
-                self._log.info("%s is %s: %s", removal.id, condition, "by this task's call" if was_sent else "not by this attempt")
+                by = "by this task's call" if was_sent else "not by this attempt"
+                self._log.info("%s is %s: %s (%s)", resource_of(removal.row.backup), condition, by, removal.id)
                 return
             try:
                 with self._at(PruneStep.DELETE):

@@ -60,7 +60,7 @@ class ReplicateCalls:
         refuse_if_stopped("CopyCheckpoint was not sent.")
         spec, there = self._spec, self._spec.destination
         asked = [one.backup.id for one in wanted]
-        self._ceiling.count(asked, of=len(coverage.eligible))
+        self._ceiling.count(asked, of=coverage.eligible_number)
         self._intents.record_intent(self._state, coverage, wanted)
         with self._at(Step.REPLICATE_VAULT):
             return self._ceiling.send(
@@ -87,7 +87,7 @@ class ReplicateCalls:
         """
         refuse_if_stopped(f"CopyBackup was not sent for backup {backup_id}.")
         there = self._spec.destination
-        self._ceiling.count([backup_id], of=len(coverage.eligible))
+        self._ceiling.count([backup_id], of=coverage.eligible_number)
         self._intents.record_intent(self._state, coverage, wanted)
         with self._at(Step.REPLICATE_BACKUP):
             return self._ceiling.send(

@@ -5,7 +5,6 @@ Pure functions: the same look and the same state always give the same answer, wh
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -13,8 +12,9 @@ from typing import TYPE_CHECKING
 from airflow_cbr.api.copy_state import CopyState
 from airflow_cbr.api.texts import counted
 from airflow_cbr.exceptions import CbrLimitError, CbrNothingToReplicateError, CbrReplicationFailedError
-from airflow_cbr.inventory.backups import full_name_of, lacks_system_disk, reason_of_kind
-from airflow_cbr.inventory.coverage import BackupCoverage, Coverage, CoverageStatus
+from airflow_cbr.inventory.backups import full_name_of, lacks_system_disk, reason_of_kind, resource_of
+from airflow_cbr.inventory.coverage import BackupCoverage, Coverage, CoverageStatus, coverage_of
+from airflow_cbr.inventory.settled import SettledBackups
 from airflow_cbr.replication.refusals import describe, fails_for_good
 from airflow_cbr.replication.vault_names import destination_text, source_text
 from airflow_cbr.waiting.progress import Progress, measure, timeout_error
@@ -22,8 +22,9 @@ from airflow_cbr.waiting.progress import Progress, measure, timeout_error
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from airflow_cbr.api.models import ReplicationRecord
+    from airflow_cbr.api.summaries import RecordSummary
     from airflow_cbr.exceptions import CbrReplicationTimeoutError
+    from airflow_cbr.inventory.destination import Destination
     from airflow_cbr.replication.spec import ReplicationSpec
     from airflow_cbr.replication.state import ReplicationState
 
@@ -32,7 +33,6 @@ __all__ = [
     "adoptable",
     "asks_for_vault",
     "check_limits",
-    "copied_gb",
     "counts_before_looking",
     "counts_of",
     "failure",
@@ -44,6 +44,8 @@ __all__ = [
     "progress_of",
     "record_ids_of",
     "running",
+    "succeeded",
+    "takes_settled",
     "timed_out",
     "uncovered",
     "unlisted",
@@ -56,6 +58,19 @@ SKIPS_LIMIT = 2
 
 MISSING = (CoverageStatus.UNRECORDED, CoverageStatus.ELSEWHERE, CoverageStatus.UNCLEAR, CoverageStatus.LOST)
 PROBLEMS = (CoverageStatus.FAILED, *MISSING)
+
+
+def takes_settled(destination: Destination, state: ReplicationState) -> SettledBackups:
+    """Return what takes, from a look, the backups that were covered before and are nothing to this task; only their number is kept.
+
+    :param destination: where the copies go.
+    """
+    return SettledBackups(
+        lambda backup: coverage_of(backup, destination).status is CoverageStatus.SUCCEEDED,
+        backup_ids={*(state.wanted or ()), *state.followed.values()},
+        record_ids=state.followed,
+        since=state.began,
+    )
 
 
 def needed(coverage: Coverage, state: ReplicationState) -> list[BackupCoverage]:
@@ -103,7 +118,7 @@ def asks_for_vault(coverage: Coverage, state: ReplicationState, wanted: list[Bac
     if (
         state.one_by_one
         or _copies_again(coverage)
-        or (not coverage.lists_records and coverage.of(CoverageStatus.SUCCEEDED, CoverageStatus.UNCLEAR))
+        or (not coverage.lists_records and coverage.number_of(CoverageStatus.SUCCEEDED, CoverageStatus.UNCLEAR))
     ):
         return False
     return any(one.status is not CoverageStatus.FAILED and not lacks_system_disk(one.backup) for one in wanted)
@@ -116,7 +131,7 @@ def _copies_again(coverage: Coverage) -> bool:
     return any(count > 1 for count in copies.values())
 
 
-def _is_worth_a_retry(record: ReplicationRecord, state: ReplicationState) -> bool:
+def _is_worth_a_retry(record: RecordSummary, state: ReplicationState) -> bool:
     """Return whether a copy that had failed before this attempt is requested again.
 
     A copy that failed permanently in this Dag run would fail again; the cause of an earlier failure may have been fixed since.
@@ -166,16 +181,15 @@ def has_begun(coverage: Coverage, *, since: float | None) -> bool:
 
     :param since: Unix time (service) after which every record of this Dag run's task was made, or None when it has sent nothing.
     """
-    return since is not None and any(_made_since(record, since) for _, record in coverage.records.values())
+    return since is not None and (coverage.has_timeless_record or any(made > since for made in coverage.record_times()))
 
 
 def newest_record_time(coverage: Coverage) -> float:
     """Return the Unix time (service) of the newest record to the destination; 0 when no record has a time."""
-    times = [record.created.timestamp() for _, record in coverage.records.values() if record.created is not None]
-    return max(times, default=0.0)
+    return max(coverage.record_times(), default=0.0)
 
 
-def adoptable(coverage: Coverage, state: ReplicationState, *, since: float | None) -> dict[str, ReplicationRecord]:
+def adoptable(coverage: Coverage, state: ReplicationState, *, since: float | None) -> dict[str, RecordSummary]:
     """Return the records, not followed yet, that this task adopts: all that are running, and all that were made since it began.
 
     :param since: Unix time (service) after which every record of this Dag run's task was made, or None when it has sent nothing.
@@ -189,7 +203,7 @@ def adoptable(coverage: Coverage, state: ReplicationState, *, since: float | Non
     }
 
 
-def _made_since(record: ReplicationRecord, since: float) -> bool:
+def _made_since(record: RecordSummary, since: float) -> bool:
     return record.created is None or record.created.timestamp() > since
 
 
@@ -207,26 +221,19 @@ def record_ids_of(coverage: Coverage, state: ReplicationState) -> list[str]:
 def counts_of(coverage: Coverage, state: ReplicationState) -> Counts:
     """Return the counts that go into the XCom: ``accepted`` and ``adopted`` count records, the others backups."""
     record_ids = record_ids_of(coverage, state)
-    succeeded = _succeeded(coverage, state)
+    covered = succeeded(coverage, state)
     return {
         "accepted": sum(record_id in state.accepted for record_id in record_ids),
         "adopted": sum(record_id not in state.accepted for record_id in record_ids),
-        "already": len(coverage.of(CoverageStatus.SUCCEEDED)) - len(succeeded),
-        "succeeded": len(succeeded),
-        "failed": len(coverage.of(CoverageStatus.FAILED)),
-        "skipped": len(coverage.of(CoverageStatus.SKIPPED)),
-        "missing": len(coverage.of(*MISSING)),
+        "already": coverage.number_of(CoverageStatus.SUCCEEDED) - len(covered),
+        "succeeded": len(covered),
+        "failed": coverage.number_of(CoverageStatus.FAILED),
+        "skipped": coverage.number_of(CoverageStatus.SKIPPED),
+        "missing": coverage.number_of(*MISSING),
     }
 
 
-def copied_gb(coverage: Coverage, state: ReplicationState) -> float | None:
-    """Return the GB of the resources whose copies succeeded in this Dag run, as if each were a full one; None when a size is not known."""
-    sizes = [one.backup.resource_size for one in _succeeded(coverage, state)]
-    known = [float(size) for size in sizes if size is not None and 0 <= size < math.inf]
-    return sum(known) if len(known) == len(sizes) else None
-
-
-def _succeeded(coverage: Coverage, state: ReplicationState) -> list[BackupCoverage]:
+def succeeded(coverage: Coverage, state: ReplicationState) -> list[BackupCoverage]:
     """Return the backups that are covered by a copy which this task is responsible for."""
     backups = {state.followed[record_id] for record_id in record_ids_of(coverage, state)}
     return [one for one in coverage.of(CoverageStatus.SUCCEEDED) if one.backup.id in backups]
@@ -267,14 +274,14 @@ def failure(
         lasting = all(one.status is CoverageStatus.ELSEWHERE or (one.record is not None and fails_for_good(one.record)) for one in problems)
         return CbrReplicationFailedError(
             f"Vault {source_text(spec, state)} is not fully replicated to {destination_text(spec, state)}: "
-            f"{len(problems)} of {counted(len(coverage.eligible), 'eligible backup')} not covered.",
+            f"{len(problems)} of {counted(coverage.eligible_number, 'eligible backup')} not covered.",
             problems=[_line(one, state, skips[one.backup.id]) for one in problems],
             advice="Fix what each line says; a retry would be refused again."
             if lasting
             else "Copies that succeeded are kept. Run the task again: it requests only these backups.",
             permanent=lasting,
         )
-    if not coverage.eligible and not spec.allow_empty:
+    if not coverage.eligible_number and not spec.allow_empty:
         skipped = "".join(f"\n  - {one}" for one in coverage.of(CoverageStatus.SKIPPED))
         return CbrNothingToReplicateError(
             f"Nothing to replicate in vault {source_text(spec, state)}: it holds no eligible backup.{skipped}",
@@ -283,9 +290,14 @@ def failure(
     return None
 
 
-def timed_out(spec: ReplicationSpec, state: ReplicationState, still_running: list[str]) -> CbrReplicationTimeoutError:
-    """Return the error of a task whose deadline has passed."""
-    return timeout_error(source_text(spec, state), spec.timeout, still_running)
+def timed_out(spec: ReplicationSpec, state: ReplicationState, coverage: Coverage, still_running: list[str]) -> CbrReplicationTimeoutError:
+    """Return the error of a task whose deadline has passed.
+
+    :param coverage: the newest look.
+    """
+    seen = {one: coverage.by_backup[state.followed[one]] for one in still_running if state.followed.get(one) in coverage.by_backup}
+    resources = {record_id: resource_of(one.backup) for record_id, one in seen.items()}
+    return timeout_error(f"vault {source_text(spec, state)}", spec.timeout, still_running, resources)
 
 
 def line_of(being_made: list[BackupCoverage]) -> str:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from airflow_cbr.api.texts import counted
 from airflow_cbr.inventory.coverage import CoverageStatus
-from airflow_cbr.inventory.measures import duration_text, gb_of, gb_text, rate_text
-from airflow_cbr.replication.decisions import in_flight
+from airflow_cbr.inventory.measures import duration_text, gb_text, known_gb_of, rate_text
+from airflow_cbr.replication.decisions import in_flight, succeeded
 
 if TYPE_CHECKING:
     from airflow_cbr.inventory.coverage import Coverage
@@ -27,7 +27,8 @@ class Figures:
     :param before: those that were there before.
     :param running: those whose copies are running.
     :param skipped: backups that are not eligible.
-    :param gb: nominal size of the copied ones in GB: of their disks, so that it is an upper bound of what was moved.
+    :param gb: nominal size of the copied ones in GB: of their disks, so that it is an upper bound of what was moved; None when a
+        size is not known.
     :param gb_before: the same of those that were there before.
     :param seconds: for which the copies have run that this attempt began or found running; None when there was none.
     """
@@ -37,15 +38,16 @@ class Figures:
     before: int
     running: int
     skipped: int
-    gb: float
-    gb_before: float
+    gb: float | None
+    gb_before: float | None
     seconds: float | None
 
     @property
     def row(self) -> dict[str, float | None]:
         """Return what the XCom has of it, beside the counts."""
         seconds = None if self.seconds is None else round(self.seconds, 1)
-        return {"eligible": self.eligible, "gb": round(self.gb, 3), "gb_already": round(self.gb_before, 3), "seconds": seconds}
+        gb, before = (None if gb is None else round(gb, 3) for gb in (self.gb, self.gb_before))
+        return {"eligible": self.eligible, "gb": gb, "gb_already": before, "seconds": seconds}
 
     @property
     def line(self) -> str:
@@ -63,10 +65,11 @@ class Figures:
     def _effort(self) -> str:
         if not self.copied:
             return ""
+        size = gb_text(self.gb) if self.gb is None else f"at most {gb_text(self.gb)}"
         if self.seconds is None:
-            return f" (at most {gb_text(self.gb)})"
-        rate = rate_text(self.gb, self.seconds)
-        return f" (at most {gb_text(self.gb)} in {duration_text(self.seconds)}{f', {rate}' if rate else ''})"
+            return f" ({size})"
+        rate = None if self.gb is None else rate_text(self.gb, self.seconds)
+        return f" ({size} in {duration_text(self.seconds)}{f', {rate}' if rate else ''})"
 
 
 def figures_of(coverage: Coverage, state: ReplicationState, *, now: float) -> Figures:
@@ -76,18 +79,18 @@ def figures_of(coverage: Coverage, state: ReplicationState, *, now: float) -> Fi
     :param state: what the attempt knows.
     :param now: this machine's clock, Unix time.
     """
-    covered = coverage.of(CoverageStatus.SUCCEEDED)
-    ours = set(state.followed.values())
-    copied = [one for one in covered if one.backup.id in ours]
-    before = [one for one in covered if one.backup.id not in ours]
+    copied = succeeded(coverage, state)
+    ours = {one.backup.id for one in copied}
+    before = [one for one in coverage.of(CoverageStatus.SUCCEEDED) if one.backup.id not in ours]
+    gb_before = known_gb_of(before)
     return Figures(
-        eligible=len(coverage.eligible),
+        eligible=coverage.eligible_number,
         copied=len(copied),
-        before=len(before),
+        before=coverage.settled.backups + len(before),
         running=len(in_flight(coverage, state)),
-        skipped=len(coverage.of(CoverageStatus.SKIPPED)),
-        gb=float(gb_of(copied)),
-        gb_before=float(gb_of(before)),
+        skipped=coverage.number_of(CoverageStatus.SKIPPED),
+        gb=known_gb_of(copied),
+        gb_before=None if gb_before is None or coverage.settled.is_sizeless else float(coverage.settled.gb + gb_before),
         seconds=None if state.copying_since is None else max(now - state.copying_since, 0.0),
     )
 

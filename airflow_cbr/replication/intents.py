@@ -5,7 +5,6 @@ With it the next attempt knows how long to wait, which records are its own, and 
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 from airflow_cbr.api.texts import counted
@@ -16,7 +15,7 @@ from airflow_cbr.replication.state import ReplicationState
 from airflow_cbr.replication.steps import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from airflow_cbr.inventory.coverage import BackupCoverage, Coverage, Destination
@@ -95,13 +94,14 @@ class ReplicationIntents(IntentLog[ReplicationIntent]):
         """
         settle, now = self._spec.settle_time, self._clock.local
         # What one call began need not show at once: while a record is young, others of the same call may follow.
-        ages = [self._clock.age(record.created.timestamp()) for _, record in coverage.records.values() if record.created is not None]
-        youngest = now + settle - min(ages) if ages and min(ages) < settle else 0.0
+        newest = max(coverage.record_times(), default=None)
+        age = settle if newest is None else self._clock.age(newest)
+        youngest = now + settle - age if age < settle else 0.0
         if self.has_gap:
             return now + settle
         if self._found is None or self._found.posted_at is None:
             return youngest
-        appeared = _digest_of(coverage.records) != self._found.digest
+        appeared = _digest_of(coverage) != self._found.digest
         self._log.info(
             "An earlier attempt was about to replicate %s; %s",
             counted(self._found.needed, "backup"),
@@ -120,8 +120,7 @@ class ReplicationIntents(IntentLog[ReplicationIntent]):
         since = self._attempt.run_after
         if self.has_store or not self._spec.durable or since is None or self._attempt.number == 1 or self._attempt.generation:
             return
-        times = [record.created.timestamp() for _, record in coverage.records.values() if record.created is not None]
-        first = min((time for time in times if time >= since), default=None)
+        first = min((time for time in coverage.record_times() if time >= since), default=None)
         if first is not None:
             state.deadline = min(state.deadline, self._clock.local - self._clock.age(first) + self._spec.timeout)
 
@@ -150,8 +149,8 @@ class ReplicationIntents(IntentLog[ReplicationIntent]):
             first_posted_at=state.first_sent_at,
             posted_at=now,
             needed=len(wanted),
-            eligible=len(coverage.eligible),
-            digest=_digest_of(coverage.records),
+            eligible=coverage.eligible_number,
+            digest=_digest_of(coverage),
         )
         self.save(intent, state, Step.RECORD_INTENT)
 
@@ -175,6 +174,6 @@ def _names(destination: Destination) -> list[str]:
     return [destination.region, destination.project_id, destination.vault_id]
 
 
-def _digest_of(record_ids: Iterable[str]) -> str:
-    """Return a short digest of a set of record ids: it shows whether any appeared since."""
-    return hashlib.sha256("\n".join(sorted(record_ids)).encode()).hexdigest()[:16]
+def _digest_of(coverage: Coverage) -> str:
+    """Return a short digest of the records' ids: it shows whether any appeared since."""
+    return f"{coverage.record_digest:x}"

@@ -10,7 +10,8 @@ from airflow_cbr.inventory.measures import gb_of, gb_text
 from airflow_cbr.replication.vault_names import destination_text
 
 if TYPE_CHECKING:
-    from airflow_cbr.api.models import ReplicationRecord, ReplicationReference
+    from airflow_cbr.api.models import ReplicationReference
+    from airflow_cbr.api.summaries import RecordSummary
     from airflow_cbr.inventory.coverage import BackupCoverage, Coverage
     from airflow_cbr.replication.spec import ReplicationSpec
     from airflow_cbr.replication.state import ReplicationState
@@ -25,7 +26,7 @@ def about_to_replicate(coverage: Coverage, ready: list[BackupCoverage], spec: Re
     :param ready: the backups that are asked for.
     """
     gb = gb_text(gb_of(ready))
-    of = counted(len(coverage.eligible), "eligible backup")
+    of = counted(coverage.eligible_number, "eligible backup")
     return f"About to replicate {len(ready)} of {of}, at most {gb}, to {destination_text(spec, state)}"
 
 
@@ -39,7 +40,7 @@ def accepted(coverage: Coverage, pair: ReplicationReference) -> str:
     return f"CBR accepted the copy of {what}; backup {backup}, replication record {pair.replication_record_id}"
 
 
-def adopted(coverage: Coverage, record: ReplicationRecord, *, foreign: bool) -> str:
+def adopted(coverage: Coverage, record: RecordSummary, *, foreign: bool) -> str:
     """Return that a copy is followed which this attempt has not asked for.
 
     :param coverage: the look that shows it.

@@ -9,12 +9,14 @@ from airflow_cbr.api.copy_state import CopyState
 from airflow_cbr.api.models import Backup
 from airflow_cbr.api.replication_logs import list_replication_logs
 from airflow_cbr.exceptions import CbrError, CbrNotFoundError, CbrProtocolError
+from airflow_cbr.inventory.backups import name_of, resource_of
 from airflow_cbr.inventory.coverage import BackupCoverage, Coverage, CoverageStatus
-from airflow_cbr.inventory.operation_log import newest_by_backup, status_by_log
+from airflow_cbr.inventory.operation_log import newest_by_backup, status_by_log, trace_of
 from airflow_cbr.once.clock import CLOCK_MARGIN, ServiceClock, moment
 from airflow_cbr.replication import decisions
 from airflow_cbr.replication.refusals import note_of_log
 from airflow_cbr.replication.steps import Step
+from airflow_cbr.replication.vault_names import source_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,11 +88,11 @@ class OperationLogLookup:
             listed = by_backup.get(backup_id)
             if listed is not None and listed.record is not None and listed.record.id not in state.stale:
                 continue
-            status, reason = CoverageStatus.IN_FLIGHT, f"record {record_id} was accepted and is not listed yet"
+            status, reason = CoverageStatus.IN_FLIGHT, "its copy was accepted and is not listed yet"
             if settled:
-                status, reason = status_by_log(logs.get(backup_id), record_id)
+                status, reason = status_by_log(logs.get(backup_id))
             backup = listed.backup if listed is not None else Backup(id=backup_id, name="a backup that is no longer listed")
-            by_backup[backup_id] = BackupCoverage(backup, status, reason)
+            by_backup[backup_id] = BackupCoverage(backup, status, reason, trace=trace_of(logs.get(backup_id), record_id))
         return replace(coverage, by_backup=by_backup)
 
     def begun_unseen(self, wanted: list[BackupCoverage]) -> dict[str, OperationLog]:
@@ -108,9 +110,17 @@ class OperationLogLookup:
         logs = self._newest_logs(doubtful, since=self._since)
         shown = {backup_id: row for backup_id, row in logs.items() if row.state in _BEGUN}
         now = self._clock.local
+        named = {one.backup.id: one.backup for one in wanted}
         for backup_id, row in shown.items():
             if backup_id not in state.unseen:
-                self._log.info("Operation log %s shows a copy of backup %s: %s", row.id, backup_id, row.status)
+                backup = named[backup_id]
+                self._log.info(
+                    "The operation log shows a copy of %s: %s; backup %s, operation log %s",
+                    resource_of(backup),
+                    row.status,
+                    name_of(backup),
+                    row.id,
+                )
             since = state.unseen.setdefault(backup_id, now)
             if row.state is CopyState.SUCCEEDED and now >= since + self._spec.settle_time:
                 state.given_up[backup_id] = note_of_log(row.id)
@@ -128,11 +138,12 @@ class OperationLogLookup:
             try:
                 self._client.show_backup(backup_id)
             except CbrNotFoundError:
-                self._log.warning("Backup %s was deleted before it was copied; it no longer counts", backup_id)
+                self._log.warning("A backup was deleted before it was copied, and no longer counts (backup %s)", backup_id)
                 state.wanted = [one for one in state.wanted or () if one != backup_id]
             else:
                 raise CbrProtocolError(
-                    f"The list of the backups of vault {self._spec.vault_id} is incomplete: it lacks backup {backup_id}, which exists."
+                    f"The list of the backups of vault {source_text(self._spec, state)} is incomplete: "
+                    f"it lacks one that exists, backup {backup_id}."
                 )
 
     def _was_asked_for(self, one: BackupCoverage) -> bool:

@@ -110,7 +110,7 @@ class BackupSubmission(Submission):
         return replica.status in _GOING
 
     def _failure(self, coverage: Coverage) -> CbrError | None:
-        if coverage.eligible:
+        if coverage.eligible_number:
             return super()._failure(coverage)
         skipped = coverage.of(CoverageStatus.SKIPPED)
         reason = skipped[0].reason if skipped else f"vault {self._vault()} does not list it"

@@ -28,9 +28,6 @@ class RecordPublisher:
     :param at: marks the step, so that a test can stop there.
     """
 
-    copied_gb: float | None = None
-    """GB of the resources whose copies the newest look found to have succeeded; None before a look, or when a size is not known."""
-
     def __init__(self, publish: Publish, *, at: Callable[[Step], AbstractContextManager[None]]) -> None:
         self._publisher = Publisher(publish, Step.PUBLISH, at=at)
 
@@ -41,7 +38,6 @@ class RecordPublisher:
         :param state: what the attempt knows.
         :return: as of :meth:`tell`.
         """
-        self.copied_gb = decisions.copied_gb(coverage, state)
         return self.tell(decisions.record_ids_of(coverage, state), decisions.counts_of(coverage, state))
 
     def tell(self, record_ids: list[str], counts: Counts) -> tuple[list[str], Counts]:

@@ -8,7 +8,7 @@ from airflow_cbr.api.copy_state import CopyState
 from airflow_cbr.api.error_lookup import find, normalise_code
 
 if TYPE_CHECKING:
-    from airflow_cbr.api.models import ReplicationRecord
+    from airflow_cbr.api.summaries import RecordSummary
     from airflow_cbr.exceptions import CbrApiError
 
 __all__ = ["declines_backup", "describe", "fails_for_good", "note_of", "note_of_log", "says_nothing_left"]
@@ -36,7 +36,7 @@ def says_nothing_left(error: CbrApiError) -> bool:
     return normalise_code(error.error_code or "") in _NOTHING_LEFT
 
 
-def fails_for_good(record: ReplicationRecord) -> bool:
+def fails_for_good(record: RecordSummary) -> bool:
     """Return whether a record failed for a reason that stays until somebody changes something, by its ``fail_code``.
 
     :param record: a replication record.

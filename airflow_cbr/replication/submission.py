@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_cbr.api.summaries import BackupSummary
 from airflow_cbr.api.texts import counted
 from airflow_cbr.exceptions import (
     CbrAlreadyReplicatedError,
@@ -51,7 +52,7 @@ from airflow_cbr.waiting.schedule import Schedule
 
 if TYPE_CHECKING:
     from airflow_cbr.api.client import CbrClient
-    from airflow_cbr.api.models import Backup, ReplicationReference
+    from airflow_cbr.api.models import ReplicationReference
     from airflow_cbr.exceptions import CbrReplicationTimeoutError
     from airflow_cbr.once.attempt import Attempt
     from airflow_cbr.once.intents import IntentStore
@@ -109,11 +110,6 @@ class Submission(Machine[Result]):
         self._lookup = OperationLogLookup(client, spec, self.state, clock=self._clock, at=self._at, log=log)
         self._seen = Coverage(spec.destination, moment(0.0), {})
 
-    @property
-    def copied_gb(self) -> float | None:
-        """Return the GB of the resources whose copies this Dag run's newest look found to have succeeded, as far as known."""
-        return self._publisher.copied_gb
-
     def _step(self) -> Pause | Result | None:
         if not self._has_begun():
             self._intents.keep_deadline(self.state)
@@ -139,7 +135,7 @@ class Submission(Machine[Result]):
             return self._conclude(coverage)
         if self._clock.local >= state.deadline:
             self._publisher.tell_look(coverage, state)
-            raise decisions.timed_out(spec, state, running)
+            raise decisions.timed_out(spec, state, coverage, running)
         if being_made and (pause := self._pause_for_being_made(being_made, bool(wanted or (in_flight and spec.wait_for_completion)))):
             return pause
         if in_flight and not coverage.lists_records:
@@ -251,6 +247,8 @@ class Submission(Machine[Result]):
 
     def _read(self) -> Coverage:
         state, vault_id = self.state, self._spec.vault_id
+        # The newest look would stay beside the one that is read now.
+        self._seen = Coverage(self._spec.destination, moment(0.0), {})
         coverage = assess(
             (backup for backup in self._rows() if backup.vault_id in (None, vault_id)),
             self._spec.destination,
@@ -258,15 +256,15 @@ class Submission(Machine[Result]):
             counted=frozenset(state.wanted or ()),
             own=state.accepted,
             declined={backup_id: f"the service refuses to copy it: {describe(note)}" for backup_id, note in state.declined.items()},
+            settled=decisions.takes_settled(self._spec.destination, state),
         )
         self._lookup.look_for_missing(coverage)
         return coverage if coverage.lists_records else self._judge_unlisted(coverage)
 
-    def _rows(self) -> Iterator[Backup]:
-        """Yield the backups that are looked at, with their records."""
-        # A row that comes again may say something else than before.
-        again: list[Backup] = []
-        yield from self._client.list_backups(vault_id=self._spec.vault_id, show_replication=True, on_repeat=again.append)
+    def _rows(self) -> Iterator[BackupSummary]:
+        """Yield the backups that are looked at, with their records; a row that comes again may say something else than before."""
+        again: list[BackupSummary] = []
+        yield from self._client.read_backups(BackupSummary, vault_id=self._spec.vault_id, show_replication=True, on_repeat=again.append)
         yield from again
 
     def _judge_unlisted(self, coverage: Coverage) -> Coverage:
@@ -280,7 +278,7 @@ class Submission(Machine[Result]):
         return self.state.as_of is not None
 
     def _timed_out(self) -> CbrReplicationTimeoutError:
-        return decisions.timed_out(self._spec, self.state, list(self.state.followed))
+        return decisions.timed_out(self._spec, self.state, self._seen, list(self.state.followed))
 
     def _followed(self) -> tuple[str, ...]:
         return tuple(self.state.followed)
@@ -391,8 +389,6 @@ class Submission(Machine[Result]):
         self._report(progress.change_key, progress.line)
         unfinished = [coverage.records[record_id][1] for record_id in running if record_id in coverage.records]
         return Pause(progress.line, self._schedule.gap(unfinished, now, at=self._clock.local), tuple(running))
-
-    # --- clocks and steps
 
     def _unsettled_until(self, one: BackupCoverage) -> float:
         sent = self.state.sent.get(one.backup.id)

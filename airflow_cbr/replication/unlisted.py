@@ -17,13 +17,14 @@ from airflow_cbr.api.models import parse_time
 from airflow_cbr.api.replication_logs import list_replication_logs
 from airflow_cbr.inventory.backups import BEING_MADE
 from airflow_cbr.inventory.coverage import BackupCoverage, Coverage, CoverageStatus
-from airflow_cbr.inventory.operation_log import as_record, newest_by_resource, words_of
+from airflow_cbr.inventory.operation_log import as_record, newest_by_resource, trace_of, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.api.models import Backup, OperationLog
+    from airflow_cbr.api.summaries import BackupSummary
     from airflow_cbr.once.clock import ServiceClock
     from airflow_cbr.replication.spec import ReplicationSpec
     from airflow_cbr.replication.state import ReplicationState
@@ -90,33 +91,32 @@ class UnlistedCopies:
             )
         return replace(coverage, by_backup=by_backup)
 
-    def _by_log(self, backup: Backup, row: OperationLog | None, candidates: list[Backup], *, was_accepted: bool) -> BackupCoverage:
+    def _by_log(self, backup: BackupSummary, row: OperationLog | None, candidates: list[Backup], *, was_accepted: bool) -> BackupCoverage:
         state = self._state
         is_young = self._clock.local < max(state.accepted_at, state.unseen.get(backup.id, 0.0)) + self._spec.settle_time
         log_state = None if row is None else row.state
         if row is not None and log_state in (CopyState.RUNNING, CopyState.WAITING):
-            return BackupCoverage(backup, CoverageStatus.IN_FLIGHT, f"operation log {row.id}: {row.status}", as_record(row, "replicating"))
+            said = f"the operation log says {row.status}"
+            return BackupCoverage(backup, CoverageStatus.IN_FLIGHT, said, as_record(row, "replicating"), trace=trace_of(row))
         if row is not None and log_state is CopyState.SUCCEEDED:
             state.unseen.setdefault(backup.id, self._clock.local)
             if candidates:
                 return _by_replica(backup, candidates[0])
             if self._clock.local < state.unseen[backup.id] + self._spec.settle_time:
-                return BackupCoverage(
-                    backup, CoverageStatus.IN_FLIGHT, f"operation log {row.id}: {row.status}, but its replica is not listed yet"
-                )
+                said = f"the operation log says {row.status or 'no status'}, but its replica is not listed yet"
+                return BackupCoverage(backup, CoverageStatus.IN_FLIGHT, said, trace=trace_of(row))
             if was_accepted:
-                reason = f"operation log {row.id} says that its copy succeeded, but the destination vault lists no replica of it"
-                return BackupCoverage(backup, CoverageStatus.UNCLEAR, reason)
+                reason = "the operation log says that its copy succeeded, but the destination vault lists no replica of it"
+                return BackupCoverage(backup, CoverageStatus.UNCLEAR, reason, trace=trace_of(row))
         if was_accepted and is_young:
             return BackupCoverage(backup, CoverageStatus.IN_FLIGHT, "its copy was accepted and is not listed yet")
         if row is not None and log_state not in (CopyState.SUCCEEDED, None):
             record = as_record(row, "fail")
-            return BackupCoverage(
-                backup, CoverageStatus.FAILED, f"operation log {row.id}: {row.status} {words_of(row)}".rstrip(), record, (record,)
-            )
+            said = f"the operation log says {row.status or 'no status'} {words_of(row)}".rstrip()
+            return BackupCoverage(backup, CoverageStatus.FAILED, said, record, (record,), trace=trace_of(row))
         if candidates:
-            reason = f"the destination vault holds {candidates[0].id}, but which backup of the resource it is a replica of is not known"
-            return BackupCoverage(backup, CoverageStatus.UNCLEAR, reason)
+            reason = "the destination vault holds a replica of the resource, but of which of its backups is not known"
+            return BackupCoverage(backup, CoverageStatus.UNCLEAR, reason, trace=f"replica {candidates[0].id}")
         if was_accepted:
             return BackupCoverage(
                 backup, CoverageStatus.LOST, "its copy was accepted, but neither the operation log nor the destination vault shows it"
@@ -124,7 +124,7 @@ class UnlistedCopies:
         return BackupCoverage(backup, CoverageStatus.UNRECORDED)
 
 
-def find_replicas(sources: Sequence[Backup], replicas: Iterable[Backup]) -> tuple[dict[str, Backup], dict[str, list[Backup]]]:
+def find_replicas(sources: Sequence[BackupSummary], replicas: Iterable[Backup]) -> tuple[dict[str, Backup], dict[str, list[Backup]]]:
     """Match the replicas of a destination vault with their source backups.
 
     :param sources: the source vault's backups.
@@ -145,7 +145,7 @@ def find_replicas(sources: Sequence[Backup], replicas: Iterable[Backup]) -> tupl
     return held, {resource: [row for row in rows if row.id not in taken] for resource, rows in by_resource.items()}
 
 
-def _is_linked(replica: Backup, source: Backup, *, is_only_name: bool) -> bool:
+def _is_linked(replica: Backup, source: BackupSummary, *, is_only_name: bool) -> bool:
     """Return whether something beyond the resource shows that a replica belongs to this backup."""
     if not _may_be_of(replica, source):
         return False
@@ -157,15 +157,16 @@ def _is_linked(replica: Backup, source: Backup, *, is_only_name: bool) -> bool:
     )
 
 
-def _may_be_of(replica: Backup, source: Backup) -> bool:
+def _may_be_of(replica: Backup, source: BackupSummary) -> bool:
     """Return whether a replica can be of this backup: the same size, and not made before its source."""
     sizes_agree = None in (replica.resource_size, source.resource_size) or replica.resource_size == source.resource_size
     return sizes_agree and (replica.created is None or source.created is None or replica.created >= source.created)
 
 
-def _by_replica(backup: Backup, replica: Backup) -> BackupCoverage:
+def _by_replica(backup: BackupSummary, replica: Backup) -> BackupCoverage:
+    trace = f"replica {replica.id}"
     if replica.status == "available":
-        return BackupCoverage(backup, CoverageStatus.SUCCEEDED, f"the destination vault holds its replica {replica.id}")
+        return BackupCoverage(backup, CoverageStatus.SUCCEEDED, "the destination vault holds its replica", trace=trace)
     if replica.status in BEING_MADE:
-        return BackupCoverage(backup, CoverageStatus.IN_FLIGHT, f"its replica {replica.id} is {replica.status}")
-    return BackupCoverage(backup, CoverageStatus.UNCLEAR, f"its replica {replica.id} is {replica.status or 'in an unknown state'}")
+        return BackupCoverage(backup, CoverageStatus.IN_FLIGHT, f"its replica is {replica.status}", trace=trace)
+    return BackupCoverage(backup, CoverageStatus.UNCLEAR, f"its replica is {replica.status or 'in an unknown state'}", trace=trace)

@@ -23,13 +23,14 @@ from airflow_cbr.hooks.attempt import attempt_of
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
 from airflow_cbr.hooks.metrics import concluding, tags_of, tell_replication, tell_wait
+from airflow_cbr.links.cbr import CbrFailureLink
 from airflow_cbr.operators.base import LAST_LOOK, BaseCbrOperator
 from airflow_cbr.operators.parameters import check_access, check_duration, check_record_ids, check_seconds, check_truth
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
-    from airflow.sdk import Context, XComArg
+    from airflow.sdk import BaseOperatorLink, Context, XComArg
     from airflow.sdk.execution_time.context import TaskStateStoreAccessor
 
     from airflow_cbr.waiting.records import RecordsGone, RecordsSeen
@@ -72,6 +73,7 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
     """Seconds from the beginning of the wait after which a record that was never listed fails the sensor."""
 
     template_fields: Sequence[str] = ("vault_id", "replication_record_ids", *BaseCbrOperator.template_fields)
+    operator_extra_links: Collection[BaseOperatorLink] = (*BaseCbrOperator.operator_extra_links, CbrFailureLink())
     ui_color = "#d4e4f7"
 
     def __init__(
@@ -165,20 +167,23 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
             if not record_ids:
                 self.log.info("No replication records to wait for")
                 return True
-            left = math.inf if self._deadline is None else max(self._deadline - time.time(), 0.0)
-            with within(left + LAST_LOOK):
-                still_running, unlisted = self._look(record_ids)
             if not self._has_links:
                 self._push_links(context)
                 self._has_links = True
+            left = math.inf if self._deadline is None else max(self._deadline - time.time(), 0.0)
+            with within(left + LAST_LOOK):
+                still_running, unlisted = self._look(record_ids)
         except CbrError as error:
+            if isinstance(error, CbrReplicationFailedError | CbrUnlistedRecordError):
+                self._push_failure(context, self.vault_id)
             raise_for_airflow(error)
         is_done = not (still_running or unlisted)
         if not is_done and self._deadline is not None and time.time() >= self._deadline:
             from airflow_cbr.waiting.progress import timeout_error
 
             never = f" No backup of the vault has ever listed {', '.join(unlisted)}." if unlisted else ""
-            raise AirflowSensorTimeout(f"{timeout_error(self.vault_id, self.timeout, still_running)}{never}")
+            resources = self._seen.resources if self._seen is not None else None
+            raise AirflowSensorTimeout(f"{timeout_error(f'its vault ({self.vault_id})', self.timeout, still_running, resources)}{never}")
         self._keep()
         return is_done
 
@@ -198,13 +203,13 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
             # A secret that was refused is no passing reason, also where it is not tried again for a while.
             if error.permanent or isinstance(error, CbrAuthenticationError):
                 raise
-            self.log.warning("Vault %s could not be read; trying again: %s", self.vault_id, error)
+            self.log.warning("The vault could not be read; trying again: %s (vault %s)", error, self.vault_id)
             return record_ids, []
         self._seen, self._gone = seen, gone
         self._backups.update((record_id, backup.id) for record_id, (backup, _) in seen.listed.items())
         progress = seen.progress(client.server_time or datetime.now(UTC))
         if progress.change_key != self._reported:
-            self.log.info("%s", progress.line)
+            self.log.info("%s", progress.line if progress.succeeded < progress.total else seen.closing_line(self.vault_id))
             self._reported = progress.change_key
         unlisted = [record_id for record_id in seen.unlisted if record_id not in vanished]
         if unlisted:
@@ -242,11 +247,11 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
                     "This cloud does not list replication records with its backups, so copies cannot be followed by record ids"
                 )
             self.log.warning(
-                "No backup of vault %s has listed these replication records so far: %s. "
-                "The task fails if this lasts until %s s after the wait began",
-                self.vault_id,
-                ", ".join(unlisted),
+                "No backup has listed these replication records so far, and the task fails if this lasts until %s s after the wait began: "
+                "%s (vault %s)",
                 f"{self.LISTED_WITHIN:g}",
+                ", ".join(unlisted),
+                self.vault_id,
             )
             self._named = unlisted
         if (until := self._listed_until()) is not None and time.time() >= until:

@@ -141,7 +141,7 @@ class CbrReplicationTrigger(BaseTrigger):
         if poll.error is not None:
             said: Any = type(poll.error)
             if said != reported:
-                self.log.warning("Vault %s could not be read; trying again: %s", self.vault_id, describe(poll.error))
+                self.log.warning("The vault could not be read; trying again: %s (vault %s)", describe(poll.error), self.vault_id)
             return said
         if poll.progress is None or poll.progress.change_key == reported:
             return reported

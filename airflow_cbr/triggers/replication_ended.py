@@ -138,12 +138,12 @@ class CbrReplicationEndedTrigger(BaseEventTrigger):
                         yield poll.copies
                     elif poll.error is not None and type(poll.error) is not reported:
                         reported = type(poll.error)
-                        _log.warning("Vault %s could not be read; trying again: %s", vault_id, describe(poll.error))
+                        _log.warning("The vault could not be read; trying again: %s (vault %s)", describe(poll.error), vault_id)
             _log.error(
-                "Vault %s cannot be watched; the next look is in %.0f s: %s",
-                vault_id,
+                "The vault cannot be watched; the next look is in %.0f s: %s (vault %s)",
                 REFUSED_FOR,
                 "the looks have ended" if poll.error is None else describe(poll.error),
+                vault_id,
             )
             await asyncio.sleep(REFUSED_FOR)
 
@@ -236,5 +236,6 @@ class CbrReplicationEndedTrigger(BaseEventTrigger):
             "replication_record_ids": [copy.id for copy in copies],
             "counts": counts,
         }
-        self.log.info("Copies out of vault %s have ended: %s; still running: %d", self.vault_id, counts, running)
+        said = ", ".join(f"{number} {state}" for state, number in counts.items())
+        self.log.info("Copies have ended: %s; %s still running (vault %s)", said, running, self.vault_id)
         return TriggerEvent(payload)  # type: ignore[no-untyped-call]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
@@ -245,14 +245,14 @@ class Reader:
             row.record_id = record.id
             row.refuse(f"{self._no_record}; {one.reason}", Fault.NO_RECORD)
         else:
-            self._claim_or_refuse(row, backup, record)
+            self._claim_or_refuse(row, backup, cast("ReplicationRecord", record))
         return row
 
     def _claim_or_refuse(self, row: BackupRow, backup: Backup, record: ReplicationRecord) -> None:
         row.record_id = record.id
         records = backup.replication_records or ()
         if any(other.id == record.id and other != record for other in records):
-            row.refuse(f"record {record.id} is listed more than once, with different contents", Fault.RECORD_TWICE)
+            row.refuse("its record is listed more than once, with different contents", Fault.RECORD_TWICE)
         elif record.state is not CopyState.SUCCEEDED:
             _refuse(row, record)
         else:
@@ -267,9 +267,9 @@ class Reader:
         if wrong := wrongs_of_record(RecordCase(backup, record, self._source, self._destination)):
             _settle_wrongs(row, wrong)
         elif row.replica_id is None:
-            row.refuse(f"record {record.id} is success, but names no replica", Fault.REPLICA_UNNAMED)
+            row.refuse("its record is success, but names no replica", Fault.REPLICA_UNNAMED)
         elif row.replica_id == row.id:
-            row.refuse(f"record {record.id} names its source backup as the replica", Fault.REPLICA_IS_SOURCE)
+            row.refuse("its record names its source backup as the replica", Fault.REPLICA_IS_SOURCE)
 
 
 # What decides about a backup with a single record, apart from what differs from one backup to the next. The kind comes first.
@@ -310,4 +310,4 @@ def _refuse(row: BackupRow, record: ReplicationRecord) -> None:
         row.refuse(failure_of(record), Fault.RECORD_FAILED)
     else:
         fault = Fault.RECORD_SKIPPED if record.state is CopyState.SKIPPED else Fault.RECORD_UNFINISHED
-        row.refuse(f"record {record.id} is {record.status}, not success", fault)
+        row.refuse(f"its record is {record.status or 'without a status'}, not success", fault)

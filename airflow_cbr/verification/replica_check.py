@@ -48,7 +48,7 @@ class ReplicaCheck:
         elif self.is_plainly_right(row, replica):
             row.confirm()
         elif wrong := wrongs_of_replica(self._case(row, replica)):
-            reason = f"replica {replica.id}: {'; '.join(text for _, text in wrong)}"
+            reason = f"the replica: {'; '.join(text for _, text in wrong)}"
             row.refuse(reason, *dict.fromkeys(fault for fault, _ in wrong))
         else:
             row.confirm()
@@ -117,7 +117,7 @@ class ReplicaCheck:
             all_faults.add(Fault.REPLICA_TWICE)
         texts = [row.reason] if row.reason else []
         texts += [text for _, text in wrong if text not in row.reason]
-        listed = f"replica {replica.id} is listed more than once, with different contents"
+        listed = "the replica is listed more than once, with different contents"
         row.refuse("; ".join([*texts, listed] if listed not in row.reason else texts), *_in_order(all_faults))
 
 

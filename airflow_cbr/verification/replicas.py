@@ -66,8 +66,7 @@ def ask_destination(inventory: SourceInventory, client: CbrClient, spec: Verific
     _look_further([row for row in claimed.values() if row.verdict is None and row.is_judged], client, vault_id, check)
     for row in inventory.rows:
         if row.verdict is None:
-            reason = f"record {row.record_id} is success, but replica {row.replica_id} does not exist in the destination region"
-            row.refuse(reason, Fault.REPLICA_MISSING)
+            row.refuse("its record is success, but the replica does not exist in the destination region", Fault.REPLICA_MISSING)
     _judge_checkpoints(inventory, rests, clocks.now)
     return clocks
 
@@ -80,17 +79,20 @@ def _claimed_replicas(rows: Sequence[BackupRow]) -> dict[str, BackupRow]:
         for row in rows:
             if row.replica_id is not None:
                 rivals.setdefault(row.replica_id, []).append(row)
-        for replica_id, sharing in rivals.items():
+        for sharing in rivals.values():
             for row in sharing if len(sharing) > 1 else ():
                 rival = min((other for other in sharing if other is not row), key=lambda other: other.id)
                 if row.verdict is None:
-                    row.refuse(f"the record of {rival.subject} names the same replica {replica_id}", Fault.REPLICA_SHARED)
+                    row.refuse(f"the record of {rival.subject} names the same replica", Fault.REPLICA_SHARED)
     for row in [row for row in rows if row.id in claimed]:
         claiming = claimed[row.id]
         if claiming.verdict is None:
-            reason = f"record {claiming.record_id} names {row.subject} as the replica, but that is a backup of the source vault"
+            reason = f"its record names {row.subject} as the replica, but that is a backup of the source vault"
             claiming.refuse(reason, Fault.REPLICA_IS_SOURCE)
-    return {replica_id: row for replica_id, row in claimed.items() if row.verdict is None}
+    # Not a second dict: of a large vault that is the moment when the most is held.
+    for replica_id in [replica_id for replica_id, row in claimed.items() if row.verdict is not None]:
+        del claimed[replica_id]
+    return claimed
 
 
 def _look_further(unlisted: list[BackupRow], client: CbrClient, vault_id: str, check: ReplicaCheck) -> None:
@@ -151,7 +153,7 @@ class _Rests:
         """Yield what is wrong with other rows of a replica's checkpoint."""
         for replica_id, status, other in self._by_checkpoint.get(row.replica_checkpoint_id, ()):
             if other is None or not other.is_judged:
-                reason = f"checkpoint {row.replica_checkpoint_id} is incomplete: the status of its backup {replica_id} is {status}"
+                reason = f"its checkpoint is incomplete: the status of another backup in it is {status} (backup {replica_id})"
                 yield status in _SETTLES, reason
 
 
@@ -166,7 +168,7 @@ def _judge_checkpoints(inventory: SourceInventory, rests: _Rests, now: datetime)
         if not row.is_verified:
             continue
         lacks: list[_Lack] = [
-            (other.may_settle(now), f"checkpoint {row.checkpoint_id} is incomplete: {other.subject}: {other.reason}")
+            (other.may_settle(now), f"the checkpoint is incomplete: {other.subject}: {other.reason}")
             for other in lacking.get(row.checkpoint_id, ())
         ]
         lacks += rests.beside(row)
@@ -174,4 +176,4 @@ def _judge_checkpoints(inventory: SourceInventory, rests: _Rests, now: datetime)
             # What stays wrong decides, so that nobody waits for the rest of it; and not what was listed first.
             settles, reason = min(lacks)
             fault = Fault.CHECKPOINT_UNSETTLED if settles else Fault.CHECKPOINT_INCOMPLETE
-            row.refuse(f"replica {row.replica_id}: {reason}", fault)
+            row.refuse(f"the replica: {reason}", fault)

@@ -228,7 +228,7 @@ class Report:
 
     def _by_record_alone(self, row: BackupRow) -> tuple[Verdict, str]:
         if Level.RECORD in self.spec.levels:
-            return Verdict.VERIFIED, f"record {row.record_id} is success; the replica was not checked"
+            return Verdict.VERIFIED, "its record is success; the replica was not checked"
         return Verdict.SKIPPED, "not judged: levels names neither record nor replica"
 
     def _as_judged(self, verdict: Verdict, faults: tuple[Fault, ...], reason: str) -> tuple[Verdict, Level | None, str]:

@@ -41,7 +41,7 @@ def verify(source: CbrClient, destination: CbrClient, spec: VerificationSpec) ->
     inventory = read_source(source, spec)
     if spec.scope is not Scope.RECORDS and not inventory.newest and not spec.allow_empty:
         raise CbrNothingToReplicateError(
-            f"Nothing to verify: vault {spec.vault_id} holds no eligible backup.",
+            f"Nothing to verify: the vault holds no eligible backup (vault {spec.vault_id}).",
             advice="Check that backups are made, or set allow_empty=True if an empty vault is fine.",
         )
     clocks = Clocks.read(source.server_time, None)

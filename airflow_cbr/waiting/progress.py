@@ -11,10 +11,10 @@ from airflow_cbr.api.texts import counted
 from airflow_cbr.exceptions import CbrReplicationTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from airflow_cbr.api.models import ReplicationRecord
+    from airflow_cbr.api.summaries import RecordSummary
 
 __all__ = ["Progress", "measure", "percent_of", "remaining_seconds", "timeout_error"]
 
@@ -67,7 +67,7 @@ class Progress:
         return self.total, self.succeeded, self.failed, self.skipped, self.replicating, self.waiting, percent
 
 
-def percent_of(record: ReplicationRecord) -> float | None:
+def percent_of(record: RecordSummary) -> float | None:
     """Return the percentage that the service reports for a copy, or None where it reports none, or a number that is no percentage.
 
     :param record: a replication record.
@@ -76,7 +76,7 @@ def percent_of(record: ReplicationRecord) -> float | None:
     return float(percent) if percent is not None and 0 <= percent <= 100 else None
 
 
-def remaining_seconds(record: ReplicationRecord, now: datetime) -> float | None:
+def remaining_seconds(record: RecordSummary, now: datetime) -> float | None:
     """Estimate how long a copy still takes, from its age and the percentage that the service reports.
 
     :param record: a record that has not ended.
@@ -91,7 +91,7 @@ def remaining_seconds(record: ReplicationRecord, now: datetime) -> float | None:
     return seconds if math.isfinite(seconds) else None
 
 
-def measure(records: Iterable[ReplicationRecord], *, unlisted: int, now: datetime) -> Progress:
+def measure(records: Iterable[RecordSummary], *, unlisted: int, now: datetime) -> Progress:
     """Count copies by state.
 
     :param records: the listed records that are followed.
@@ -132,17 +132,21 @@ def measure(records: Iterable[ReplicationRecord], *, unlisted: int, now: datetim
     )
 
 
-def timeout_error(vault_id: str, timeout: float, still_running: Sequence[str]) -> CbrReplicationTimeoutError:
+def timeout_error(
+    vault: str, timeout: float, still_running: Sequence[str], resources: Mapping[str, str] | None = None
+) -> CbrReplicationTimeoutError:
     """Return the error of a wait whose deadline has passed.
 
-    :param vault_id: the source vault.
+    :param vault: the source vault, in words: ``vault web (3b58...)``.
     :param timeout: seconds that the wait was given.
     :param still_running: the records that have not ended, as far as is known.
+    :param resources: what is copied, by record id, as far as it is known. Default: nothing is.
     """
     count = counted(len(still_running), "copy is", "copies are")
-    state = f"{count} still running: {', '.join(still_running)}" if still_running else "no copy is running"
+    named = ", ".join(f"{resources[one]} ({one})" if resources and one in resources else one for one in still_running)
+    state = f"{count} still running: {named}" if still_running else "no copy is running"
     return CbrReplicationTimeoutError(
-        f"The timeout of {timeout:.9g} s for vault {vault_id} has passed; {state}.",
+        f"The timeout of {timeout:.9g} s for {vault} has passed; {state}.",
         running=still_running,
         advice="Copies continue in CBR. Clear this task to keep waiting for them; it does not start a copy twice.",
     )

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from airflow_cbr.api.copy_state import CopyState
 from airflow_cbr.api.endpoints import is_id, is_region
 from airflow_cbr.api.replication_logs import list_replication_logs
-from airflow_cbr.api.texts import counted
+from airflow_cbr.api.texts import counted, one_line
 from airflow_cbr.exceptions import CbrReplicationFailedError, CbrUnlistedRecordError
-from airflow_cbr.inventory.backups import name_of, resource_of
+from airflow_cbr.inventory.backups import ids_of, resource_of
 from airflow_cbr.inventory.coverage import CoverageStatus, failure_of, success_beside
-from airflow_cbr.inventory.operation_log import newest_by_backup, status_by_log
+from airflow_cbr.inventory.measures import gb_text
+from airflow_cbr.inventory.operation_log import newest_by_backup, status_by_log, trace_of
 from airflow_cbr.waiting.progress import Progress, measure
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from airflow_cbr.api.models import Backup, ReplicationRecord
 
 __all__ = ["RecordsGone", "RecordsSeen", "find_records", "gone_records", "unlisted_error"]
+
+_NAMED: Final = 5
+"""How many servers the last line of a wait names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,24 @@ class RecordsSeen:
         :param now: the service's clock.
         """
         return measure((record for _, record in self.listed.values()), unlisted=len(self.unlisted), now=now)
+
+    @property
+    def resources(self) -> dict[str, str]:
+        """Return what each listed record copies, by record id."""
+        return {record_id: resource_of(backup) for record_id, (backup, _) in self.listed.items()}
+
+    def closing_line(self, vault_id: str) -> str:
+        """Return the last line of a wait in which every record ended in a copy: how many, of what, how much, and where.
+
+        :param vault_id: the source vault.
+        """
+        backups = {backup.id: backup for backup, _ in self.listed.values()}
+        names = sorted({resource_of(backup) for backup in backups.values()})
+        servers = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+        gb = sum(backup.resource_size or 0 for backup in backups.values())
+        where = f" to {self.destination[0]}" if self.destination is not None else ""
+        total = len(self.listed)
+        return one_line(f"{total}/{total} replicated{where}, at most {gb_text(gb)}: {servers} (vault {vault_id})")
 
     def counts(self, gone: RecordsGone) -> dict[str, int]:
         """Return how many of the records ended how: ``succeeded``, ``failed``, ``skipped``, and ``missing``, of which nothing is known.
@@ -89,10 +111,10 @@ class RecordsSeen:
         problems = list(gone)
         for backup, record in self.listed.values():
             if record.state is CopyState.FAILED:
-                problems.append(f"{resource_of(backup)}: {failure_of(record)}; backup {name_of(backup)}")
+                problems.append(f"{resource_of(backup)}: {failure_of(record)}; {ids_of(backup, record.id)}")
             elif record.state is CopyState.SKIPPED and success_beside(backup, record) is None:
-                reason = f"the service skipped record {record.id}, and no earlier copy is recorded"
-                problems.append(f"{resource_of(backup)}: {reason}; backup {name_of(backup)}")
+                reason = "the service skipped the copy, and no earlier one is recorded"
+                problems.append(f"{resource_of(backup)}: {reason}; {ids_of(backup, record.id)}")
         if not problems:
             return None
         return CbrReplicationFailedError(
@@ -147,8 +169,8 @@ def unlisted_error(vault_id: str, seen: RecordsSeen, unlisted: Sequence[str], *,
     :param after: seconds that the task has waited for them.
     """
     return CbrUnlistedRecordError(
-        f"No backup of vault {vault_id} has listed {counted(len(unlisted), 'replication record')} within {after:g} s.",
-        problems=[f"record {record_id}: never listed" for record_id in unlisted],
+        f"No backup has listed {counted(len(unlisted), 'replication record')} within {after:g} s (vault {vault_id}).",
+        problems=[f"never listed (record {record_id})" for record_id in unlisted],
         advice="This cloud lists no replication records. Follow the copies with the replicate task, and verify them at the destination."
         if seen.is_without_records
         else "Check that vault_id, region and project_id are those of the vault in which the copies were started, and that these are ids "
@@ -167,10 +189,11 @@ def gone_records(client: CbrClient, vault_id: str, vanished: Mapping[str, str]) 
     running, problems = [], []
     ends = Counter[CoverageStatus]()
     for record_id, backup_id in vanished.items():
-        status, reason = status_by_log(logs.get(backup_id), record_id)
+        status, reason = status_by_log(logs.get(backup_id))
         ends[status] += 1
         if status is CoverageStatus.IN_FLIGHT:
             running.append(record_id)
         elif status is not CoverageStatus.SUCCEEDED:
-            problems.append(f"backup {backup_id}: {status} ({reason})")
+            ids = f"backup {backup_id}, {trace_of(logs.get(backup_id), record_id)}"
+            problems.append(one_line(f"A copy: {status} ({reason}); {ids}"))
     return RecordsGone(running, problems, succeeded=ends[CoverageStatus.SUCCEEDED], failed=ends[CoverageStatus.FAILED])

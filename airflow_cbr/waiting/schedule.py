@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from airflow_cbr.api.models import ReplicationRecord
+    from airflow_cbr.api.summaries import RecordSummary
 
 __all__ = ["BLIND_GAP", "Schedule"]
 
@@ -45,7 +45,7 @@ class Schedule:
     _seen: dict[str, tuple[float, float]] = field(default_factory=dict, repr=False)
     _began: float | None = field(default=None, repr=False)
 
-    def gap(self, unfinished: Iterable[ReplicationRecord], now: datetime, *, is_complete: bool = True, at: float | None = None) -> float:
+    def gap(self, unfinished: Iterable[RecordSummary], now: datetime, *, is_complete: bool = True, at: float | None = None) -> float:
         """Return the seconds until the next look.
 
         The slowest copy of the set decides, since the wait ends with it.
@@ -77,7 +77,7 @@ class Schedule:
         chosen = self.rng.uniform(max(self.shortest, gap * (1 - _JITTER)), min(max(gap, self.shortest * (1 + _JITTER)), ceiling))
         return min(max(chosen, self.shortest), ceiling)
 
-    def _remaining(self, record: ReplicationRecord, now: datetime, at: float) -> float | None:
+    def _remaining(self, record: RecordSummary, now: datetime, at: float) -> float | None:
         """Return how long a copy still takes, by its age or its newest speed, whichever is shorter; None when it is not known."""
         percent, before = percent_of(record), self._seen.get(record.id)
         remaining = remaining_seconds(record, now)

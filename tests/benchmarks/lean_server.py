@@ -1,7 +1,8 @@
 """A server that costs as little as possible: it sends prepared answers, and knows nothing of what it is asked.
 
-Run as ``python -m tests.benchmarks.lean_server ROWS`` it prints its port, serves a list of ROWS backups with their replication records,
-in the destination's project their replicas, the two vaults, and the answer of a replicate call. It ends when its standard input does.
+Run as ``python -m tests.benchmarks.lean_server ROWS [NEW]`` it prints its port, and serves a list of ROWS backups with their replication
+records (but for the first NEW), in the project of the destination their replicas, the two vaults, and the answer of a replicate call.
+It ends when its standard input does.
 """
 
 from __future__ import annotations
@@ -127,6 +128,7 @@ def vault(vault_id: str) -> dict[str, Any]:
 
 class _Server(asyncio.Protocol):
     rows = 0
+    new = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -157,12 +159,16 @@ def _replicated() -> bytes:
 @cache
 def _page(target: str) -> bytes:
     url = urlsplit(target)
+    if url.path.endswith("/vaults/external"):
+        return _answer({"vaults": [], "count": 0})
     if "/vaults/" in url.path:
         return _answer({"vault": vault(url.path.rpartition("/")[2])})
     query = parse_qs(url.query)
     offset, limit = int(query["offset"][0]), int(query["limit"][0])
     row = backup if PROJECT in url.path else replica
     rows = [row(number) for number in range(offset, min(offset + limit, _Server.rows))]
+    for one in rows[: max(0, _Server.new - offset)]:
+        one["replication_records"] = []
     return _answer({"backups": rows, "count": _Server.rows, "offset": offset, "limit": limit})
 
 
@@ -172,8 +178,8 @@ def _answer(content: object) -> bytes:
     return head.encode() + body
 
 
-async def _serve(rows: int) -> None:
-    _Server.rows = rows
+async def _serve(rows: int, new: int = 0) -> None:
+    _Server.rows, _Server.new = rows, new
     server = await asyncio.get_running_loop().create_server(_Server, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.to_thread(sys.stdin.read)
@@ -188,9 +194,9 @@ def use_processor(number: int) -> None:
 
 
 @contextlib.contextmanager
-def serving(rows: int) -> Iterator[str]:
+def serving(rows: int, new: int = 0) -> Iterator[str]:
     """Run the server in another process; yield its URL."""
-    command = [sys.executable, "-m", "tests.benchmarks.lean_server", str(rows)]
+    command = [sys.executable, "-m", "tests.benchmarks.lean_server", str(rows), str(new)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdin is not None
@@ -202,4 +208,4 @@ def serving(rows: int) -> Iterator[str]:
 
 if __name__ == "__main__":
     use_processor(1)
-    asyncio.run(_serve(int(sys.argv[1])))
+    asyncio.run(_serve(*map(int, sys.argv[1:])))

@@ -11,6 +11,8 @@ import pytest
 
 from airflow_cbr.airflow_names import AIRFLOW_VERSION
 from airflow_cbr.demo.scenario import CONN_ID, CONN_TYPE, connection_fields
+from airflow_cbr.emulator.server import connection_json
+from airflow_cbr.emulator.world import default_world
 
 if TYPE_CHECKING:
     from tests.support.emulator import EmulatorServer
@@ -56,6 +58,15 @@ def test_the_demos_connection_is_tested_by_the_page(emulator: EmulatorServer, mo
     answer = press_test(monkeypatch, connection_fields(auth, emulator.url))
     assert answer.status, answer.message
     assert "CBR in cn-north-4 answers for project" in answer.message
+
+
+def test_the_connection_that_the_emulator_prints_keeps_its_port_where_the_command_line_stores_it() -> None:
+    """Airflow takes the number 0 in JSON for no port."""
+    from airflow.models.connection import Connection
+
+    printed = json.loads(connection_json(default_world(), "http://127.0.0.1:1"))
+    assert Connection.from_json(json.dumps(printed), conn_id=CONN_ID).port == 0
+    assert Connection.from_json(json.dumps({**printed, "port": 0}), conn_id=CONN_ID).port is None
 
 
 def test_a_connection_without_a_port_is_refused_as_the_documentation_says(

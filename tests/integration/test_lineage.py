@@ -58,6 +58,24 @@ def test_a_verify_that_fails_says_so(emulator: EmulatorServer) -> None:
     assert (facet.kind, facet.verdict, facet.outcome, facet.counts["missing"]) == ("failed", "failed", "failed", 3)
 
 
+@pytest.mark.parametrize(
+    ("levels", "counts"),
+    [
+        ({"record": "warn", "replica": "warn"}, {"verified": 0, "failed": 0, "missing": 3, "skipped": 0}),
+        ({"record": "fail"}, {"verified": 0, "failed": 0, "missing": 0, "skipped": 0, "unproven": 3}),
+    ],
+)
+def test_a_green_verify_that_proves_no_copy_is_not_called_verified(
+    emulator: EmulatorServer, levels: dict[str, str], counts: dict[str, int]
+) -> None:
+    if "unproven" in counts:
+        replicating().attempt()
+    run = verifying(None, levels=levels)
+    assert run.attempt()["verdict"] == "verified", "the task is green"
+    facet = run.task.get_openlineage_facets_on_complete(run).run_facets[FACET]
+    assert (facet.kind, facet.verdict, facet.counts) == ("unproven", "unproven", counts)
+
+
 def test_a_task_that_knows_nothing_yet_says_nothing() -> None:
     for run in (replicating(), verifying(None)):
         assert run.task.get_openlineage_facets_on_complete(run) is None

@@ -130,7 +130,7 @@ def test_a_failed_copy_fails_it_with_code_reason_and_name_after_all_others_have_
         waiting(list(records.values())).attempt()
     (problem,) = failure(caught).problems
     assert problem == (
-        f"ecs-web-01: record {records[BACKUPS[0]]}: BackupService.1006: No room in the lift.; backup nightly-ecs-web-01 ({BACKUPS[0]})"
+        f"ecs-web-01: BackupService.1006: No room in the lift.; backup nightly-ecs-web-01 ({BACKUPS[0]}), record {records[BACKUPS[0]]}"
     )
     assert sorted(outcomes(emulator)) == ["fail", "success", "success"]
 
@@ -138,7 +138,7 @@ def test_a_failed_copy_fails_it_with_code_reason_and_name_after_all_others_have_
 def test_a_skipped_record_fails_it_when_nothing_was_copied_before(emulator: EmulatorServer) -> None:
     emulator.control.fault("copy_skipped", backup_id=BACKUPS[0])
     records = start(emulator)
-    with pytest.raises(Exception, match="the service skipped record") as caught:
+    with pytest.raises(Exception, match="the service skipped the copy") as caught:
         waiting(list(records.values())).attempt()
     assert len(failure(caught).problems) == 1
 

@@ -19,6 +19,16 @@ if TYPE_CHECKING:
     from airflow_cbr.demo.stack import AirflowStack
 
 
+def restart_what_died(stack: AirflowStack) -> None:
+    """Do what a service manager does: start again what has ended though nobody stopped it.
+
+    :param stack: the stack.
+    """
+    for component in list(stack.components.values()):
+        if component.expected_to_run:
+            _restart_if_dead(component)
+
+
 def restart_scheduler_where_it_died(stack: AirflowStack) -> None:
     """Do what a service manager does: a clear can crash Airflow's scheduler.
 
@@ -27,10 +37,13 @@ def restart_scheduler_where_it_died(stack: AirflowStack) -> None:
 
     :param stack: the stack.
     """
-    scheduler = stack.components["scheduler"]
-    if scheduler.exit_code is not None:
-        scheduler.kill()
-        scheduler.start()
+    _restart_if_dead(stack.components["scheduler"])
+
+
+def _restart_if_dead(component: Component) -> None:
+    if component.exit_code is not None:
+        component.kill()
+        component.start()
 
 
 def task_process(stack: AirflowStack, task: dict[str, Any], *, limit: float = 30) -> int:
@@ -56,7 +69,16 @@ def kill_task(stack: AirflowStack, task: dict[str, Any]) -> None:
 
 def triggerers(stack: AirflowStack) -> list[Component]:
     """Return the triggerers that run, the oldest first."""
-    return [component for name, component in stack.components.items() if name.startswith("triggerer-") and component.exit_code is None]
+    return running(stack, "triggerer-")
+
+
+def running(stack: AirflowStack, prefix: str) -> list[Component]:
+    """Return the components of a kind that run, the oldest first.
+
+    :param stack: the stack.
+    :param prefix: how their names begin.
+    """
+    return [component for name, component in stack.components.items() if name.startswith(prefix) and component.exit_code is None]
 
 
 @contextmanager

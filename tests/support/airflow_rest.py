@@ -10,6 +10,8 @@ from airflow_cbr.demo.waiting import DemoError, wait_until
 if TYPE_CHECKING:
     from airflow_cbr.demo.rest import AirflowApi
 
+PAGE = 100
+"""Most rows of one answer: Airflow's ``[api] maximum_page_limit``."""
 FINAL = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 
 
@@ -46,8 +48,19 @@ class DagRun:
 
     def tasks(self) -> list[dict[str, Any]]:
         """Return the rows of all task instances."""
-        rows: list[dict[str, Any]] = self.api.request("GET", f"{self._path}/taskInstances", params={"limit": 100})["task_instances"]
-        return rows
+        rows: list[dict[str, Any]] = []
+        while True:
+            page = self.api.request(
+                "GET", f"{self._path}/taskInstances", params={"limit": PAGE, "offset": len(rows), "order_by": "map_index"}
+            )
+            rows += page["task_instances"]
+            if len(page["task_instances"]) < PAGE:
+                return rows
+
+    def count(self, *states: str) -> int:
+        """Return the number of task instances in one of the states, without their rows."""
+        answer = self.api.request("GET", f"{self._path}/taskInstances", params={"state": list(states), "limit": 1})
+        return int(answer["total_entries"])
 
     def task_states(self) -> dict[str, str | None]:
         """Return the state of each task instance; a mapped one is named ``task[index]``."""
@@ -81,6 +94,14 @@ class DagRun:
             absent_ok=True,
         )
         return None if entry is None else entry["value"]
+
+    def xcoms(self, task_id: str) -> dict[str, Any]:
+        """Return every XCom of a task by its key, as it is stored."""
+        path = f"{self._path}/taskInstances/{task_id}/xcomEntries"
+        keys = [row["key"] for row in self.api.request("GET", path, params={"limit": 100})["xcom_entries"]]
+        return {
+            key: self.api.request("GET", f"{path}/{key}", params={"deserialize": "false", "stringify": "false"})["value"] for key in keys
+        }
 
     def log(self, task_id: str, *, tries: int | None = None, map_index: int = -1) -> str:
         """Return the log of one try as text, one event per line; by default the newest try's."""

@@ -86,6 +86,7 @@ def open_page(
     :param options: more for ``Browser.new_context``, for example ``java_script_enabled=False``.
     """
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme, locale=locale, **options)
+    context.set_default_timeout(_START)
     try:
         page = context.new_page()
         thrown: list[str] = []

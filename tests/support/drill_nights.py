@@ -18,6 +18,8 @@ from tests.support.replication_night import Killed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.support.emulator import ControlClient
+
 ATTEMPTS = 12
 """Of the end: more than any schedule needs."""
 LOST_ANSWERS: list[dict[str, Any]] = [
@@ -103,8 +105,8 @@ def play(seed: int) -> Outcome:
             outcome.ended = True
             break
     night.control.clear_faults()
-    outcome.left = [one for one in _left(night) if one not in bystander]
-    outcome.foreign = [one for one in bystander if one not in _left(night)]
+    outcome.left = [one for one in things_left(night) if one not in bystander]
+    outcome.foreign = [one for one in bystander if one not in things_left(night)]
     return outcome
 
 
@@ -112,10 +114,10 @@ def _bystander(night: DrillNight) -> list[str]:
     """Start another drill, of the same Dag, which nobody ends; return what there is of it."""
     other = DrillNight(identity=(*IDENTITY[:2], "another", -1), adapter=night.adapter, spec={"terminate_after": 7 * 86400.0})
     other.start()
-    return _left(other)
+    return things_left(other)
 
 
-def _left(night: DrillNight) -> list[str]:
+def things_left(night: DrillNight) -> list[str]:
     """Return what is there, by name, and replicas that are lost."""
     night.clock.advance(SETTLE)
     ledger = night.control.ledger()
@@ -129,8 +131,12 @@ def _left(night: DrillNight) -> list[str]:
     return [*there, *listed, *(f"lost replica {one['backup_id']}" for one in ledger["lost_replicas"])]
 
 
-def _arrange(night: DrillNight, chance: random.Random) -> None:
-    control = night.control
+def arrange_machines(control: ControlClient, chance: random.Random) -> None:
+    """Let IMS and ECS behave in one of the ways that are not confirmed.
+
+    :param control: control calls of the emulator.
+    :param chance: decides.
+    """
     # Within settle_time together with the making of an image that shows only at its end.
     control.switch(
         image_seconds=chance.choice([10, 120, 300]),
@@ -146,6 +152,11 @@ def _arrange(night: DrillNight, chance: random.Random) -> None:
         data_disks=chance.randrange(3),
         checkpoint_seconds=1,
     )
+
+
+def _arrange(night: DrillNight, chance: random.Random) -> None:
+    control = night.control
+    arrange_machines(control, chance)
     for call in WRITES:
         if chance.random() < 0.4:
             control.fault(
@@ -191,4 +202,4 @@ def sweep(night: DrillNight) -> list[str]:
     )
     while isinstance(step := sweeping.advance(), Pause):
         night.clock.advance(step.seconds)
-    return _left(night)
+    return things_left(night)

@@ -6,11 +6,12 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from airflow_cbr.api.models import Backup, OperationLog, Replication, Vault
+from airflow_cbr.api.summaries import BackupSummary
 from airflow_cbr.exceptions import CbrAlreadyReplicatedError, CbrError, CbrNotFoundError
 from airflow_cbr.inventory.coverage import Destination
 from airflow_cbr.once.attempt import Attempt
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 SOURCE_VAULT = "3b5816b5-f29c-4172-9d9a-76c719a659ce"
 DESTINATION = Destination("cn-shenzhen-1", "68589cac08274b82b4e254268a3862d8", "0ca3eb86-8800-46da-9c37-9d657a825274")
 BEGIN = 1_800_000_000.0
+BackupModel = TypeVar("BackupModel", bound=BackupSummary)
 
 
 def time_text(at: float) -> str:
@@ -118,6 +120,10 @@ class HostileService:
         self._exchange()
         rows = [self._row(backup_id) for backup_id in self.backups]
         return iter([msgspec.convert(self.distort(row, self.rng), Backup, strict=False) for row in rows])
+
+    def read_backups(self, model: type[BackupModel], **_: Any) -> Iterator[BackupModel]:
+        """List the same, of each row no more than what a model has."""
+        return (msgspec.convert(msgspec.to_builtins(row), model) for row in self.list_backups())
 
     def show_backup(self, backup_id: str) -> Backup:
         """Show one backup."""

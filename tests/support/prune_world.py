@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from airflow_cbr.pruning.steps import PruneStep
     from tests.support.cleared_attempts import Intents
 
-__all__ = ["DAY", "Killed", "PruneWorld", "prune_world"]
+__all__ = ["DAY", "Killed", "PruneJudge", "PruneWorld", "prune_world"]
 
 DAY = 86400.0
 DESTINATION = Destination("cn-shenzhen-1", DESTINATION_PROJECT, DESTINATION_VAULT)
@@ -61,31 +61,26 @@ def prune_world(backups: list[BackupPart], *, switches: dict[str, Any] | None = 
     return world.model_copy(update={"vaults": vaults, "switches": settings, "seed": seed})
 
 
-class PruneWorld:
-    """A world, the clients of both sides, and the judge.
+class PruneJudge:
+    """Stands at the door of a service, and judges each deletion of a backup.
 
-    :param world: what there is.
+    :param emulator: the service.
     :param spec: what differs from a pruning that deletes and keeps the newest backup alone.
     """
 
-    def __init__(self, world: World, **spec: Any) -> None:
-        new_machine()
-        self.adapter = InProcessAdapter(Emulator(world, Clock(speed=0)), latency=0.01)
-        self.control = self.adapter.control()
-        self.clock = self.adapter.clock
+    def __init__(self, emulator: Emulator, **spec: Any) -> None:
+        self._emulator = emulator
         given: dict[str, Any] = {"plan_only": False, "min_age": 1.0, "rules": KeepRules(last=1)} | spec
         self.spec = PruneSpec(vault_id=SOURCE_VAULT, destination=DESTINATION, **given)
         self.violations: list[str] = []
         self._judged = 0
         self._reference: dict[str, set[str]] = {}
-        self._deletions = self.service.ledger.deletions
-        watched = _WatchedDeletions(self._judge)
-        self.service.ledger.deletions = watched
+        self.service.ledger.deletions = _WatchedDeletions(self._judge)
 
     @property
     def service(self) -> Any:
         """Return the emulator's service."""
-        return self.adapter.emulator.service
+        return self._emulator.service
 
     @property
     def store(self) -> Store:
@@ -93,60 +88,10 @@ class PruneWorld:
         store: Store = self.service.store
         return store
 
-    def sleep(self, seconds: float) -> None:
-        """Let virtual time pass."""
-        self.clock.advance(seconds)
-
-    def client(self, side: Side) -> CbrClient:
-        """Return a client of a side."""
-        region, project = ("cn-north-4", SOURCE_PROJECT) if side is Side.SOURCE else (DESTINATION.region, DESTINATION.project_id)
-        client = CbrClient(
-            PasswordCredentials("backup-bot", "emulator-password", "acme"),
-            region=region,
-            project_id=project,
-            home_region="cn-north-4",
-            endpoints=ENDPOINTS,
-            sleep=self.sleep,
-        )
-        client._transport._session.mount(IN_PROCESS_URL, self.adapter)
-        return client
-
-    def pruning(
-        self, *, observe: Callable[[PruneStep, str], None] | None = None, intents: Intents | None = None, **changes: Any
-    ) -> Pruning:
-        """Return a pruning, as one attempt makes it."""
-        spec = PruneSpec(**{name: getattr(self.spec, name) for name in PruneSpec.__dataclass_fields__} | changes)
-        return Pruning(
-            self.client(Side.SOURCE),
-            self.client(Side.REPLICA),
-            spec,
-            notes=Notes(intents, spec),
-            observe=observe or (lambda step, moment: None),
-            sleep=self.sleep,
-            log=_LOG,
-        )
-
-    def run(self, **options: Any) -> Pruning:
-        """Prune once; return the pruning at its end."""
-        pruning = self.pruning(**options)
-        with self.time_is_virtual():
-            pruning.run()
-        return pruning
-
-    @contextmanager
-    def time_is_virtual(self) -> Iterator[None]:
-        """Let this machine's clock be the virtual one, where the clocks are compared; and remember what the keep rules keep."""
-        if not self._judged:
-            self.take_reference()
-        with mock.patch.object(clocks, "time", SimpleNamespace(time=self.clock.now)):
-            yield
-
     @property
     def deleted(self) -> list[str]:
         """Return the ids of what the service deleted because it was asked, in order."""
         return [entry.backup_id for entry in self.service.ledger.deletions if entry.how == "asked"]
-
-    # --- the judge --------------------------------------------------------------------------------------------------------
 
     def take_reference(self) -> None:
         """Remember what the keep rules keep of what is there now."""
@@ -220,7 +165,7 @@ class PruneWorld:
             and replica.resource_id == backup.resource_id
             and replica.resource_size == backup.resource_size > 0
             and replica.created_at - backup.created_at >= -_MARGIN
-            and (replica.expired_at is None or replica.expired_at > self.clock.now())
+            and (replica.expired_at is None or replica.expired_at > self._emulator.clock.now())
             and replica.row.get("created_at", "") is not None
         )
 
@@ -250,7 +195,7 @@ class PruneWorld:
                 self.violations.append(f"{side} {backup.id} was deleted, but {text}")
 
     def _wrongs(self, backup: Backup, side: Side) -> Iterator[tuple[str, bool]]:
-        vault, now = self.store.vaults[backup.vault_id], self.clock.now()
+        vault, now = self.store.vaults[backup.vault_id], self._emulator.clock.now()
         restores = [log for log in self.store.logs.values() if log.operation_type == "restore" and log.status in ("running", "waiting")]
         yield "nothing was to be deleted", self.spec.plan_only
         yield "that side was not to be pruned", side not in self.spec.sides
@@ -285,6 +230,69 @@ class PruneWorld:
             yield "the others end before it", not any(_ends(one) >= _ends(backup) for one in survivors)
             named = [record.destination_backup_id for one in self.store.backups.values() for record in one.records]
             yield "its source backup is there", backup.id in named
+
+
+class PruneWorld(PruneJudge):
+    """A world, the clients of both sides, and the judge.
+
+    :param world: what there is.
+    :param spec: what differs from a pruning that deletes and keeps the newest backup alone.
+    """
+
+    def __init__(self, world: World, **spec: Any) -> None:
+        new_machine()
+        self.adapter = InProcessAdapter(Emulator(world, Clock(speed=0)), latency=0.01)
+        self.control = self.adapter.control()
+        self.clock = self.adapter.clock
+        super().__init__(self.adapter.emulator, **spec)
+
+    def sleep(self, seconds: float) -> None:
+        """Let virtual time pass."""
+        self.clock.advance(seconds)
+
+    def client(self, side: Side) -> CbrClient:
+        """Return a client of a side."""
+        region, project = ("cn-north-4", SOURCE_PROJECT) if side is Side.SOURCE else (DESTINATION.region, DESTINATION.project_id)
+        client = CbrClient(
+            PasswordCredentials("backup-bot", "emulator-password", "acme"),
+            region=region,
+            project_id=project,
+            home_region="cn-north-4",
+            endpoints=ENDPOINTS,
+            sleep=self.sleep,
+        )
+        client._transport._session.mount(IN_PROCESS_URL, self.adapter)
+        return client
+
+    def pruning(
+        self, *, observe: Callable[[PruneStep, str], None] | None = None, intents: Intents | None = None, **changes: Any
+    ) -> Pruning:
+        """Return a pruning, as one attempt makes it."""
+        spec = PruneSpec(**{name: getattr(self.spec, name) for name in PruneSpec.__dataclass_fields__} | changes)
+        return Pruning(
+            self.client(Side.SOURCE),
+            self.client(Side.REPLICA),
+            spec,
+            notes=Notes(intents, spec),
+            observe=observe or (lambda step, moment: None),
+            sleep=self.sleep,
+            log=_LOG,
+        )
+
+    def run(self, **options: Any) -> Pruning:
+        """Prune once; return the pruning at its end."""
+        pruning = self.pruning(**options)
+        with self.time_is_virtual():
+            pruning.run()
+        return pruning
+
+    @contextmanager
+    def time_is_virtual(self) -> Iterator[None]:
+        """Let this machine's clock be the virtual one, where the clocks are compared; and remember what the keep rules keep."""
+        if not self._judged:
+            self.take_reference()
+        with mock.patch.object(clocks, "time", SimpleNamespace(time=self.clock.now)):
+            yield
 
 
 class _WatchedDeletions(list[DeletionEntry]):

@@ -67,10 +67,20 @@ class Outcome:
 
 
 def play(seed: int, *, durable: bool = True) -> Outcome:
-    """Play one random night.
+    """Play one random night, and judge it.
 
     :param seed: of all that is random.
     :param durable: False switches adoption off, to show that the campaign can fail.
+    """
+    night, result = go_through(seed, durable=durable)
+    return judge(night.control, SOURCE_VAULT, result.record_ids if result is not None else None)
+
+
+def go_through(seed: int, *, durable: bool = True) -> tuple[Night, Result | None]:
+    """Return one random night that is over, and how its order ended; None when it is not green.
+
+    :param seed: of all that is random.
+    :param durable: False switches adoption off.
     """
     chance = random.Random(seed)
     careless = chance.random() < 0.5
@@ -88,7 +98,7 @@ def play(seed: int, *, durable: bool = True) -> Outcome:
                 chance.choice([night.clear, night.clear_and_forget])()
         else:
             break
-    return judge(night.control, SOURCE_VAULT, result.record_ids if result is not None else None)
+    return night, result
 
 
 def _arrange(night: Night, chance: random.Random, *, careless: bool) -> None:

@@ -149,6 +149,11 @@ class TwoNights:
         """Change the newest replica of a backup."""
         self.control.change_backup(self.replica(backup_id), **changes)
 
+    @property
+    def emulator(self) -> Emulator:
+        """Return the emulator of this process."""
+        return _adapter().emulator
+
     # --- what is asked ----------------------------------------------------------------------------------------------------
 
     def judge(

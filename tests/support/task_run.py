@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.bases.xcom import BaseXCom
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from airflow_cbr.emulator.world import DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_VAULT
@@ -146,10 +147,16 @@ class TaskRun:
         return self.cleared_after + (self.task.retries or 0)
 
     def xcom_push(self, key: str, value: Any) -> None:
-        """Record an XCom; it must be JSON."""
-        value = json.loads(json.dumps(value))
-        self.xcoms[key] = value
-        self.pushes.append((key, value))
+        """Record an XCom; it must be plain JSON.
+
+        Airflow keeps a tuple, a set or a time with the name of its Python type around it, and nobody who reads the XCom over REST, or
+        holds it against a schema, expects that.
+        """
+        plain = json.loads(json.dumps(value))
+        stored: Any = BaseXCom.serialize_value(value, key=key)
+        assert stored == plain, f"the XCom {key} would be stored as {stored}"
+        self.xcoms[key] = plain
+        self.pushes.append((key, plain))
 
     def xcom_pull(self, task_ids: str, key: str = "return_value", map_indexes: int = -1) -> Any:
         """Return an XCom of another task of the run, from ``others``."""

@@ -7,6 +7,7 @@ starts it, once. A test that wants many cases at once triggers them all and then
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from airflow_cbr.demo.stack import AirflowStack
 from tests.support.airflow_processes import restart_scheduler_where_it_died
 from tests.support.emulated_vaults import VaultPair, make_vaults
 from tests.support.emulator import ControlClient
-from tests.support.postgresql import postgresql
+from tests.support.servers import PostgreSQL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 TEST_DAGS = HERE / "dags"
+# These run in a virtual environment of their own: see `make test-celery`.
+collect_ignore = [] if find_spec("airflow.providers") and find_spec("airflow.providers.celery") else ["celery"]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -61,8 +64,8 @@ def control(emulator: EmulatorProcess) -> Iterator[ControlClient]:
 def database(pytestconfig: pytest.Config) -> Iterator[str | None]:
     """Return the address of the stack's database; None for SQLite, which needs nothing that is not there."""
     if pytestconfig.getoption("postgresql"):
-        with postgresql() as address:
-            yield address
+        with PostgreSQL() as server:
+            yield server.address
     else:
         yield None
 

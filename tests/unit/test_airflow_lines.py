@@ -55,3 +55,25 @@ def test_no_line_is_mended_by_a_bound_of_its_own() -> None:
 
     assert re.findall(r"make-venv\.sh .*", script)[-1] == 'make-venv.sh "$directory" test "apache-airflow==$version"'
     assert re.search(r"[a-z]<[\d]|!=\d", (REPOSITORY / "Makefile").read_text()) is None
+
+
+def test_the_support_matrix_is_the_table_of_lines() -> None:
+    rows = re.findall(
+        r"^\| (3\S+) \| (\S.*?) \| (3\S+) \| (\S.*?) \|$", (REPOSITORY / "docs/reference/support.md").read_text(), re.MULTILINE
+    )
+    runs = {"tests": "all", "demo": "the example Dag from end to end"}
+
+    assert rows == [
+        (version, "the day of the test" if packages == "today" else packages, python, runs[kind])
+        for version, packages, python, kind in LINES
+    ]
+
+
+def test_the_support_matrix_names_the_pythons_of_the_package() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    pythons = [name.rsplit(" ", 1)[1] for name in project["classifiers"] if re.search(r":: 3\.\d+$", name)]
+    (newest,) = re.findall(r"^apache-airflow==(.+)$", (REPOSITORY / "constraints.txt").read_text(), re.MULTILINE)
+    page = (REPOSITORY / "docs/reference/support.md").read_text()
+
+    assert f"| Python | {', '.join(pythons)} on Airflow {newest} |" in page
+    assert project["requires-python"] == f">={pythons[0]}"

@@ -12,6 +12,7 @@ import yaml
 
 from airflow_cbr.cli import _parser
 from airflow_cbr.hooks.cbr import CbrHook
+from tests.support.celery_stack import CeleryStack
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDER = REPOSITORY / "docs" / "deployment"
@@ -58,6 +59,13 @@ def test_every_part_of_airflow_is_there_and_knows_what_it_depends_on(compose: di
             source = volume.split(":")[0]
             assert source in compose["volumes"] or (FOLDER / source).is_dir(), volume
     assert {service["command"] for name, service in services.items() if name.startswith("worker")} == {"celery worker"}
+
+
+def test_the_stack_that_the_tests_start_has_the_same_parts(compose: dict[str, Any], tmp_path: Path) -> None:
+    stack = CeleryStack([tmp_path])
+    parts = {"api-server", "scheduler", "dag-processor", "triggerer", *(f"worker-{number + 1}" for number in range(stack.workers))}
+    assert parts | {"postgres", "redis", "emulator", "migration"} == set(compose["services"])
+    assert compose["services"]["scheduler"]["environment"]["AIRFLOW__CELERY__WORKER_CONCURRENCY"] == str(stack.slots)
 
 
 def test_all_parts_share_one_image_one_environment_and_one_key(compose: dict[str, Any]) -> None:

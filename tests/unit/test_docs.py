@@ -278,6 +278,21 @@ def test_every_step_of_the_making_of_a_checkpoint_is_drawn() -> None:
     assert set(re.findall(r"\[([a-z ]+)\]", drawing)) == set(CheckpointStep)
 
 
+def test_every_step_of_a_drill_and_of_its_end_is_drawn() -> None:
+    from airflow_cbr.drills.steps import CleanupStep, DrillStep
+
+    drawings = re.findall(r"```text\n(.*?)```", section("docs/explanation/design.md", "## A drill, from its start to its end"), re.DOTALL)
+    assert [set(re.findall(r"\[([a-z ]+)\]", one)) for one in drawings] == [set(DrillStep), set(CleanupStep)]
+
+
+def test_every_protection_of_the_pruning_has_its_group() -> None:
+    from airflow_cbr.pruning.protection import KeepReason
+
+    rows = rows_below(section("docs/explanation/design.md", "## What a pruning may delete"), "| What stays | Lines of the table |")
+    named = [name for row in rows for name in re.findall(r"`(\w+)`", row[1])]
+    assert sorted(named) == sorted(set(KeepReason) - {KeepReason.OTHER_SIDE, KeepReason.KEEP_RULE})
+
+
 def test_every_module_of_the_rings_has_its_line() -> None:
     package = REPOSITORY / "airflow_cbr"
     modules = {

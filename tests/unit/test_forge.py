@@ -173,12 +173,20 @@ def test_the_forms_are_ones_that_github_accepts() -> None:
 
 def test_a_vulnerability_has_one_way_to_be_reported() -> None:
     settings = read(GITHUB / "ISSUE_TEMPLATE/config.yml")
-    (advisory,) = (link["url"] for link in settings["contact_links"] if link["url"].endswith("/security/advisories/new"))
-    repository = advisory.removesuffix("/security/advisories/new")
+    (form,) = (path for path in FORMS if path.stem == "bug")
 
     assert settings["blank_issues_enabled"] is False
-    assert f"({advisory})" in (REPOSITORY / "SECURITY.md").read_text()
-    assert all(link["url"].startswith(repository) for link in settings["contact_links"])
+    assert "*Security* page of the repository" in (REPOSITORY / "SECURITY.md").read_text()
+    assert "SECURITY.md" in " ".join(field["attributes"]["value"] for field in read(form)["body"] if field["type"] == "markdown")
+
+
+def test_no_page_of_the_project_is_named_that_does_not_exist() -> None:
+    """There is no public repository yet: an address of one would lead nowhere, or to somebody else."""
+    pages = [*GITHUB.rglob("*.*"), *REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md"), REPOSITORY / "pyproject.toml"]
+    named = {(path.name, address) for path in pages for address in re.findall(r"https?://[^\s)>]*airflow-cbr[^\s)>]*", path.read_text())}
+
+    assert len(pages) > 50
+    assert sorted(named) == []
 
 
 def test_what_the_templates_name_exists() -> None:

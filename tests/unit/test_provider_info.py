@@ -7,6 +7,8 @@ import importlib
 import importlib.metadata
 import importlib.resources
 import json
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +189,23 @@ def test_the_form_has_every_field_with_label_and_help(form: dict[str, Any]) -> N
         assert field["description"] == CONNECTION_TYPE["conn-fields"][name]["description"]
 
 
+def test_the_form_asks_for_what_is_required_first_and_for_what_is_rare_last(form: dict[str, Any]) -> None:
+    asked = list(CONNECTION_TYPE["conn-fields"])
+    assert asked[:4] == ["auth_type", "region", "project_id", "domain_name"]
+    rare = asked.index("cloud")
+    assert set(asked[rare:]) == {name for name in asked if name.endswith("_endpoint")} | {"cloud", "console", "verify"}
+    assert asked[-1] == "verify"
+    assert list(form["extra_fields"]) == asked, "and the page shows them in this order"
+
+
+def test_labels_and_help_speak_the_same_words() -> None:
+    fields = CONNECTION_TYPE["conn-fields"].values()
+    said = " ".join(field["description"] for field in fields).lower()
+    labels = {field["label"] for field in fields}
+    words = {word for label in labels for word in re.findall(r"[a-z]{3,}", label.lower())} - {"seconds", "session"}
+    assert sorted(word for word in words if word not in said) == []
+
+
 def test_the_form_shows_what_the_connection_uses_and_hides_the_rest(form: dict[str, Any]) -> None:
     standard = form["standard_fields"]
 
@@ -274,3 +293,13 @@ def test_the_form_refuses_what_cannot_be_right(field: str, good: list[Any], bad:
 
 def test_the_package_is_typed() -> None:
     assert importlib.resources.files("airflow_cbr").joinpath("py.typed").is_file()
+
+
+def test_no_address_of_the_metadata_leads_nowhere() -> None:
+    """There is neither a site nor an index yet, and the front page says what works instead."""
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
+    assert "urls" not in project
+    readme = (PACKAGE.parent / "README.md").read_text()
+    assert "not on an index yet" in readme
+    assert "pip install ." in readme
+    assert not re.search(r"pip install ['\"]?airflow-cbr", readme)

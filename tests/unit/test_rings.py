@@ -66,7 +66,7 @@ RINGS: dict[str, set[str]] = {
     "demo": CORE | ADAPTERS | {"emulator"},
     # Object storage is Airflow's; nothing else of a command knows Airflow.
     "commands": {"api", "evidence", "operators"},
-    "cli": {"commands", "demo", "emulator"},
+    "cli": {"languages", "commands", "demo", "emulator"},
 }
 WITHOUT_AIRFLOW = CORE | {"__init__", "get_provider_info", "notifications", "emulator", "commands", "cli"}
 #: What moved between the supported versions of Airflow, or comes with a provider that Airflow's constraints pin.

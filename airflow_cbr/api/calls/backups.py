@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_cbr.api import responses
 from airflow_cbr.api.call_parameters import LARGEST_PAGE, Filter, destination_of, optional_id, segment, texts_of
 from airflow_cbr.api.calls.identified import unreadable, with_ids, with_record_ids
+from airflow_cbr.api.models import Backup
 from airflow_cbr.api.responses import decode
+from airflow_cbr.api.summaries import BackupSummary
 from airflow_cbr.exceptions import CbrOutcomeUnknownError
 
 if TYPE_CHECKING:
@@ -15,11 +17,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_cbr.api.caller import Caller
-    from airflow_cbr.api.models import Backup, Replication
+    from airflow_cbr.api.models import Replication
     from airflow_cbr.api.paging import Page
     from airflow_cbr.api.responses import ServiceResponse
 
 __all__ = ["BackupCalls"]
+
+BackupModel = TypeVar("BackupModel", bound=BackupSummary)
 
 
 class BackupCalls:
@@ -104,8 +108,43 @@ class BackupCalls:
             "sort": sort,
         }
 
-        def read(answer: ServiceResponse) -> Page[Backup]:
-            page = decode(answer, responses.BackupsAnswer, call="ListBackups")
+        return self._walk(Backup, filters, page_size, on_repeat)
+
+    def read_backups(
+        self,
+        model: type[BackupModel],
+        *,
+        vault_id: str,
+        checkpoint_id: str | None = None,
+        show_replication: bool = False,
+        on_repeat: Callable[[BackupModel], object] | None = None,
+    ) -> Iterator[BackupModel]:
+        """Yield the backups of a vault as :meth:`list_backups` does, of each row no more than what the model has.
+
+        :param model: what is decoded of a row: what nobody looks at costs neither time nor memory.
+        :param vault_id: backups in this vault.
+        :param checkpoint_id: backups of this checkpoint. Default: of all.
+        :param show_replication: fill ``replication_records``. Default: False.
+        :param on_repeat: is told of every row that comes again and is not yielded. Default: nobody is told.
+        """
+        filters: dict[str, Filter] = {
+            "show_replication": show_replication or None,
+            "vault_id": optional_id(vault_id, "vault_id"),
+            "checkpoint_id": optional_id(checkpoint_id, "checkpoint_id"),
+        }
+        return self._walk(model, filters, LARGEST_PAGE, on_repeat)
+
+    def _walk(
+        self,
+        model: type[BackupModel],
+        filters: dict[str, Filter],
+        page_size: int,
+        on_repeat: Callable[[BackupModel], object] | None,
+    ) -> Iterator[BackupModel]:
+        form: type[responses.BackupsAnswer[BackupModel]] = responses.BackupsAnswer[model]  # type: ignore[valid-type]
+
+        def read(answer: ServiceResponse) -> Page[BackupModel]:
+            page = decode(answer, form, call="ListBackups")
             return with_ids(page.backups or (), answer, "ListBackups"), page.count
 
         return self._calls.list("ListBackups", "/backups", filters, page_size, read, on_repeat)

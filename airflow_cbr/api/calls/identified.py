@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from airflow_cbr.api.endpoints import is_id
 from airflow_cbr.exceptions import CbrProtocolError
@@ -11,23 +11,28 @@ from airflow_cbr.exceptions import CbrProtocolError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_cbr.api.models import Backup, Checkpoint, Replication
+    from airflow_cbr.api.models import Checkpoint, Replication
     from airflow_cbr.api.responses import ServiceResponse
+    from airflow_cbr.api.summaries import BackupSummary
 
 __all__ = ["unreadable", "with_id", "with_ids", "with_record_ids"]
+
+BackupModel = TypeVar("BackupModel", bound="BackupSummary")
 
 _ROW_ID: Final = re.compile("[0-9A-Za-z_-]{1,64}")
 """Wider than a valid id: rows of a cloud that writes its ids differently still show what is covered."""
 
 
-def with_ids(backups: Sequence[Backup], answer: ServiceResponse, call: str) -> Sequence[Backup]:
+def with_ids(backups: Sequence[BackupModel], answer: ServiceResponse, call: str) -> Sequence[BackupModel]:
     """Return the backups if they and their replication records have something like an id each.
 
     Rows without do not tell what is covered, and to leave them out would be to copy a backup again.
     """
-    for backup in backups:
-        if not _ROW_ID.fullmatch(backup.id) or not all(_ROW_ID.fullmatch(record.id) for record in backup.replication_records or ()):
-            raise unreadable(answer, call, "the id of a backup or of a replication record is not valid")
+    is_row_id = _ROW_ID.fullmatch
+    ids = [backup.id for backup in backups]
+    ids += [record.id for backup in backups for record in backup.replication_records or ()]
+    if not all(map(is_row_id, ids)):
+        raise unreadable(answer, call, "the id of a backup or of a replication record is not valid")
     return backups
 
 

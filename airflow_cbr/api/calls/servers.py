@@ -142,7 +142,7 @@ class ServerCalls:
         :raises CbrApiError: the service would refuse it.
         """
         body = {"dry_run": True, "server": server.body()}
-        self._servers.repeat("CreatePostPaidServers", "POST", "/cloudservers", body, lambda answer: None)
+        self._servers.ask("CreatePostPaidServers", "/cloudservers", body, lambda answer: None)
 
     def list_servers(self, *, name: str | None = None) -> Iterator[Server]:
         """Yield servers, page by page (ListServersDetails).

@@ -1,6 +1,6 @@
 // The page: what was read, as a table. Every word of Airflow goes into the document as text, never as markup.
 
-import { AnswerError, Reading, VERDICTS, chosen, findingsOf, readXcom, rowsOf } from "./rows.js";
+import { AnswerError, Reading, VERDICTS, chosen, findingsOf, known, readXcom, rowsOf, words } from "./rows.js";
 import { duration, language, moment, text, theme } from "./texts.js";
 
 // The page lies beside the REST API, below whatever path the server has.
@@ -9,6 +9,7 @@ const AIRFLOW = new URL("../", document.baseURI);
 const OWN_FILES = 5;
 const MOST_REQUESTS = 10;
 const AGES_GROW = 30_000; // milliseconds
+const MOST_LISTED = 1000; // findings and resources of a report, which is somebody's XCom
 const COLUMNS = ["verdict", "vault", "age", "size", "copy", "task"];
 
 const page = Object.fromEntries(["search", "refresh", "status", "problem", "rows", "older"].map((id) => [id, document.getElementById(id)]));
@@ -170,12 +171,13 @@ function failures(row) {
 }
 
 function reasons(found) {
-  const entries = found.map(({ subject, reason, advice, more }) =>
+  const entries = found.map(({ subject, reason, advice, record, more }) =>
     make(
       "li",
       {},
       subject ? make("strong", {}, foreign(subject), ": ") : null,
       foreign(reason ?? ""),
+      record ? make("p", {}, `${text("record")}: `, make("code", {}, foreign(record))) : null,
       advice ? make("p", { class: "advice" }, foreign(text("whatToDo", { advice }))) : null,
       more > 0 ? make("p", {}, text("more", { count: more })) : null,
     ),
@@ -216,16 +218,20 @@ function report(row) {
 }
 
 function resources(body) {
-  const list = (value) => (Array.isArray(value) ? value.filter((one) => one !== null && typeof one === "object") : []);
-  const found = list(body.findings).map(({ name, id, record_id: record, reason, advice }) => ({
-    subject: [name, id ?? record].filter(Boolean).join(" "),
-    reason: String(reason ?? ""),
-    advice: advice ? String(advice) : null,
-    more: 0,
+  const all = (value) => (Array.isArray(value) ? value : []);
+  const list = (value) => all(value).slice(0, MOST_LISTED).map(known);
+  const listed = list(body.findings);
+  const found = listed.map((one, at) => ({
+    subject: [words(one.name), words(one.id)].filter(Boolean).join(" "),
+    reason: words(one.reason),
+    advice: words(one.advice),
+    record: words(one.record_id),
+    more: at === listed.length - 1 ? all(body.findings).length - listed.length : 0,
   }));
   const rows = list(body.resources).map((one) => {
-    const at = Date.parse(one.verified_at ?? "");
-    return make("li", {}, foreign(`${one.name ?? ""} ${one.id ?? ""}`.trim()), ": ", Number.isNaN(at) ? text("none") : moment(at));
+    const at = Date.parse(words(one.verified_at) ?? "");
+    const name = [words(one.name), words(one.id)].filter(Boolean).join(" ");
+    return make("li", {}, foreign(name), ": ", Number.isNaN(at) ? text("none") : moment(at));
   });
   return make(
     "section",
@@ -262,7 +268,9 @@ function show() {
   const nothing = rows.length ? text("noMatch") : text("empty");
   const isUnknown = rows.length === 0 && reading.error !== null;
   draw(...(shown.length ? [table(shown)] : isUnknown ? [] : [make("p", {}, nothing)]));
-  page.status.textContent = rows.length ? summary(rows) : "";
+  const said = rows.length ? summary(rows) : "";
+  // What is written again is read out again.
+  if (page.status.textContent !== said) page.status.textContent = said;
   showOlder();
 }
 
@@ -312,6 +320,18 @@ async function refresh() {
   page.rows.removeAttribute("aria-busy");
 }
 
+/** Return what the address around this page asks to search for: a task's link leads here with its vault. */
+const searched = () => new URLSearchParams(window.parent.location.search).get("search")?.slice(0, 200) ?? "";
+
+/** Open the only row that an address leads to. */
+function openSearched() {
+  if (searched() === "" || reading.at === null) return;
+  const found = chosen(rowsOf(reading, now()), searched(), sorting.column, sorting.isDescending, text);
+  if (found.length !== 1) return;
+  opened.set(found[0].key, {});
+  show();
+}
+
 function followTheme() {
   if (theme()) document.documentElement.dataset.theme = theme();
   else delete document.documentElement.dataset.theme;
@@ -322,8 +342,10 @@ document.title = text("title");
 for (const element of document.querySelectorAll("[data-text]")) element.textContent = text(element.dataset.text);
 followTheme();
 window.addEventListener("storage", followTheme);
+page.search.value = searched();
 page.refresh.addEventListener("click", refresh);
 page.search.addEventListener("input", show);
 // Ages grow while nobody refreshes: what was green must not stay so.
 setInterval(show, AGES_GROW);
 await refresh();
+openSearched();

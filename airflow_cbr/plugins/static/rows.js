@@ -8,10 +8,11 @@ const PAGE_SIZE = 500; // Airflow gives fewer: [api] maximum_page_limit, 100 unl
 const FIRST_PAGES = 4;
 const MOST_PAGES = 30;
 const CLOCKS_APART = 300; // seconds
+const MOST_FINDINGS = 20; // an operator lists three
 
 export const VERDICTS = ["failed", "late", "unknown", "running", "unjudged", "verified"];
 
-/** An answer of Airflow that is no list: kind is notSignedIn, forbidden, noAnswer, noJson or httpError. */
+/** An answer of Airflow that is no list, or none that fits the others: kind is notSignedIn, forbidden, noAnswer, noJson, httpError or changed. */
 export class AnswerError extends Error {
   constructor(kind, values = {}) {
     super(kind);
@@ -44,8 +45,10 @@ async function ask(base, path) {
   return { body, at: Date.parse(response.headers.get("date") ?? "") || Date.now() };
 }
 
-const known = (value) => (value !== null && typeof value === "object" && !Array.isArray(value) ? value : {});
-const words = (value) => (typeof value === "string" && value !== "" ? value : null);
+/** Return an object, empty where it is something else. */
+export const known = (value) => (value !== null && typeof value === "object" && !Array.isArray(value) ? value : {});
+/** Return a text; null where it is something else, or empty. */
+export const words = (value) => (typeof value === "string" && value !== "" ? value : null);
 const number = (value) => (typeof value === "number" && Number.isFinite(value) ? value : null);
 const time = (value) => (typeof value === "string" ? Date.parse(value) : NaN);
 
@@ -55,18 +58,33 @@ const time = (value) => (typeof value === "string" ? Date.parse(value) : NaN);
 export class Reading {
   constructor(base) {
     this.base = base;
-    this.tasks = [];
     this.requests = 0;
+    this.isReadingOlder = false;
+    this.#forget();
+  }
+
+  #forget() {
+    this.tasks = [];
     this.isComplete = false;
     this.error = null;
     this.at = null;
     this.offset = 0;
+    this.total = undefined;
+    this.listed = 0;
     this.seen = new Set();
     this.names = new Set();
   }
 
-  /** Read the newest task instances, and go on while a page brings a vault that was not seen yet. */
+  /** Read the newest task instances; once more from the beginning where the list changed meanwhile. */
   async begin() {
+    await this.#readNewest();
+    if (this.error?.kind !== "changed") return;
+    this.#forget();
+    await this.#readNewest();
+  }
+
+  /** Go on while a page brings a vault that was not seen yet. */
+  async #readNewest() {
     await this.#read(1);
     if (!this.isComplete && !this.error) await this.#read(FIRST_PAGES - 1);
     while (!this.isComplete && !this.error && this.broughtNews && this.requests < MOST_PAGES) await this.#read(1);
@@ -82,10 +100,13 @@ export class Reading {
     });
   }
 
-  /** Read some more pages, however little they bring. */
+  /** Read some more pages, however little they bring; one reading at a time, since each begins where the last has ended. */
   async readOlder() {
+    if (this.isReadingOlder) return;
+    this.isReadingOlder = true;
     this.error = null;
     await this.#read(FIRST_PAGES);
+    this.isReadingOlder = false;
   }
 
   /** The run_after of the oldest run that was read; it may have been read in part. */
@@ -106,6 +127,7 @@ export class Reading {
         return;
       }
       this.#take(answer.value);
+      if (this.error) return;
     }
   }
 
@@ -115,12 +137,16 @@ export class Reading {
       this.error = new AnswerError("noJson");
       return;
     }
+    // Rows that went moved others to a page that was read before, unseen; a newer failure may be among them.
+    if (number(body.total_entries) < this.listed) this.error = new AnswerError("changed");
+    if (this.error) return;
     this.at = Math.max(this.at ?? 0, at);
-    this.total = Math.max(number(body.total_entries) ?? 0, this.offset + found.length);
+    this.listed = number(body.total_entries) ?? 0;
+    this.total = Math.max(this.listed, this.offset + found.length);
     this.offset += found.length;
     this.pageSize ??= found.length || PAGE_SIZE;
     const before = this.seen.size;
-    for (const task of found.map(taskOf)) {
+    for (const task of found.map(known).map(taskOf)) {
       const name = JSON.stringify([task.dag, task.run, task.task, task.mapIndex]);
       // A run that begins while the pages are read moves some task instances to the next page.
       if (Number.isNaN(task.runAfter) || this.names.has(name)) continue;
@@ -235,7 +261,7 @@ function rowOf(key, tasks, now, partialUntil) {
     replication: copying[0] ?? null,
     task: newest[0] ?? copying[0],
     consoles: known(tasks.find((task) => task.outcome.consoles !== undefined)?.outcome.consoles),
-    reportPath: words(told[0]?.outcome.path),
+    reportPath: words(told[0]?.outcome.report),
     warnings: verdict === "failed" ? [] : findingsOf(told),
     failures: tasks.filter((task) => hasFailed(task) || (task.state === "up_for_retry" && findingsOf([task]).length > 0)).slice(0, 3),
   };
@@ -267,8 +293,9 @@ function judge({ newest, copying, maxAge, age, isPartial }) {
   if (newest.some(hasFailed)) return ["failed", newest.some((task) => task.state === "up_for_retry") ? "retry" : null];
   if (newest.some(isUnfinished)) return ["running", null];
   if (newest.some((task) => task.state === "skipped")) return ["unknown", "skipped"];
-  if (!newest.every((task) => task.state === "success" && task.outcome.verdict === "verified")) return ["unknown", "noVerdict"];
-  if (!newest.every((task) => task.outcome.proven === true)) return ["unknown", "notProven"];
+  const say = (...verdicts) => newest.every((task) => task.state === "success" && verdicts.includes(task.outcome.verdict));
+  if (!say("verified", "unproven")) return ["unknown", "noVerdict"];
+  if (!say("verified")) return ["unknown", "notProven"];
   if (isPartial) return ["unknown", "partial"];
   if (age === null || age < -CLOCKS_APART) return ["unknown", "ageUnknown"];
   if (maxAge === null) return ["unjudged", "noRpo"];
@@ -289,17 +316,22 @@ function copiesOf(tasks) {
   };
 }
 
-/** Return what a task found: subject, reason and advice of each, and how many more there are. */
+/** Return what a task found: subject, reason, advice and replication record of each, and how many more there are. */
 export function findingsOf(tasks) {
   return tasks.flatMap((task) => {
-    const found = Array.isArray(task.outcome.findings) ? task.outcome.findings.map(known) : [];
-    const error = words(task.outcome.error);
-    const listed = found.length || error === null ? found : [{ reason: error, advice: task.outcome.advice }];
-    const more = (number(task.outcome.findings_total) ?? 0) - found.length;
+    const { outcome } = task;
+    const few = (value) => (Array.isArray(value) ? value.slice(0, MOST_FINDINGS) : []);
+    const found = few(outcome.findings).map(known);
+    const error = words(outcome.error);
+    const problems = few(outcome.problems).map((reason) => ({ reason }));
+    const isError = found.length === 0 && error !== null;
+    const listed = isError ? [{ reason: error, advice: outcome.advice }, ...problems] : found;
+    const more = isError ? (number(outcome.problems_total) ?? 0) - problems.length : (number(outcome.findings_total) ?? 0) - found.length;
     return listed.map((one, at) => ({
       subject: words(one.subject),
       reason: words(one.reason),
       advice: words(one.advice),
+      record: words(one.record_id),
       more: at === listed.length - 1 ? Math.max(0, more) : 0,
     }));
   });

@@ -59,7 +59,7 @@ def test_a_vault_is_backed_up_and_the_xcoms_say_so(service: EmulatorServer) -> N
     said = run.xcoms["checkpoint"]
     assert said.pop("name").startswith("before-upgrade_")
     assert said == {
-        "vault": {"region": "cn-north-4", "project_id": SOURCE_PROJECT, "vault_id": SOURCE_VAULT},
+        "vault": {"region": "cn-north-4", "project_id": SOURCE_PROJECT, "vault_id": SOURCE_VAULT, "vault_name": "vault-nightly"},
         "status": "available",
         "backups": 3,
         "available": 3,
@@ -78,7 +78,8 @@ def test_a_clear_sends_nothing_and_another_run_makes_another(service: EmulatorSe
     run.cleared_after = 1
     assert run.attempt() == first
     assert run.xcoms["checkpoint"]["adopted"] is True
-    assert f"Adopted checkpoint {first}, recognised by this task's note" in run.log
+    assert "Adopted a checkpoint, recognised by this task's note, created at " in run.log
+    assert f"(checkpoint {first})" in run.log
     second = checkpointing(run_id="manual__2").attempt()
     third = checkpointing(run_id="manual__2", map_index=4).attempt()
     assert made(service.control) == [first, second, third]
@@ -200,7 +201,7 @@ def test_a_deferred_task_is_not_longer_than_its_timeout(stage: Stage) -> None:
         stage.play(run)
     assert isinstance(caught.value.__cause__, CbrCheckpointTimeoutError)
     assert stage.time() - began <= 7200 + 30
-    assert f"Deferring the task. Checkpoint {made(stage.control)[0]} continues in CBR even if the task is stopped" in run.log
+    assert f"Its checkpoint continues in CBR even if the task is stopped (checkpoint {made(stage.control)[0]})" in run.log
 
 
 @pytest.mark.parametrize("event", [None, {}, {"wake": "resume"}, {"wake": "resume", "memory": {"sent": 1}}, {"wake": "success"}], ids=str)

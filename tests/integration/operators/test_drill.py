@@ -7,8 +7,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from airflow_cbr.airflow_names import AirflowFailException
+from airflow_cbr.cli import main
 from airflow_cbr.drills.marks import DrillMark
 from airflow_cbr.emulator.clock import Clock
 from airflow_cbr.emulator.world import (
@@ -17,8 +19,11 @@ from airflow_cbr.emulator.world import (
     DRILL_SECURITY_GROUP,
     DRILL_SUBNET,
     DRILL_VPC,
+    SOURCE_VAULT,
 )
-from airflow_cbr.exceptions import CbrDrillTimeoutError
+from airflow_cbr.evidence.file import evidence_schema
+from airflow_cbr.exceptions import CbrDrillCleanupError, CbrDrillTimeoutError, CbrEvidenceError
+from airflow_cbr.hooks import metrics
 from airflow_cbr.operators.cbr import (
     CbrEndRestoreDrillOperator,
     CbrNameRestoreDrillOperator,
@@ -33,6 +38,7 @@ from tests.support.task_run import IDS, TaskRun, set_connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 RESOURCE = "94eba8b2-acc9-4d82-badc-127144cc5526"
 SERVER: dict[str, Any] = {
@@ -172,6 +178,13 @@ def test_an_end_without_a_start_says_failed_and_waits_for_what_may_come(emulator
     assert everything(emulator) == {"images": [], "servers": [], "disks": [], "lost": []}
 
 
+def test_a_seed_chooses_the_resource_whose_newest_replica_is_restored(emulator: EmulatorServer) -> None:
+    chosen = [starting(resource_id=None, seed="a week", run_id=f"run_{number}").attempt() for number in range(2)]
+    assert chosen[0]["resource_id"] == chosen[1]["resource_id"]
+    assert chosen[0]["replica_id"] == chosen[1]["replica_id"]
+    assert chosen[0]["server_id"] != chosen[1]["server_id"]
+
+
 def test_each_map_index_has_its_own(emulator: EmulatorServer) -> None:
     starts = [starting(map_index=place) for place in range(2)]
     assert len({start.attempt()["server_id"] for start in starts}) == 2
@@ -289,6 +302,136 @@ def test_the_name_is_known_before_anything_is_made(emulator: EmulatorServer) -> 
         TaskRun(CbrNameRestoreDrillOperator(task_id="name", start_task_id="start")).attempt()
         == DrillMark.of("a_dag", "manual__1", "start", -1).name
     )
+
+
+# --- metrics and evidence ---------------------------------------------------------------------------------------------------
+
+
+TAGS = {
+    "region": "cn-north-4",
+    "vault_id": SOURCE_VAULT,
+    "destination_region": "cn-shenzhen-1",
+    "destination_vault_id": DESTINATION_VAULT,
+}
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any, dict[str, str]]]:
+    """Take what is sent to Airflow's metrics, apart from what the client sends by itself."""
+    kept: list[tuple[str, Any, dict[str, str]]] = []
+
+    class Stats:
+        def incr(self, stat: str, count: int, *, tags: dict[str, str]) -> None:
+            kept.append((stat, count, tags))
+
+        def timing(self, stat: str, dt: Any, *, tags: dict[str, str]) -> None:
+            kept.append((stat, dt.total_seconds(), tags))
+
+    monkeypatch.setattr(metrics, "stats", Stats)
+    return kept
+
+
+def documents(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_bytes()) for path in sorted(folder.glob("*/*.json"))]
+
+
+def told(sent: list[tuple[str, Any, dict[str, str]]]) -> dict[str, Any]:
+    assert len({name for name, _, _ in sent}) == len(sent), "each once"
+    return {name.removeprefix("cbr.drill."): value for name, value, _ in sent}
+
+
+def test_the_verdict_is_told_to_metrics_and_evidence_and_shown_by_the_report(
+    emulator: EmulatorServer, sent: list[tuple[str, Any, dict[str, str]]], tmp_path: Path
+) -> None:
+    good, bad = starting(), starting(run_id="manual__2")
+    good.attempt()
+    end = ending(good, evidence_path=str(tmp_path / "evidence"))
+    verdict = end.attempt()
+    seconds = {name.replace("_", "."): value for name, value in verdict["durations"].items()}
+    assert told(sent) == {"successful": 1, "failed": 0, "timed_out": 0} | seconds
+    assert [tags for _, _, tags in sent] == [TAGS] * 7
+    sent.clear()
+
+    bad.attempt()
+    failed = ending(bad, states={"check": "failed"}, evidence_path=str(tmp_path / "evidence"), retries=3)
+    failed.run_id = "manual__2"
+    assert failing(failed)["verdict"] == "failed"
+    assert (told(sent)["successful"], told(sent)["failed"], told(sent)["timed_out"]) == (0, 1, 0)
+
+    first, second = documents(tmp_path / "evidence")
+    Draft202012Validator(evidence_schema()).validate(first)
+    assert (first["kind"], first["run"]["task_id"], first["content"]["drill"]) == ("drill", "end", verdict)
+    assert (first["source"]["vault_id"], first["destination"]["vault_id"]) == (SOURCE_VAULT, DESTINATION_VAULT)
+    assert first["source"]["name"]
+    assert first["destination"]["name"]
+    assert second["content"]["reason"] == "check is failed"
+    assert main(["evidence", "check", str(tmp_path / "evidence")]) == 0
+    day = verdict["ended_at"][:10]
+    report = ["evidence", "report", str(tmp_path / "evidence"), "--from", day, "--to", day, "--out"]
+    assert main([*report, str(tmp_path / "report.json")]) == 0
+    (vault,) = json.loads((tmp_path / "report.json").read_bytes())["vaults"]
+    assert [(one["verdict"], one["passed"], one["seconds"]) for one in vault["drills"]] == [
+        ("successful", True, verdict["durations"]["rto_seconds"]),
+        ("failed", False, second["content"]["seconds"]),
+    ]
+    assert {one["resource_id"] for one in vault["drills"]} == {RESOURCE}
+    assert main([*report, str(tmp_path / "report.html")]) == 0
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "check is failed" in page
+    assert vault["drills"][0]["resource_name"] in page
+    assert f"DRILL SUCCESSFUL {vault['drills'][0]['resource_name']}: the server booted, and 1 check succeeded; recovered in" in end.log
+
+
+def test_an_attempt_that_is_retried_tells_neither_and_the_last_one_both(
+    emulator: EmulatorServer, sent: list[tuple[str, Any, dict[str, str]]], tmp_path: Path
+) -> None:
+    start = starting()
+    start.attempt()
+    emulator.control.switch(server_delete_seconds=3600)
+    end = ending(start, timeout=1, retries=1, evidence_path=str(tmp_path), evidence_conn_id=None)
+    with pytest.raises(CbrDrillCleanupError):
+        end.attempt()
+    assert (end.xcoms["drill"]["verdict"], sent, documents(tmp_path)) == ("successful", [], [])
+    with pytest.raises(CbrDrillCleanupError):
+        end.attempt()
+    (document,) = documents(tmp_path)
+    assert told(sent)["successful"] == 1
+    assert "something is left that is billed" in document["content"]["reason"]
+
+
+def test_what_is_wrong_with_the_verdict_keeps_nothing_from_being_deleted(
+    emulator: EmulatorServer, sent: list[tuple[str, Any, dict[str, str]]]
+) -> None:
+    cases: list[tuple[dict[str, str | None], dict[str, Any], type[Exception], str]] = [
+        ({"check": "success"}, {"evidence_path": "/proc/evidence"}, CbrEvidenceError, "could not be written to /proc/evidence"),
+        (
+            {"check": "failed"},
+            {"evidence_path": "/proc/evidence"},
+            AirflowFailException,
+            "check is failed.*could not be written to /proc",
+        ),
+        ({"check": "success"}, {"evidence_path": "/tmp/x", "evidence_conn_id": "nowhere"}, AirflowFailException, "connection nowhere"),
+        ({"check": "success"}, {"max_duration": -1}, AirflowFailException, "max_duration"),
+    ]
+    for place, (states, changes, error, said) in enumerate(cases):
+        start = starting(run_id=f"run_{place}")
+        start.attempt()
+        end = ending(start, states=states, **changes)
+        end.run_id = start.run_id
+        with pytest.raises(error, match=f"(?s){said}"):
+            end.attempt()
+    ledger = emulator.control.ledger()
+    assert {one["state"] for kind in ("images", "servers", "disks") for one in ledger[kind]} == {"deleted"}
+
+
+def test_a_drill_of_which_nothing_is_known_counts_and_leaves_no_evidence(
+    emulator: EmulatorServer, sent: list[tuple[str, Any, dict[str, str]]], tmp_path: Path
+) -> None:
+    with pytest.raises(AirflowFailException, match=r"(?s)published nothing.*No evidence of the drill was written"):
+        ending(None, evidence_path=str(tmp_path)).attempt()
+    assert told(sent) == {"successful": 0, "failed": 1, "timed_out": 0}
+    assert sent[0][2] == {"destination_region": "cn-shenzhen-1"}
+    assert documents(tmp_path) == []
 
 
 # --- sweeping -----------------------------------------------------------------------------------------------------------

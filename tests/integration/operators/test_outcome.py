@@ -91,7 +91,7 @@ def test_what_succeeds_without_a_good_replica_of_all_that_was_judged_is_not_prov
     with suppress(CbrVerificationError, AirflowSkipException):
         run.attempt()
 
-    assert listed(run)["outcome"]["proven"] is is_proven
+    assert (listed(run)["outcome"]["verdict"] == "verified") is is_proven
 
 
 def test_an_empty_vault_is_not_proven(emulator: EmulatorServer) -> None:
@@ -100,7 +100,7 @@ def test_an_empty_vault_is_not_proven(emulator: EmulatorServer) -> None:
     run.attempt()
     outcome = listed(run)["outcome"]
 
-    assert (outcome["verdict"], outcome["proven"], outcome["verified_at"]) == ("verified", False, None)
+    assert (outcome["verdict"], outcome["verified_at"]) == ("unproven", None)
 
 
 def test_a_deferred_replication_lists_what_was_accepted_and_where(emulator: EmulatorServer) -> None:
@@ -131,3 +131,18 @@ def test_nobody_gives_the_field_and_the_next_task_of_the_class_has_none() -> Non
         assert "outcome" not in cls.template_fields
         assert cls.outcome is None
         assert cls.overwrite_rtif_after_execution is False
+
+
+def test_copies_that_fail_are_listed_with_their_records(emulator: EmulatorServer) -> None:
+    for backup_id in BACKUPS:
+        emulator.control.change_backup(backup_id, name="<img src=x onerror=alert(1)>\"'\\" * 300)
+    emulator.control.fault("copy_fails", vault_id=SOURCE_VAULT, count=None)
+    run = replicating()
+    with pytest.raises(Exception, match="not covered"):
+        run.attempt()
+    outcome = listed(run)["outcome"]
+
+    assert isinstance(outcome, dict), "Airflow would cut it off"
+    assert len(str(outcome)) <= LARGEST
+    assert outcome["problems_total"] == len(BACKUPS)
+    assert "failed (record " in outcome["problems"][0]

@@ -304,7 +304,7 @@ def test_when_the_timeout_passes_the_task_is_not_retried_the_copies_go_on_and_th
     waiting = record_ids_by_backup(emulator)[BACKUPS[0]]
     assert cause.running == [waiting]
     assert "The timeout of 0.9 s" in str(caught.value)
-    assert f"1 copy is still running: {waiting}" in str(caught.value)
+    assert f"1 copy is still running: ecs-web-01 ({waiting})" in str(caught.value)
     assert "Clear this task to keep waiting" in str(caught.value)
     counts = run.xcoms["replication"]
     assert (counts["accepted"], counts["succeeded"]) == (3, 2)

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
-import os
-import signal
-from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,15 +19,20 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from tests.system.dags.dying import Dying
+else:
+    # Airflow has this folder on its path.
+    from dying import Dying
+
 IDS = ("vault_id", "destination_region", "destination_project_id", "destination_vault_id", "cbr_conn_id")
 SETTLE_TIME = 30.0
 
 
-class KilledOperator(CbrReplicateCheckpointOperator):
+class KilledOperator(Dying, CbrReplicateCheckpointOperator):
     """Kills its own process, once for each line of a plan.
 
-    :param kills: JSON list of ``"<moment> <step> <nth>"``: the first is where the process dies first, and so on. (templated)
-    :param scars: file with a line for each kill; it outlives the processes. (templated)
+    :param kills: as of :class:`Dying`. (templated)
+    :param scars: as of :class:`Dying`. (templated)
     :param writes_beside: whether somebody else replicates the vault just before this task does, once; a truth word. (templated)
     """
 
@@ -42,19 +43,16 @@ class KilledOperator(CbrReplicateCheckpointOperator):
         self.kills = kills
         self.scars = scars
         self.writes_beside = writes_beside
-        self._reached: Counter[str] = Counter()
 
     def at_step(self, step: Step, moment: str) -> None:
         """Die here if the plan says so."""
-        here = f"{moment} {step}"
-        self._reached[here] += 1
-        if here == f"before {Step.REPLICATE_VAULT}" and self.writes_beside == "true" and not Path(f"{self.scars}.beside").exists():
+        if (
+            f"{moment} {step}" == f"before {Step.REPLICATE_VAULT}"
+            and self.writes_beside == "true"
+            and not Path(f"{self.scars}.beside").exists()
+        ):
             self._write_beside()
-        scars = Path(self.scars)
-        suffered = scars.read_text().splitlines() if scars.exists() else []
-        if json.loads(self.kills)[len(suffered) :][:1] == [f"{here} {self._reached[here]}"]:
-            scars.write_text("\n".join([*suffered, f"{here} {self._reached[here]}"]))
-            os.kill(os.getpid(), signal.SIGKILL)
+        super().at_step(step, moment)
 
     def _write_beside(self) -> None:
         Path(f"{self.scars}.beside").touch()

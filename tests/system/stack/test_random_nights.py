@@ -7,7 +7,6 @@ seed decides what goes wrong; when exactly it does depends on the machine.
 from __future__ import annotations
 
 import random
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -18,9 +17,9 @@ from airflow_cbr.demo.scenario import params
 from airflow_cbr.emulator.world import SOURCE_VAULT
 from airflow_cbr.replication.steps import Step
 from tests.support.airflow_batches import connection, trigger_together
-from tests.support.airflow_processes import restart_scheduler_where_it_died
 from tests.support.emulator import EmulatorServer
 from tests.support.random_nights import LATE, LOST_ANSWERS, READ_FAULTS, judge
+from tests.support.real_nights import look_until_over, seeds_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,7 +135,7 @@ class Night:
 @pytest.fixture(scope="module")
 def nights(stack: AirflowStack, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, Night]]:
     """Play the nights of all selected seeds to their ends, some at once."""
-    seeds = [item.callspec.params["seed"] for item in request.session.items if getattr(item, "originalname", "") == "test_a_random_night"]  # type: ignore[attr-defined]
+    seeds = seeds_of(request, "test_a_random_night")
     folder = tmp_path_factory.mktemp("scars")
     played: dict[int, Night] = {}
     with ExitStack() as services:
@@ -156,7 +155,7 @@ def nights(stack: AirflowStack, request: pytest.FixtureRequest, tmp_path_factory
             runs = trigger_together(stack.api, orders)
             begun = [Night(plan, one.control, run, folder / str(plan.seed)) for plan, one, run in zip(plans, emulators, runs, strict=True)]
             played.update((night.plan.seed, night) for night in begun)
-            play(begun, stack)
+            look_until_over(begun, stack, limit=LIMIT)
         yield played
 
 
@@ -169,16 +168,6 @@ def prepare(plan: Plan, services: ExitStack) -> EmulatorServer:
     for fault in plan.faults:
         emulator.control.fault(**fault)
     return emulator
-
-
-def play(nights: list[Night], stack: AirflowStack) -> None:
-    """Look at the nights until all are over; what is not over by then is judged as not green."""
-    deadline = time.monotonic() + LIMIT
-    while nights and time.monotonic() < deadline:
-        restart_scheduler_where_it_died(stack)
-        stack.check()
-        nights = [night for night in nights if not night.look()]
-        time.sleep(1)
 
 
 @pytest.mark.parametrize("seed", range(NIGHTS))

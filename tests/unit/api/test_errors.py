@@ -144,6 +144,43 @@ def test_no_code_of_cbr_is_missing_or_invented() -> None:
     assert codes == {*RETRY_LATER, *PERMANENT, "1009", "6130", "9910", "9998"}
 
 
+# The same of IMS and ECS: what a drill does about a code.
+WHOSE_CALL_MAY_HAVE_WORKED = [
+    *("IMG.0014", "IMG.0016", "IMG.0018", "IMG.0061", "IMG.1075", "Ecs.0000", "Ecs.0002", "Ecs.0201", "Ecs.0202", "Ecs.0203", "Ecs.0204"),
+    *("Ecs.0205", "Ecs.0212", "Ecs.0217", "Ecs.0219", "Ecs.0226", "Ecs.0615", "Ecs.1000", "Ecs.1001", "Ecs.1002", "Ecs.1100", "Ecs.1200"),
+    *("Ecs.1201", "Ecs.1300"),
+]
+
+
+def test_what_failed_inside_may_have_made_an_image_or_a_server() -> None:
+    machines = [row for row in CATALOGUE if row.code.startswith(("IMG.", "Ecs."))]
+    assert len(machines) > 80
+    assert sorted(row.code for row in machines if row.uncertain) == sorted(WHOSE_CALL_MAY_HAVE_WORKED)
+    assert [row.code for row in machines if row.uncertain and row.error.permanent] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "decision"),
+    [
+        ("IMG.0015", CbrRefusedError, Decision.FAIL),
+        ("IMG.0020", CbrNotFoundError, Decision.FAIL),
+        ("IMG.0029", CbrRefusedError, Decision.FAIL),
+        ("IMG.0032", CbrBusyError, Decision.RETRY),
+        ("IMG.0090", CbrBusyError, Decision.RETRY),
+        ("IMG.0026", CbrPermissionError, Decision.FAIL),
+        ("Ecs.0001", CbrRefusedError, Decision.FAIL),
+        ("Ecs.0005", CbrRefusedError, Decision.FAIL),
+        ("Ecs.0114", CbrNotFoundError, Decision.FAIL),
+        ("Ecs.0219", CbrUnavailableError, Decision.RETRY),
+        ("Ecs.0319", CbrBusyError, Decision.RETRY),
+    ],
+)
+def test_codes_of_images_and_servers(code: str, kind: type[CbrApiError], decision: Decision) -> None:
+    row = find(code, 400)
+    assert row is not None
+    assert (row.error, row.decision) == (kind, decision)
+
+
 def test_what_somebody_else_has_begun_is_adopted() -> None:
     rows = {row.code: row.error for row in CATALOGUE if row.decision is Decision.ADOPT}
     assert rows == {"BackupService.1009": CbrAlreadyReplicatedError, "BackupService.6130": CbrVaultReplicatingError}

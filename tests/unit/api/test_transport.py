@@ -744,7 +744,7 @@ def test_tls_to_a_port_that_speaks_plain_http(service: Service, make_client: Mak
 # --- imports ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("module", ["models", "errors", "endpoints", "paging", "signing"])
+@pytest.mark.parametrize("module", ["models", "errors", "endpoints", "paging", "sdk_hmac"])
 def test_what_tasks_import_early_does_not_import_requests(module: str) -> None:
     script = (
         f"import sys; import airflow_cbr.api.{module}; print(sorted({{'requests', 'urllib3', 'tenacity', 'airflow'}} & set(sys.modules)))"

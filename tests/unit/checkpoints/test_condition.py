@@ -79,6 +79,6 @@ def test_the_xcom_stays_small_however_much_was_skipped() -> None:
     summary = summarise(finding, spec, state)
     assert summary["skipped"] == 256
     assert len(str(summary)) < 10_000
-    error = failure("c", finding, spec)
+    error = failure("c", finding, spec, "v")
     assert error is not None
     assert len(error.problems) == 256

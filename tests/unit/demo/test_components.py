@@ -74,6 +74,32 @@ def test_stop_finds_what_a_dead_parent_has_left(make_component: Callable[[str], 
     assert component.members() == []
 
 
+def test_what_is_started_again_after_a_kill_is_stopped_again(make_component: Callable[[str], Component]) -> None:
+    component = make_component(PARENT_OF_A_GROUP)
+    component.start()
+    component.kill()
+    component.start()
+    component.check()
+    wait_until(lambda: len(component.members()) == 2, limit=30, what="its child is there", check=component.check)
+
+    stop_all([component], grace=5)
+
+    assert component.members() == []
+
+
+def test_stop_asks_in_the_words_of_the_program(tmp_path: Path) -> None:
+    program = "import signal, sys, time; signal.signal(signal.SIGINT, lambda *_: sys.exit(7)); print('up', flush=True); time.sleep(300)"
+    command = [sys.executable, "-c", program]
+    log = tmp_path / "log"
+    component = Component("part", command, environment=os.environ, directory=tmp_path, log=log, stop_signal=signal.SIGINT)
+    component.start()
+    _first_line(component)
+
+    stop_all([component], grace=30)
+
+    assert component.exit_code == 7
+
+
 def test_stop_kills_a_process_that_ignores_sigterm(make_component: Callable[[str], Component]) -> None:
     component = make_component(DEAF)
     component.start()

@@ -45,7 +45,7 @@ def everything() -> BareStore:
     add(
         store,
         night(7, 1),
-        {"verdict": "passed", "resource_name": "web-01", "resource_id": "id", "backup_name": "b", "seconds": 840.0},
+        {"verdict": "successful", "resource_name": "web-01", "resource_id": "id", "backup_name": "b", "seconds": 840.0},
         kind="drill",
     )
     add(store, night(7, 2), {"verdict": "failed", "resource_name": "db-01", "reason": "it does not boot"}, kind="drill")

@@ -93,7 +93,7 @@ def test_what_is_no_verification_is_refused(content: bytes) -> None:
 
 
 def test_a_drill_is_read_with_texts_that_can_be_shown() -> None:
-    drill = read_drill(msgspec.Raw(b'{"verdict":"passed","resource_name":"a\\u202eb\\u001b[2J","seconds":90,"later":1}'))
-    assert (drill.verdict, drill.seconds, drill.resource_name) == ("passed", 90, "a b [2J")
+    drill = read_drill(msgspec.Raw(b'{"verdict":"successful","resource_name":"a\\u202eb\\u001b[2J","seconds":90,"later":1}'))
+    assert (drill.verdict, drill.seconds, drill.resource_name) == ("successful", 90, "a b [2J")
     with pytest.raises(UnknownContentError):
         read_drill(msgspec.Raw(b'{"seconds":90}'))

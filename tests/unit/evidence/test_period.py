@@ -150,7 +150,7 @@ def test_the_longest_time_without_proof_takes_in_the_ends_and_what_failed() -> N
 
 def test_drills_and_other_kinds_are_told_and_are_no_verifications() -> None:
     store = store_of(0)
-    add(store, night(1), {"verdict": "passed", "resource_name": "web-01", "seconds": 840.0}, kind="drill")
+    add(store, night(1), {"verdict": "successful", "resource_name": "web-01", "seconds": 840.0}, kind="drill")
     add(store, night(1, 1), {"verdict": "failed", "reason": "no boot"}, kind="drill")
     add(store, night(1, 2), {"any": "thing"}, kind="prune")
 

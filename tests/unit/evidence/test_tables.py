@@ -36,7 +36,7 @@ def nights() -> BareStore:
     store = BareStore()
     add_nights(store, 2)
     add(store, night(3), verification({"web-01": None, "db-01": 2 * DAY}, verdict="failed"))
-    add(store, night(3, 1), {"verdict": "passed", "resource_name": "web-01", "seconds": 60}, kind="drill")
+    add(store, night(3, 1), {"verdict": "successful", "resource_name": "web-01", "seconds": 60}, kind="drill")
     return store
 
 

@@ -21,7 +21,17 @@ from airflow_cbr.airflow_names import (
 from airflow_cbr.exceptions import CbrReplicationFailedError
 from airflow_cbr.hooks import metrics
 from airflow_cbr.hooks.attempt import will_be_retried
-from airflow_cbr.hooks.metrics import COUNTERS, Metric, concluding, tags_of, tell_replication, tell_throttled, tell_verified, tell_wait
+from airflow_cbr.hooks.metrics import (
+    COUNTERS,
+    Metric,
+    concluding,
+    tags_of,
+    tell_drill,
+    tell_replication,
+    tell_throttled,
+    tell_verified,
+    tell_wait,
+)
 from tests.support.airflow_errors import AirflowRescheduleException, TaskDeferred
 from tests.support.python_process import run_python
 
@@ -64,6 +74,13 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, Any, dict[str,
 def test_the_names_are_those_of_the_contract() -> None:
     assert sorted(Metric) == [
         "cbr.api.throttled",
+        "cbr.drill.boot.seconds",
+        "cbr.drill.check.seconds",
+        "cbr.drill.failed",
+        "cbr.drill.image.seconds",
+        "cbr.drill.rto.seconds",
+        "cbr.drill.successful",
+        "cbr.drill.timed_out",
         "cbr.replica.age_seconds",
         "cbr.replica.verified_at",
         "cbr.replication.accepted",
@@ -83,6 +100,7 @@ def test_everything_that_is_sent(sent: list[Any]) -> None:
     tell_replication(COUNTS, TAGS, gb=120.5)
     tell_wait(90.5, TAGS)
     tell_throttled("cn-north-4")
+    tell_drill("timed_out", {"image_seconds": 300.5, "boot_seconds": 120.0, "check_seconds": 4.0, "rto_seconds": 424.5}, TAGS)
 
     assert sent == [
         ("gauge", "cbr.replica.verified_at", int(MADE.timestamp()), TAGS),
@@ -92,6 +110,13 @@ def test_everything_that_is_sent(sent: list[Any]) -> None:
         # Airflow takes a bare number for milliseconds.
         ("timing", "cbr.wait.seconds", timedelta(seconds=90.5), TAGS),
         ("incr", "cbr.api.throttled", 1, {"region": "cn-north-4"}),
+        ("incr", "cbr.drill.successful", 0, TAGS),
+        ("incr", "cbr.drill.failed", 0, TAGS),
+        ("incr", "cbr.drill.timed_out", 1, TAGS),
+        ("timing", "cbr.drill.image.seconds", timedelta(seconds=300.5), TAGS),
+        ("timing", "cbr.drill.boot.seconds", timedelta(seconds=120), TAGS),
+        ("timing", "cbr.drill.check.seconds", timedelta(seconds=4), TAGS),
+        ("timing", "cbr.drill.rto.seconds", timedelta(seconds=424.5), TAGS),
     ]
     assert {stat for _, stat, _, _ in sent} == set(Metric)
 
@@ -108,8 +133,9 @@ def test_no_gauge_and_no_timing_is_below_zero(sent: list[Any]) -> None:
     # StatsD would take the sign for a difference.
     tell_verified(MADE, -4.2, TAGS)
     tell_wait(-30.0, TAGS)
+    tell_drill("failed", {"image_seconds": -0.1, "boot_seconds": None}, TAGS)
 
-    assert [value for _, _, value, _ in sent] == [int(MADE.timestamp()), 0, timedelta(0)]
+    assert [value for _, _, value, _ in sent] == [int(MADE.timestamp()), 0, timedelta(0), 0, 1, 0, timedelta(0)]
 
 
 def test_the_tags_are_four_at_most_and_no_other() -> None:

@@ -111,8 +111,8 @@ def test_a_failure_names_each_record_that_failed_and_what_the_service_says_of_th
     one = coverage_of(source(new, old), THERE)
     assert one.record == new
     assert sorted(failed.id for failed in one.failed) == ["r1", "r2"]
-    assert one.reason == "record r2: BackupService.2: No link."
-    assert failure_of(record("r3", "fail")) == "record r3: the service gives no reason"
+    assert one.reason == "BackupService.2: No link."
+    assert failure_of(record("r3", "fail")) == "the service gives no reason"
 
 
 # --- a whole vault ------------------------------------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ def test_a_destination_is_region_project_and_vault_together() -> None:
         assert not THERE.may_hold(elsewhere)
         assert not THERE.holds(silent)
         assert THERE.may_hold(silent)
-    assert str(Destination("r", "p", "v")) == "vault v in r (project p)"
+    assert str(Destination("r", "p", "v")) == "the vault in r (vault v, project p)"
 
 
 # --- whatever comes -----------------------------------------------------------------------------------------------------------

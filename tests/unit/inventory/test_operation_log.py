@@ -10,7 +10,7 @@ import pytest
 
 from airflow_cbr.api.models import OperationError, OperationExtra, OperationLog, OperationReplication, OperationResource
 from airflow_cbr.inventory.coverage import CoverageStatus
-from airflow_cbr.inventory.operation_log import as_record, newest_by_backup, newest_by_resource, status_by_log, words_of
+from airflow_cbr.inventory.operation_log import as_record, newest_by_backup, newest_by_resource, status_by_log, trace_of, words_of
 from tests.support.replication_rows import THERE
 
 MIDNIGHT = "2026-11-24T00:00:00"
@@ -83,22 +83,23 @@ def test_where_no_backup_is_named_the_newest_log_of_checkpoint_and_resource_coun
     ],
 )
 def test_only_a_log_that_says_success_is_one(status: str | None, coverage: CoverageStatus) -> None:
-    found, reason = status_by_log(log(status=status), "r1")
+    found, reason = status_by_log(log(status=status))
     assert found is coverage
-    assert "r1" in reason
-    assert "l1" in reason
+    assert reason.startswith(f"its record is no longer listed, and the operation log says {status or 'no status'}")
+    assert trace_of(log(status=status), "r1") == "record r1, operation log l1"
 
 
 def test_a_copy_that_neither_record_nor_log_knows_is_lost() -> None:
-    found, reason = status_by_log(None, "r1")
+    found, reason = status_by_log(None)
     assert found is CoverageStatus.LOST
-    assert "r1" in reason
+    assert reason == "its record is no longer listed, and the operation log does not show the copy"
+    assert trace_of(None, "r1") == "record r1"
 
 
 def test_a_failure_has_the_services_code_and_words_on_one_line() -> None:
     failed = log(status="failed", error_info=OperationError(code="BackupService.1006", message="No room\nin the lift."))
     assert words_of(failed) == "BackupService.1006 No room in the lift."
-    assert status_by_log(failed, "r1")[1].endswith("BackupService.1006 No room in the lift.")
+    assert status_by_log(failed)[1].endswith("BackupService.1006 No room in the lift.")
     assert words_of(log()) == ""
 
 

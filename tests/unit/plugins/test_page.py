@@ -50,7 +50,9 @@ def test_only_a_verify_task_that_said_verified_of_a_young_enough_replica_makes_a
         None,
         *(
             {"verdict": verdict, "age": age, "max_age": max_age}
-            for verdict, age, max_age in product(("verified", "failed", "VERIFIED"), (None, -3600.0, 60.0, 90_000.0), (None, 86_400.0))
+            for verdict, age, max_age in product(
+                ("verified", "failed", "unproven", "VERIFIED"), (None, -3600.0, 60.0, 90_000.0), (None, 86_400.0)
+            )
         ),
     ]
     for number, (state, outcome) in enumerate(product(STATES, outcomes)):
@@ -65,7 +67,7 @@ def test_only_a_verify_task_that_said_verified_of_a_young_enough_replica_makes_a
             [],
             {"kind": "replication", "verdict": "verified"},
             {"verdict": "verified"},
-            {**outcome_of(vault_id(1005)), "proven": "true"},
+            outcome_of(vault_id(1005), verdict="unproven"),
         ],
         1000,
     ):
@@ -93,8 +95,8 @@ def test_only_a_verify_task_that_said_verified_of_a_young_enough_replica_makes_a
         ([{"state": "failed", "replicates": True}, {}], "verified", "1 h old"),
         ([{"state": "running", "replicates": True}, {"run": 1}], "verified", "1 h old"),
         ([{"replicates": True}], "unknown", "No verify task"),
-        ([{"proven": False}], "unknown", "proves no copy"),
-        ([{}, {"task_id": "verify_batch", "proven": False}], "unknown", "proves no copy"),
+        ([{"verdict": "unproven"}], "unknown", "proves no copy"),
+        ([{}, {"task_id": "verify_batch", "verdict": "unproven"}], "unknown", "proves no copy"),
         ([{}, {"task_id": "verify_batch", "state": "failed"}], "failed", ""),
         ([{}, {"task_id": "verify_batch", "state": "running"}], "running", ""),
         ([{"age": 60}, {"task_id": "verify_batch", "age": 100_000}], "late", "1 d 3 h old"),
@@ -106,7 +108,7 @@ def test_the_newest_run_decides_and_the_worst_of_its_tasks(
     airflow: AirflowStandIn, opened: Opened, tasks: list[dict[str, Any]], verdict: str, says: str
 ) -> None:
     for task in tasks:
-        told = {name: task.pop(name) for name in ("age", "max_age", "verdict", "proven") if name in task}
+        told = {name: task.pop(name) for name in ("age", "max_age", "verdict") if name in task}
         if task.pop("replicates", False):
             airflow.rows.append(task_row(vault_id(1), operator=REPLICATE, **task))
         else:
@@ -196,6 +198,36 @@ def test_behind_a_page_that_is_missing_nothing_is_used(airflow: AirflowStandIn, 
     assert sorted(shown.values()) == ["unknown"] * 50 + ["verified"] * 50
 
 
+def test_older_runs_are_read_once_however_often_they_are_asked_for(airflow: AirflowStandIn, opened: Opened) -> None:
+    for run in range(1400):
+        airflow.rows.append(task_row(vault_id(1), outcome=outcome_of(vault_id(1)), dag="often", run=run))
+
+    with opened() as page:
+        before = len(airflow.calls)
+        page.evaluate("() => { const more = document.querySelector('#older button'); more.click(); more.click(); }")
+        page.wait_for_function("name => !document.querySelector('#older').textContent.includes(name)", arg=page.inner_text("#older")[:80])
+        assert len(airflow.calls) == before + 4, "each page begins where the one before has ended"
+
+
+@pytest.mark.parametrize(("times", "says"), [(1, ""), (9, "changed while it was read")])
+def test_a_list_that_loses_rows_while_it_is_read_is_read_again_and_hides_nothing(
+    airflow: AirflowStandIn, opened: Opened, times: int, says: str
+) -> None:
+    airflow.rows = [task_row(vault_id(number), outcome=outcome_of(vault_id(number))) for number in range(300)]
+    left = [times]
+
+    def fewer(request: Any) -> Response | None:
+        if request.query_params.get("offset") != "200" or not left[0]:
+            return None
+        left[0] -= 1
+        return JSONResponse({"task_instances": airflow.rows[199:298], "total_entries": 298})
+
+    airflow.answer = fewer
+    with opened() as page:
+        assert page.inner_text("#problem").endswith(f"{says}. Refresh." if says else "")
+        assert len(verdicts(page)) == (200 if says else 300)
+
+
 def test_a_copy_that_a_worker_follows_is_asked_for_by_its_xcom(airflow: AirflowStandIn, opened: Opened) -> None:
     airflow.rows = [
         task_row(vault_id(1), operator=REPLICATE, state="running"),
@@ -278,6 +310,30 @@ def test_a_failure_shows_its_reason_its_advice_and_the_way_on(airflow: AirflowSt
         assert "web-01 r1: none" in page.inner_text("tr.details")
 
 
+def test_copies_that_failed_are_listed_with_their_records(airflow: AirflowStandIn, opened: Opened) -> None:
+    failed = {**replication_of(vault_id(1), accepted=9, failed=9), "error": "9 of 9 not covered.", "advice": "Run it again."}
+    failed |= {"problems": ["web-01: failed (record r1: no room)", "web-02: failed (record r2: no room)"], "problems_total": 9}
+    airflow.rows = [task_row(vault_id(1), operator=REPLICATE, state="failed", outcome=failed)]
+    with opened() as page:
+        page.click("tr.failed .badge")
+        shown = page.inner_text("tr.details")
+    assert all(
+        one in shown for one in ("9 of 9 not covered.", "What to do: Run it again.", "web-02: failed (record r2: no room)", "and 7 more")
+    )
+
+
+def test_a_tasks_link_leads_to_its_vault_with_what_failed_open(airflow: AirflowStandIn, browser: Browser) -> None:
+    some_vaults(airflow)
+    airflow.rows[1]["rendered_fields"]["outcome"]["findings"] = [{**FINDING, "record_id": "the-record"}]
+    with open_page(browser) as page:
+        page.goto(f"{airflow.url}/plugin/cbr-replication?search={vault_id(1)}")
+        frame = page.frame_locator("iframe")
+        frame.locator("tr.details").wait_for()
+        assert verdicts(page.frames[1]) == {"1": "failed"}
+        assert "Replication record: the-record" in frame.locator("tr.details").inner_text()
+        assert frame.locator("#search").input_value() == vault_id(1)
+
+
 def test_refresh_shows_what_has_changed_and_keeps_what_is_open(airflow: AirflowStandIn, opened: Opened) -> None:
     some_vaults(airflow)
     with opened() as page:
@@ -290,7 +346,7 @@ def test_refresh_shows_what_has_changed_and_keeps_what_is_open(airflow: AirflowS
 
 def test_hostile_words_are_words(airflow: AirflowStandIn, opened: Opened) -> None:
     finding = {"subject": HOSTILE, "reason": HOSTILE, "advice": HOSTILE}
-    outcome = outcome_of(HOSTILE, verdict="failed", findings=[finding], path="javascript:window.harm=1")
+    outcome = outcome_of(HOSTILE, verdict="failed", findings=[finding], report="javascript:window.harm=1")
     outcome |= {"consoles": {"source": "javascript:window.harm=1", "destination": "data:text/html,<script>window.harm=1</script>"}}
     outcome["source"]["region"] = outcome["destination"]["region"] = HOSTILE
     row = task_row(
@@ -307,6 +363,24 @@ def test_hostile_words_are_words(airflow: AirflowStandIn, opened: Opened) -> Non
         assert len(hrefs) >= 3
         assert [href for href in hrefs if not href.startswith(f"{airflow.url}/dags/")] == []
         assert HOSTILE in page.inner_text("tr.details")
+
+
+def test_a_report_of_any_size_and_shape_is_shown(airflow: AirflowStandIn, opened: Opened) -> None:
+    some_vaults(airflow)
+    odd: Any = {"toString": 7, "valueOf": []}
+    finding = {"name": odd, "id": odd, "record_id": odd, "reason": odd, "advice": odd}
+    resource = {"name": odd, "id": 7, "verified_at": odd}
+    airflow.xcoms["verify", "verification"] = {"findings": [finding] * 20_000, "resources": [resource] * 20_000}
+    with opened() as page:
+        page.click("tr.failed .badge")
+        page.click("text=Show the report")
+        page.wait_for_selector("text=and 19000 more")
+        assert page.locator("tr.details li").count() < 2100
+        for shape in (7, [None], {"findings": "none", "resources": {}}):
+            airflow.xcoms["verify", "verification"] = shape
+            page.click("#refresh")
+            page.click("text=Show the report")
+            page.wait_for_selector("text=Nothing is wrong")
 
 
 # --- errors -------------------------------------------------------------------------------------------------------------------

@@ -328,7 +328,7 @@ def test_a_vault_that_replicates_is_a_warning_that_passes(changes: dict[str, Any
     report = stage.check()
     finding = only(report)
     assert (finding.severity, finding.check, finding.code) == (Severity.WARNING, Check.BUSY, "BackupService.6130")
-    assert f"1 copy is running in vault {SOURCE_VAULT}: {here} to this destination, {others} to others." in finding.text
+    assert f"1 copy is running in vault vault-nightly ({SOURCE_VAULT}): {here} to this destination, {others} to others." in finding.text
     strict = report.failure(warnings_fail=True)
     assert strict is not None
     assert not strict.permanent, "it ends by itself"
@@ -369,7 +369,7 @@ def test_an_empty_vault_is_a_note() -> None:
     stage = Stage()
     for backup_id in BACKUPS:
         stage.control.remove_backup(backup_id)
-    assert only(stage.check()).text == f"Vault {SOURCE_VAULT} holds no eligible backup."
+    assert only(stage.check()).text == f"Vault vault-nightly ({SOURCE_VAULT}) holds no eligible backup."
 
 
 # --- credentials and permissions --------------------------------------------------------------------------------------
@@ -565,7 +565,7 @@ def test_the_plan_says_what_is_copied_and_why_and_what_is_not() -> None:
     assert plan.counts == {"backups": 2, "coming": 0, "awaited": 0, "running": 0, "covered": 1, "skipped": 1, "declined": 0, "elsewhere": 0}
     assert (plan.gb, plan.by_vault, plan.calls) == (160, True, 1)
     assert {one["id"]: (one["gb"], one["reason"]) for one in plan.summary["to_copy"]} == {
-        BACKUPS[1]: (60, f"its newest copy failed, record {failed['id']}: BackupService.1006: No room in the lift."),
+        BACKUPS[1]: (60, "its newest copy failed, BackupService.1006: No room in the lift."),
         BACKUPS[2]: (100, "it has no copy there yet"),
     }
     assert [(one["name"], one["place"], one["reason"]) for one in plan.summary["not_copied"]] == [

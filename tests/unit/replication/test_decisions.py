@@ -11,6 +11,7 @@ from airflow_cbr.api.models import Backup, BackupExtendInfo
 from airflow_cbr.exceptions import CbrLimitError, CbrNothingToReplicateError, CbrReplicationFailedError
 from airflow_cbr.inventory.coverage import BackupCoverage, Coverage, CoverageStatus, assess
 from airflow_cbr.replication import decisions
+from airflow_cbr.replication.figures import figures_of
 from airflow_cbr.replication.spec import ReplicationSpec
 from airflow_cbr.replication.state import ReplicationState
 from tests.support.hostile_service import BEGIN as BEGAN
@@ -248,7 +249,7 @@ def test_what_was_copied_is_measured_by_the_copies_of_this_run_alone(sizes: tupl
     mine = [backup("abc"[number], record(f"r{number}", "success"), resource_size=size) for number, size in enumerate(sizes)]
     others = [backup("f", record("old", "success"), resource_size=None), backup("g", record("bad", "fail"))]
     known = state(accepted={f"r{number}": "abc"[number] for number in range(len(sizes))} | {"bad": "g"})
-    assert decisions.copied_gb(look(*mine, *others), known) == gb
+    assert figures_of(look(*mine, *others), known, now=0.0).gb == gb
 
 
 def test_a_record_that_a_newer_one_of_its_backup_has_replaced_is_told_no_more() -> None:
@@ -359,7 +360,7 @@ def test_an_empty_vault_says_what_was_left_out() -> None:
 
 
 def test_a_deadline_that_has_passed_names_the_vault_and_what_runs() -> None:
-    error = decisions.timed_out(spec(timeout=60.0), state(vault_name="vault-nightly"), ["r1"])
+    error = decisions.timed_out(spec(timeout=60.0), state(vault_name="vault-nightly"), look(), ["r1"])
     assert f"vault vault-nightly ({SOURCE_VAULT})" in str(error)
     assert "60 s" in str(error)
     assert list(error.running) == ["r1"]

@@ -158,7 +158,7 @@ def test_a_copy_that_only_the_log_shows_is_told_once(caplog: pytest.LogCaptureFi
     with caplog.at_level("INFO"):
         for _ in range(3):
             begun(Client(row("l", "a", "running")), known)
-    assert [record.getMessage() for record in caplog.records] == ["Operation log l shows a copy of backup a: running"]
+    assert [record.getMessage() for record in caplog.records] == ["The operation log shows a copy of a: running; backup a, operation log l"]
 
 
 def test_a_copy_that_has_ended_by_the_log_is_given_up_when_no_record_shows_in_time() -> None:
@@ -184,19 +184,19 @@ def followed(client: Client, known: ReplicationState, seen: Coverage, *, now: fl
 def test_within_settle_time_a_copy_that_is_not_listed_is_on_its_way() -> None:
     client = Client(row("l", "a", "success"))
     known = state(accepted={"r": "a"}, accepted_at=BEGIN)
-    on_its_way = (CoverageStatus.IN_FLIGHT, "record r was accepted and is not listed yet")
+    on_its_way = (CoverageStatus.IN_FLIGHT, "its copy was accepted and is not listed yet")
     assert followed(client, known, unrecorded("a", "b"), now=BEGIN + SETTLE - 1) == {"a": on_its_way, "b": (CoverageStatus.UNRECORDED, "")}
     assert client.asked == []
     status, reason = followed(client, known, unrecorded("a"), now=BEGIN + SETTLE)["a"]
     assert status is CoverageStatus.SUCCEEDED
-    assert "operation log l says success" in reason
+    assert "the operation log says success" in reason
 
 
 def test_a_copy_that_neither_list_nor_log_knows_is_lost() -> None:
     known = state(accepted={"r": "a"}, accepted_at=BEGIN - SETTLE)
     status, reason = followed(Client(row("l", "b", "running")), known, unrecorded("a"), now=BEGIN)["a"]
     assert status is CoverageStatus.LOST
-    assert "record r is no longer listed, and the operation log does not show the copy" in reason
+    assert "its record is no longer listed, and the operation log does not show the copy" in reason
 
 
 def test_a_backup_that_is_not_listed_any_more_is_followed_all_the_same() -> None:
@@ -205,7 +205,7 @@ def test_a_backup_that_is_not_listed_any_more_is_followed_all_the_same() -> None
     one = coverage.by_backup["gone"]
     assert (one.backup.id, one.backup.name) == ("gone", "a backup that is no longer listed")
     assert one.status is CoverageStatus.IN_FLIGHT
-    assert "operation log l says running" in one.reason
+    assert "the operation log says running" in one.reason
     assert coverage.by_backup["a"].status is CoverageStatus.UNRECORDED
 
 
@@ -248,6 +248,6 @@ def test_a_backup_that_was_deleted_counts_no_more_and_one_that_is_there_makes_th
     known = state(wanted=["a", "gone", "copied"], accepted={"r": "copied"})
     lookup(Client(), known).look_for_missing(unrecorded("a"))
     assert known.wanted == ["a", "copied"]
-    with pytest.raises(CbrProtocolError, match=f"the backups of vault {SOURCE_VAULT} is incomplete: it lacks backup there"):
+    with pytest.raises(CbrProtocolError, match=f"{SOURCE_VAULT} is incomplete: it lacks one that exists, backup there"):
         lookup(Client(shows=("there",)), state(wanted=["there"])).look_for_missing(unrecorded("a"))
     lookup(Client(shows=("a",)), state(wanted=None)).look_for_missing(unrecorded())

@@ -153,10 +153,10 @@ def judged(
 @pytest.mark.parametrize(
     ("status", "standing_at", "said"),
     [
-        ("available", CoverageStatus.SUCCEEDED, "the destination vault holds its replica replica"),
-        ("protecting", CoverageStatus.IN_FLIGHT, "its replica replica is protecting"),
-        ("error", CoverageStatus.UNCLEAR, "its replica replica is error"),
-        (None, CoverageStatus.UNCLEAR, "its replica replica is in an unknown state"),
+        ("available", CoverageStatus.SUCCEEDED, "the destination vault holds its replica"),
+        ("protecting", CoverageStatus.IN_FLIGHT, "its replica is protecting"),
+        ("error", CoverageStatus.UNCLEAR, "its replica is error"),
+        (None, CoverageStatus.UNCLEAR, "its replica is in an unknown state"),
     ],
 )
 def test_a_replica_says_by_its_status_how_far_the_copy_is(status: str | None, standing_at: CoverageStatus, said: str) -> None:
@@ -191,7 +191,7 @@ def test_the_destination_is_asked_for_the_replicas_of_its_vault_and_only_where_s
 @pytest.mark.parametrize("status", ["running", "waiting"])
 def test_a_copy_that_runs_by_the_log_is_followed_with_its_progress(status: str) -> None:
     one = standing(logs=(log(status, progress=40),))
-    assert (one.status, one.reason) == (CoverageStatus.IN_FLIGHT, f"operation log l: {status}")
+    assert (one.status, one.reason) == (CoverageStatus.IN_FLIGHT, f"the operation log says {status}")
     assert one.record is not None
     assert (one.record.id, one.record.status, one.record.is_final) == ("l", "replicating", False)
     assert one.record.extra.progress == 40
@@ -205,11 +205,11 @@ def test_the_log_of_another_checkpoint_or_resource_says_nothing_of_it() -> None:
 def test_a_copy_that_has_failed_by_the_log_says_why() -> None:
     one = standing(logs=(log("failed", error_info={"code": "BackupService.1006", "message": "import failed"}),))
     assert one.status is CoverageStatus.FAILED
-    assert one.reason == "operation log l: failed BackupService.1006 import failed"
+    assert one.reason == "the operation log says failed BackupService.1006 import failed"
     assert one.record is not None
     assert one.failed == (one.record,)
     assert (one.record.status, one.record.extra.fail_code) == ("fail", "BackupService.1006")
-    assert standing(logs=(log("failed"),)).reason == "operation log l: failed"
+    assert standing(logs=(log("failed"),)).reason == "the operation log says failed"
 
 
 def test_a_copy_that_has_succeeded_by_the_log_has_its_replica_among_those_that_may_be_of_it() -> None:
@@ -231,13 +231,13 @@ def test_a_copy_that_has_succeeded_by_the_log_has_its_replica_among_those_that_m
 def test_a_replica_that_the_log_promises_is_expected_within_settle_time(passed: float, accepted: bool, standing_at: CoverageStatus) -> None:
     known = state(accepted={"r": "a"} if accepted else {}, accepted_at=BEGIN - 1000)
     first = standing(logs=(log("success"),), known=known)
-    assert (first.status, first.reason) == (CoverageStatus.IN_FLIGHT, "operation log l: success, but its replica is not listed yet")
+    assert (first.status, first.reason) == (CoverageStatus.IN_FLIGHT, "the operation log says success, but its replica is not listed yet")
     assert known.unseen == {"a": BEGIN}
     then = standing(logs=(log("success"),), known=known, now=BEGIN + passed)
     assert (then.backup.id, then.status) == ("a", standing_at)
     assert known.unseen == {"a": BEGIN}
     if then.status is CoverageStatus.UNCLEAR:
-        assert then.reason == "operation log l says that its copy succeeded, but the destination vault lists no replica of it"
+        assert then.reason == "the operation log says that its copy succeeded, but the destination vault lists no replica of it"
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_since_the_log_showed_it_a_copy_is_young_once_more() -> None:
 def test_a_replica_that_may_be_of_it_keeps_a_backup_from_being_copied_and_from_being_covered() -> None:
     one = standing(replica())
     assert one.status is CoverageStatus.UNCLEAR
-    assert one.reason == "the destination vault holds replica, but which backup of the resource it is a replica of is not known"
+    assert one.reason == "the destination vault holds a replica of the resource, but of which of its backups is not known"
     assert standing(replica(resource_id="other")).status is CoverageStatus.UNRECORDED
     assert standing(replica(resource_size=41)).status is CoverageStatus.UNRECORDED
 

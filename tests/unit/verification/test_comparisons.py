@@ -37,12 +37,12 @@ def case(backup: dict[str, Any] | None = None, **fields: Any) -> RecordCase:
 
 
 LEADS = [
-    ({"destination_region": "elsewhere"}, f"record r1 leads to region elsewhere, not to {THERE.region}"),
-    ({"destination_project_id": OTHER}, f"record r1 leads to project {OTHER}, not to {THERE.project_id}"),
-    ({"destination_vault_id": OTHER}, f"record r1 leads to vault {OTHER}, not to {THERE.vault_id}"),
+    ({"destination_region": "elsewhere"}, f"its record leads to region elsewhere, not to {THERE.region}"),
+    ({"destination_project_id": OTHER}, f"its record leads to project {OTHER}, not to {THERE.project_id}"),
+    ({"destination_vault_id": OTHER}, f"its record leads to vault {OTHER}, not to {THERE.vault_id}"),
     (
         {"extra_info": ReplicationExtra(destination_vault_id=OTHER)},
-        f"the extra_info of record r1 leads to vault {OTHER}, not to {THERE.vault_id}",
+        f"the extra_info of its record leads to vault {OTHER}, not to {THERE.vault_id}",
     ),
 ]
 
@@ -56,22 +56,22 @@ def test_a_record_that_leads_elsewhere_is_wrong_whatever_its_status(fields: dict
 @pytest.mark.parametrize(
     ("fields", "fault", "said"),
     [
-        ({"source_backup_id": "b2"}, Fault.RECORD_FOREIGN, "record r1 says that it belongs to backup b2"),
+        ({"source_backup_id": "b2"}, Fault.RECORD_FOREIGN, "its record says that it belongs to backup b2"),
         (
             {"source_checkpoint_id": "day"},
             Fault.RECORD_CHECKPOINT,
-            "record r1 says that it belongs to checkpoint day, but its backup belongs to night",
+            "its record says that it belongs to checkpoint day, but its backup belongs to night",
         ),
-        ({"vault_id": OTHER}, Fault.RECORD_VAULT, f"record r1 says that it comes from vault {OTHER}, not from {HERE}"),
+        ({"vault_id": OTHER}, Fault.RECORD_VAULT, f"its record says that it comes from vault {OTHER}, not from {HERE}"),
         (
             {"source_project_id": OTHER},
             Fault.RECORD_PROJECT,
-            f"record r1 says that it comes from project {OTHER}, not from {PLACE.project_id}",
+            f"its record says that it comes from project {OTHER}, not from {PLACE.project_id}",
         ),
         (
             {"source_region": "cn-south-1"},
             Fault.RECORD_REGION,
-            "record r1 says that it comes from region cn-south-1, not from cn-north-4",
+            "its record says that it comes from region cn-south-1, not from cn-north-4",
         ),
         (
             {"backup": {"vault_id": OTHER}},

@@ -46,7 +46,7 @@ def test_each_backup_has_a_line_that_says_where_its_replica_is_or_what_is_wrong_
     assert list(one_wrong().lines()) == [
         (
             logging.ERROR,
-            "FAILED db: replica replica: its size is 39 GB, the source's 40 GB "
+            "FAILED db: the replica: its size is 39 GB, the source's 40 GB "
             f"[replica: replica_size] What to do: {advice_on((Fault.REPLICA_SIZE,))} (backup db b1, record r1, replica replica)",
         ),
         (logging.INFO, "VERIFIED b2: available in the destination vault (backup b2, record r2, replica replica-2)"),
@@ -237,7 +237,7 @@ def test_findings_come_in_the_order_of_their_gravity_and_warnings_are_no_problem
 
 def test_by_records_alone_a_good_record_is_a_good_verdict() -> None:
     (entry,) = judged(Side([source(record())]), Side(), levels=[Level.RECORD]).entries
-    assert (entry.verdict, entry.reason) == ("verified", "record r1 is success; the replica was not checked")
+    assert (entry.verdict, entry.reason) == ("verified", "its record is success; the replica was not checked")
     here = Side([source(record())], [vault(HERE, "server")])
     (entry,) = judged(here, Side([replica()]), levels=[Level.COVERAGE]).entries
     assert entry.verdict == "skipped"

@@ -88,9 +88,9 @@ def test_a_replica_that_is_listed_twice_with_different_contents_is_wrong_for_all
     assert listed(replica(), replica()).verdict == "verified"
     once = listed(replica(), replica(status="error"))
     assert once.faults == (Fault.REPLICA_TWICE, Fault.REPLICA_STATUS)
-    assert sorted(once.reason.removeprefix("replica replica: ").split("; ")) == [
+    assert sorted(once.reason.removeprefix("the replica: ").split("; ")) == [
         "its status is error, not available",
-        "replica replica is listed more than once, with different contents",
+        "the replica is listed more than once, with different contents",
     ]
     both = listed(replica(resource_size=39), replica(status="error"), replica(status="error"))
     assert both.faults == (Fault.REPLICA_TWICE, Fault.REPLICA_STATUS, Fault.REPLICA_SIZE)
@@ -125,8 +125,8 @@ def test_a_record_that_is_no_success_fails(status: str, fault: Fault) -> None:
     assert outcome.counts["failed"] == 1
     assert entry(outcome).faults == (fault,)
     assert entry(outcome).level is Level.RECORD
-    reasons = {"fail": "record r1: the service gives no reason"}
-    assert entry(outcome).reason == reasons.get(status, f"record r1 is {status}, not success")
+    reasons = {"fail": "the service gives no reason"}
+    assert entry(outcome).reason == reasons.get(status, f"its record is {status or 'without a status'}, not success")
 
 
 def test_a_record_without_a_status_fails() -> None:
@@ -135,10 +135,10 @@ def test_a_record_without_a_status_fails() -> None:
 
 def test_a_record_that_belongs_to_another_backup_fails() -> None:
     one = entry(report(source(record(source_backup_id="b2")), replica()))
-    assert (one.faults, one.reason, one.resource_id) == ((Fault.RECORD_FOREIGN,), "record r1 says that it belongs to backup b2", "server")
+    assert (one.faults, one.reason, one.resource_id) == ((Fault.RECORD_FOREIGN,), "its record says that it belongs to backup b2", "server")
     both = entry(report(source(record(source_backup_id="b2", source_checkpoint_id="c2")), replica()))
     assert both.faults == (Fault.RECORD_FOREIGN, Fault.RECORD_CHECKPOINT)
-    assert both.reason.startswith(f"{one.reason}; record r1 says that it belongs to checkpoint c2")
+    assert both.reason.startswith(f"{one.reason}; its record says that it belongs to checkpoint c2")
 
 
 def test_a_skipped_record_is_verified_by_the_copy_that_made_it_superfluous() -> None:
@@ -231,9 +231,9 @@ def test_each_of_several_backups_that_claim_one_replica_names_another_and_the_re
     good, its_replica = copied(4)
     outcome = judged(Side([*sharing, good]), Side([replica(), its_replica]), "r1", "r2", "r3", "r4")
     assert {one.id: one.reason for one in outcome.entries if one.faults} == {
-        "b1": "the record of b2 names the same replica replica",
-        "b2": "the record of b1 names the same replica replica",
-        "b3": "the record of b1 names the same replica replica",
+        "b1": "the record of b2 names the same replica",
+        "b2": "the record of b1 names the same replica",
+        "b3": "the record of b1 names the same replica",
     }
     assert outcome.counts == {"verified": 1, "failed": 3, "missing": 0, "skipped": 0}
 
@@ -242,7 +242,7 @@ def test_a_record_that_names_another_source_backup_as_the_replica_fails() -> Non
     here = Side([source(record(destination_backup_id="b2")), source(id="b2", checkpoint_id="another night")])
     one = entry(judged(here, Side([replica(id="b2")]), "r1"))
     assert (one.verdict, one.faults) == ("failed", (Fault.REPLICA_IS_SOURCE,))
-    assert one.reason == "record r1 names db (b2) as the replica, but that is a backup of the source vault"
+    assert one.reason == "its record names db (b2) as the replica, but that is a backup of the source vault"
 
 
 def test_a_checkpoint_whose_replica_is_missing_for_a_day_does_not_settle() -> None:
@@ -289,7 +289,9 @@ def test_a_backup_that_lacks_the_system_disk_is_skipped_unless_it_was_copied() -
 
 def test_a_vault_without_an_eligible_backup_is_an_error_unless_that_is_allowed() -> None:
     here = Side([source(status="error")], [vault(HERE, "server")])
-    with pytest.raises(CbrNothingToReplicateError, match=f"Nothing to verify: vault {HERE} holds no eligible backup") as caught:
+    with pytest.raises(
+        CbrNothingToReplicateError, match=rf"Nothing to verify: the vault holds no eligible backup \(vault {HERE}\)"
+    ) as caught:
         judged(here, Side())
     assert caught.value.advice
     assert "allow_empty=True" in caught.value.advice
@@ -412,7 +414,7 @@ def test_what_is_wrong_at_a_level_that_is_not_asked_for_is_no_fault() -> None:
     here = Side([source(record(status="fail"))], [vault(HERE)])
     one = entry(judged(here, Side(), levels=[Level.COVERAGE]))
     assert (one.verdict, one.level, one.faults) == ("skipped", None, ())
-    assert one.reason.startswith("not judged: levels does not name record (record r1: ")
+    assert one.reason.startswith("not judged: levels does not name record (")
 
 
 # --- what is asked of the service -------------------------------------------------------------------------------------------
