@@ -91,10 +91,11 @@ bench: $(STAMP)
 	  $(PY) -m "tests.benchmarks.$$(basename "$$file" .py)" || missed="$$missed $$file"; \
 	done; if [ -n "$$missed" ]; then echo "Targets missed in:$$missed" >&2; exit 1; fi
 
-# Hours. MUTANTS='airflow_cbr.once.*' chooses some. What was found is kept in mutants/, and only what has changed is run again.
+# MUTANTS='airflow_cbr.once.*' chooses some. What was found is kept in mutants/, and only what has changed is run again.
 mutants: .venv-mutants/.installed
 	.venv-mutants/bin/python tools/mutants.py run $(foreach pattern,$(MUTANTS),'$(pattern)')
 	.venv-mutants/bin/python tools/mutants.py results
+	.venv-mutants/bin/python tools/mutants.py table
 
 # Writes the published schemas of the verification report and of evidence anew, after their types have changed.
 schema: $(STAMP)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import chain, islice
-from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from airflow_cbr.exceptions import CbrNotFoundError, CbrPermissionError
@@ -134,7 +133,7 @@ class _Rests:
     """The rows of the destination's checkpoints that are not available."""
 
     def __init__(self) -> None:
-        self._by_checkpoint: dict[str, list[tuple[str, str | None, BackupRow | None]]] = {}
+        self._by_checkpoint: dict[str | None, list[tuple[str, str | None, BackupRow | None]]] = {}
 
     @property
     def are_none(self) -> bool:
@@ -152,14 +151,14 @@ class _Rests:
 
     def beside(self, row: BackupRow) -> Iterator[_Lack]:
         """Yield what is wrong with other rows of a replica's checkpoint."""
-        for replica_id, status, other in self._by_checkpoint.get(row.replica_checkpoint_id or "", ()):
+        for replica_id, status, other in self._by_checkpoint.get(row.replica_checkpoint_id, ()):
             if other is None or not other.is_judged:
                 reason = f"its checkpoint is incomplete: the status of another backup in it is {status} (backup {replica_id})"
                 yield status in _SETTLES, reason
 
 
 def _judge_checkpoints(inventory: SourceInventory, rests: _Rests, now: datetime) -> None:
-    lacking: dict[str, list[BackupRow]] = {}
+    lacking: dict[str | None, list[BackupRow]] = {}
     for row in inventory.rows:
         if not row.is_judged and not row.is_verified and row.is_eligible and row.checkpoint_id is not None:
             lacking.setdefault(row.checkpoint_id, []).append(row)
@@ -170,11 +169,11 @@ def _judge_checkpoints(inventory: SourceInventory, rests: _Rests, now: datetime)
             continue
         lacks: list[_Lack] = [
             (other.may_settle(now), f"the checkpoint is incomplete: {other.subject}: {other.reason}")
-            for other in lacking.get(row.checkpoint_id or "", ())
+            for other in lacking.get(row.checkpoint_id, ())
         ]
         lacks += rests.beside(row)
         if lacks:
-            # What stays wrong decides, so that nobody waits for the rest of it.
-            settles, reason = min(lacks, key=itemgetter(0))
+            # What stays wrong decides, so that nobody waits for the rest of it; and not what was listed first.
+            settles, reason = min(lacks)
             fault = Fault.CHECKPOINT_UNSETTLED if settles else Fault.CHECKPOINT_INCOMPLETE
             row.refuse(f"the replica: {reason}", fault)

@@ -52,14 +52,14 @@ def verify(source: CbrClient, destination: CbrClient, spec: VerificationSpec) ->
     vault = target = None
     if spec.looks_at_source_vault or spec.looks_at_replicas:
         vault, target = _look_at(source, spec.vault_id), _look_at(destination, there.vault_id)
-        # A verdict that no look at the destination confirmed is the word of the source.
-        verified = newest_verified(inventory) if spec.looks_at_replicas else {}
         if spec.looks_at_replicas:
+            # A verdict that no look at the destination confirmed is the word of the source.
+            verified = newest_verified(inventory)
             resources = states(vault, verified, now=clocks.service_now)
-        if Level.COVERAGE in levels:
-            others += coverage(vault, inventory, verified)
-        if Level.RPO in levels and spec.max_age is not None:
-            others += ages(vault, verified, max_age=spec.max_age, now=clocks.service_now)
+            if Level.COVERAGE in levels:
+                others += coverage(vault, inventory, verified)
+            if Level.RPO in levels and spec.max_age is not None:
+                others += ages(vault, verified, max_age=spec.max_age, now=clocks.service_now)
         if Level.VAULT in levels:
             others += destination_vault(
                 target,

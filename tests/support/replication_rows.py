@@ -6,6 +6,8 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
+
 from airflow_cbr.api.models import Backup, Billing, ReplicationRecord, Vault, VaultResource
 from airflow_cbr.api.paging import walk
 from airflow_cbr.exceptions import CbrError, CbrNotFoundError
@@ -120,6 +122,8 @@ class Side:
         """List backups, all on one page."""
         self.calls["list_backups"] += 1
         rows = [one for one in self.backups if vault_id is None or one.vault_id in (None, vault_id)]
+        if not show_replication:
+            rows = [msgspec.structs.replace(one, replication_records=None) for one in rows]
         return walk(
             lambda offset, limit: (rows[offset : offset + limit], len(rows)), page_size=1000, call="ListBackups", on_repeat=on_repeat
         )

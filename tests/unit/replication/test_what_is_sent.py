@@ -153,3 +153,10 @@ def test_a_ceiling_counts_over_attempts() -> None:
     night.attempt()
     counts = CallCounts(**night.intents.stored["calls"])  # type: ignore[index]
     assert (counts.made, counts.by_item[BACKUPS[0]]) == (2, 2)
+
+
+def test_a_task_that_takes_no_earlier_attempt_into_account_writes_nothing_down() -> None:
+    night = Night(spec={"durable": False})
+    night.attempt()
+    assert night.intents is not None
+    assert (night.intents.saves, night.calls) == (0, ["CopyCheckpoint"])

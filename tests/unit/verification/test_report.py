@@ -101,9 +101,9 @@ def test_a_clock_that_is_far_off_is_told_first_and_only_where_replicas_are_judge
     ],
 )
 def test_a_finding_names_what_it_is_about(about: About, id: str | None, name: str | None, named: str) -> None:
-    finding = Finding(about, id, name, (Fault.REPLICA_SIZE,), "too small", record_id="r1")
+    finding = Finding(about, id, name, (Fault.REPLICA_SIZE,), "too small", record_id="r1", replica_id="copy")
     subject, ids = named.split(": ")
-    assert str(finding) == f"FAILED {subject}: too small [replica: replica_size] What to do: {finding.advice} ({ids})"
+    assert str(finding) == f"FAILED {subject}: too small [replica: replica_size] What to do: {finding.advice} ({ids}, replica copy)"
     assert finding.advice == advice_on((Fault.REPLICA_SIZE,))
     by_record = Finding(about, id, name, (Fault.REPLICA_SIZE,), "too small", caught_by=Level.RECORD)
     assert by_record.level is Level.RECORD
@@ -127,6 +127,11 @@ def test_a_server_and_a_vault_are_named_by_their_own_names() -> None:
     assert (report.vault_name, report.destination_name) == ("vault-nightly", "vault-replicas")
     assert [one.resource_name for one in report.entries] == ["ecs-db-01"]
     assert [(one.resource_name, one.vault_name) for one in report.findings] == [(None, "vault-replicas"), ("ecs-db-01", None)]
+
+
+def test_a_good_replica_is_named_by_its_resource_too() -> None:
+    (one,) = judged(Side([source(record(), resource_name="ecs-db-01")]), Side([replica()])).entries
+    assert (one.verdict, one.resource_name) == ("verified", "ecs-db-01")
 
 
 # --- the last line ------------------------------------------------------------------------------------------------------------
@@ -237,6 +242,11 @@ def test_by_records_alone_a_good_record_is_a_good_verdict() -> None:
     (entry,) = judged(here, Side([replica()]), levels=[Level.COVERAGE]).entries
     assert entry.verdict == "skipped"
     assert "not judged" in entry.reason
+
+
+def test_by_records_alone_a_report_is_dated_by_the_sources_clock() -> None:
+    assert judged(Side([source(record())], now=NOW), Side(now=None), levels=[Level.RECORD]).now == NOW
+    assert judged(Side([source(record())], now=None), Side(now=NOW), levels=[Level.RECORD]).now is None, "the destination is not asked"
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,37 @@ def test_among_records_that_are_no_success_one_that_runs_decides_and_the_newest_
     assert (one.faults, one.record_id) == ((Fault.RECORD_FAILED,), "r2")
 
 
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        ({"source_region": "cn-south-1"}, Fault.RECORD_REGION),
+        ({"source_project_id": ELSEWHERE}, Fault.RECORD_PROJECT),
+        ({"vault_id": ELSEWHERE}, Fault.RECORD_VAULT),
+    ],
+)
+def test_a_record_that_says_that_it_comes_from_elsewhere_fails(fields: dict[str, str], fault: Fault) -> None:
+    assert entry(report(source(record(**fields)), replica())).faults == (fault,)
+
+
+@pytest.mark.parametrize("turn", [False, True])
+def test_a_backup_that_is_listed_twice_with_different_contents_is_wrong_whichever_comes_first(turn: bool) -> None:
+    def listed(*rows: Backup) -> Report:
+        return judged(Side(rows[::-1] if turn else rows), Side([replica()]))
+
+    assert listed(source(record()), source(record())).counts["verified"] == 1
+    assert entry(listed(source(record()), source(record(), name="renamed"))).faults == (Fault.BACKUP_TWICE,)
+    assert entry(listed(source(record()), source(record(), status="error"))).faults == (Fault.BACKUP_TWICE,)
+    assert entry(listed(source(record()), source(record(status="replicating")))).faults == (Fault.RECORD_UNFINISHED,)
+    older = source(id="b0", created_at="2026-11-20T00:00:00", checkpoint_id="before")
+    both = listed(older, source(record()), source(record(), created_at="2026-11-19T00:00:00"))
+    assert {one.id for one in both.entries} == {"b0", "b1"}, "when it was made is not known, so that each may be the newest"
+
+
+def test_backups_of_other_vaults_of_the_project_are_not_judged() -> None:
+    here = Side([source(record()), source(id="b2", resource_id="other", checkpoint_id="another night", vault_id=ELSEWHERE)])
+    assert [one.id for one in judged(here, Side([replica()])).entries] == ["b1"]
+
+
 @pytest.mark.parametrize("ids", [("r1",), ()])
 def test_a_record_that_says_two_vaults_fails_whether_it_was_asked_about_or_not(ids: tuple[str, ...]) -> None:
     two = record(extra_info=ReplicationExtra(destination_vault_id=ELSEWHERE))
@@ -320,6 +351,20 @@ def test_what_stays_wrong_with_a_checkpoint_decides_whatever_else_may_settle(swa
     assert outcome.settling == []
 
 
+@pytest.mark.parametrize("swap", [False, True])
+def test_of_several_siblings_that_stay_wrong_the_same_one_is_named_however_they_are_listed(swap: bool) -> None:
+    siblings = [source(record("r2", status="fail"), id="b2"), source(record("r3", status="fail"), id="b3")]
+    outcome = judged(Side([source(record()), *(siblings[::-1] if swap else siblings)]), Side([replica()]), "r1")
+    assert "db (b2)" in entry(outcome).reason
+
+
+def test_rows_that_name_no_checkpoint_are_no_siblings() -> None:
+    alone = source(record(), checkpoint_id=None)
+    for other in (None, ""):
+        outcome = judged(Side([alone, source(id="b2", checkpoint_id=other)]), Side([replica()]), "r1")
+        assert outcome.counts["verified"] == 1
+
+
 @pytest.mark.parametrize("sibling", [source(id="b2", status="error"), source(id="b2", checkpoint_id="another night")])
 def test_a_backup_that_cannot_be_copied_or_is_of_another_checkpoint_is_not_missed(sibling: Backup) -> None:
     assert judged(Side([source(record()), sibling]), Side([replica()]), "r1").counts["verified"] == 1
@@ -354,12 +399,14 @@ def test_a_row_of_the_replicas_checkpoint_that_gets_no_verdict_of_its_own_is_hel
     assert both == {"b1": (), "b2": (Fault.REPLICA_UNSETTLED,)}, "it is told once, where it belongs"
 
 
-def test_a_row_of_the_replicas_checkpoint_that_is_listed_again_is_held_against_it_if_it_is_not_available_then() -> None:
-    other = replica(id="other")
-    assert report(source(record()), replica(), other, other).counts["verified"] == 1
-    assert entry(report(source(record()), replica(), other, replica(id="other", status="error"))).faults == (Fault.CHECKPOINT_INCOMPLETE,)
+@pytest.mark.parametrize("turn", [False, True])
+def test_a_row_of_the_replicas_checkpoint_that_is_listed_again_is_held_against_it_if_it_is_not_available_once(turn: bool) -> None:
+    other, wrong = replica(id="other"), replica(id="other", status="error")
+    twice = [wrong, other] if turn else [other, wrong]
+    assert report(source(record()), replica(), other, replica(id="other")).counts["verified"] == 1
+    assert entry(report(source(record()), replica(), *twice)).faults == (Fault.CHECKPOINT_INCOMPLETE,)
     here = Side([source(record()), source(record("r2", destination_backup_id="other"), id="b2", checkpoint_id="another night")])
-    outcome = judged(here, Side([replica(), other, replica(id="other", status="error")]), "r1", "r2")
+    outcome = judged(here, Side([replica(), *twice]), "r1", "r2")
     assert {one.id: one.verdict for one in outcome.entries} == {"b1": "verified", "b2": "failed"}, "it is told once, where it belongs"
 
 
