@@ -216,6 +216,18 @@ def test_a_dag_file_loads_neither_requests_nor_a_web_framework() -> None:
     assert heavy.splitlines() == []
 
 
+def test_a_dag_file_loads_no_other_provider() -> None:
+    """The standard provider brings Airflow's models with it: 75 modules that each parse of a Dag file would pay for."""
+    loaded = run_python(
+        "-c",
+        "import sys, airflow.sdk\n"
+        "import airflow_cbr.operators.cbr, airflow_cbr.sensors.cbr, airflow_cbr.assets\n"
+        "print(*sorted(name for name in sys.modules if name.startswith('airflow.providers.')))",
+    )
+
+    assert loaded.split() == []
+
+
 def test_a_module_is_small_enough_to_be_one_concept() -> None:
     lengths = {name_of(path): len(path.read_text().splitlines()) for path in MODULES}
 

@@ -35,7 +35,6 @@ def test_what_a_look_found_is_published_as_a_step_of_its_own_and_with_the_ids_th
         yield
 
     publisher = RecordPublisher(lambda record_ids, counts: published.append((record_ids, counts)), at=at)
-    assert publisher.copied_gb is None
     seen = look(
         backup("a", record(IDS[1], "success"), resource_size=40, resource_id="server"),
         backup("b", record("no id", "success"), resource_size=2, resource_id="db"),
@@ -49,4 +48,3 @@ def test_what_a_look_found_is_published_as_a_step_of_its_own_and_with_the_ids_th
     assert (counts["accepted"], counts["adopted"], counts["already"], counts["succeeded"]) == (2, 1, 1, 2)
     assert publisher.tell_look(seen, state) == told
     assert (published, steps) == ([told], [Step.PUBLISH])
-    assert publisher.copied_gb == 42.0
