@@ -6,6 +6,7 @@ short printable texts; that is found out from its bytes, quicker than they are d
 
 from __future__ import annotations
 
+import threading
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -23,6 +24,20 @@ _NESTED: Final = "extra_info"
 """Older services send this object as a text that is JSON once more."""
 
 
+_decoders: Final[dict[Any, msgspec.json.Decoder[Any]]] = {}
+_making: Final = threading.Lock()
+
+
+def _decoder_of(model: type[Model]) -> msgspec.json.Decoder[Model]:
+    # msgspec learns a type when it is first used. Two threads that make it learn the same one at the same moment, as the looks of a
+    # triggerer do, end their process with a segmentation fault.
+    if model not in _decoders:
+        with _making:
+            if model not in _decoders:
+                _decoders[model] = msgspec.json.Decoder(model, strict=False)
+    return _decoders[model]
+
+
 def decode_json(body: bytes, model: type[Model]) -> Model:
     """Decode JSON. Each text in it is one line of at most 1000 characters, and has no character that cannot be printed.
 
@@ -32,8 +47,9 @@ def decode_json(body: bytes, model: type[Model]) -> Model:
     :raises ValueError: the body is not UTF-8.
     :raises RecursionError: it is nested too deeply.
     """
+    decoder = _decoder_of(model)
     if _is_harmless(body):
-        return msgspec.json.decode(body, type=model, strict=False)
+        return decoder.decode(body)
     return msgspec.convert(_harmless(msgspec.json.decode(body)), type=model, strict=False)
 
 

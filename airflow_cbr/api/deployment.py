@@ -101,6 +101,10 @@ class _Record(Tally):
     proven: dict[str, float] = msgspec.field(default_factory=dict)
 
 
+#: Made once, and not by the threads that sign in: two at a time would end the process.
+_decode: Final = msgspec.json.Decoder(_Record).decode
+
+
 class Deployment:
     """Lets one host at a time try a login whose secret nobody knows to work.
 
@@ -257,7 +261,7 @@ class Deployment:
     def _read(self, store: Registers) -> _Record:
         text = _safely(store.register(self._name).read, None)
         try:
-            record = msgspec.json.decode(text, type=_Record) if text else _Record()
+            record = _decode(text) if text else _Record()
         except (msgspec.DecodeError, UnicodeError):
             record = _Record()
         now = self._clock()

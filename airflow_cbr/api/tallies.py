@@ -190,6 +190,10 @@ def _locked(path: Path) -> Iterator[None]:
         os.close(lock)
 
 
+#: Made once, and not by the threads that sign in: two at a time would end the process.
+_decode: Final = msgspec.json.Decoder(Tally).decode
+
+
 def _read(path: Path) -> Tally:
     try:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
@@ -198,7 +202,7 @@ def _read(path: Path) -> Tally:
     with os.fdopen(file, "rb") as opened:
         content = opened.read(_LARGEST)
     try:
-        return msgspec.json.decode(content, type=Tally)
+        return _decode(content)
     except msgspec.MsgspecError:
         # What cannot be read counts for nothing; it is written anew.
         return Tally()

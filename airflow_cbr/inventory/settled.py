@@ -28,6 +28,8 @@ _KINDS_LIMIT: Final = 5_000
 _LARGEST_GB: Final = 10**12
 
 _Held = tuple[int, str | None, str | None, str | None, int | float | None, str, str | None]
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(_Held).decode
 """Kind, name, checkpoint, creation time and size of a backup; id and creation time of its record."""
 
 
@@ -89,8 +91,6 @@ class SettledBackups:
         self._held: dict[str, bytes] = {}
         self._kinds: dict[Any, int] = {}
         self._firsts: list[tuple[BackupSummary, RecordSummary]] = []
-        self._encode = msgspec.msgpack.Encoder().encode
-        self._decode = msgspec.msgpack.Decoder(_Held).decode
         self._gb, self._digest, self._times, self._timeless, self._sizeless = 0, 0, array("d"), 0, 0
 
     @property
@@ -132,7 +132,7 @@ class SettledBackups:
         if self._since is not None and (made is None or made > self._since):
             return False
         row: _Held = number, backup.name, backup.checkpoint_id, backup.created_at, size, record.id, record.created_at
-        held = self._encode(row)
+        held = _encode(row)
         known = self._held.setdefault(backup.id, held)
         if known is not held:
             return known == held
@@ -147,7 +147,7 @@ class SettledBackups:
         held = self._held.pop(backup_id, None)
         if held is None:
             return None
-        number, name, checkpoint_id, created_at, size, record_id, began = self._decode(held)
+        number, name, checkpoint_id, created_at, size, record_id, began = _decode(held)
         backup, record = self._firsts[number]
         created = parse_time(began)
         self._gb -= int(size or 0)
