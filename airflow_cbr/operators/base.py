@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from airflow_cbr.airflow_names import BaseOperator
 from airflow_cbr.api.deadline import within
+from airflow_cbr.api.endpoints import is_id
 from airflow_cbr.api.stopping import refuse_if_stopped, stoppable
-from airflow_cbr.exceptions import CbrError, CbrStoppedError
+from airflow_cbr.exceptions import CbrError, CbrParameterError, CbrStoppedError
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
 from airflow_cbr.hooks.metrics import tags_of
@@ -90,11 +91,7 @@ class BaseCbrOperator(BaseOperator):
         context["ti"].xcom_push(key=CONSOLE_XCOM_KEY, value=self._console(self.hook.client.region))
 
     def _push_failure(self, context: Context, vault_id: str) -> None:
-        """Push what the link to the failing record leads to: the vault's row on the page. Never raises: that would hide why the task fails.
-
-        :param context: the task's context.
-        :param vault_id: the source vault.
-        """
+        """Push what the link to the failing record leads to: the vault's row on the page. Never raise: why the task fails counts."""
         try:
             context["ti"].xcom_push(key=FAILURE_XCOM_KEY, value=vault_id)
         except Exception:
@@ -300,8 +297,10 @@ class WaitingOperator(BaseCbrOperator, Generic[Returned]):
             with within(self._seconds_left(state) + LAST_LOOK):
                 return self._perform(context, state)
         except CbrError as error:
-            if self.outcome is not None and "source" in self.outcome:
-                self._push_failure(context, self.outcome["source"]["vault_id"])
+            # A wait that the triggerer has ended comes back without an outcome.
+            source = (self.outcome or {}).get("source") or {"vault_id": getattr(self, "vault_id", None)}
+            if is_id(vault_id := source["vault_id"]) and not isinstance(error, CbrParameterError):
+                self._push_failure(context, vault_id)
             self.tell(of_failure(self.outcome, error))
             raise_for_airflow(error)
 

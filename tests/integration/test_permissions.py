@@ -81,10 +81,13 @@ def calls_of_methods() -> dict[str, set[str]]:
     """Return the calls that each method of the client makes."""
     kinds = (node for module in CLIENT for node in module.body if isinstance(node, ast.ClassDef))
     methods = (node for kind in kinds for node in kind.body if isinstance(node, ast.FunctionDef))
-    made = {
+    named = {
         method.name: {str(node.value) for node in ast.walk(method) if isinstance(node, ast.Constant) and node.value in ACTION_OF}
+        | {node.attr for node in ast.walk(method) if isinstance(node, ast.Attribute) and node.attr.startswith("_")}
         for method in methods
     }
+    # What several methods do alike is in a method of its own.
+    made = {name: {call for one in (name, *said) for call in named.get(one, ()) if call in ACTION_OF} for name, said in named.items()}
     # It lists the operation log in whichever way the service can.
     return {name: calls for name, calls in made.items() if calls} | {"list_replication_logs": {"ListOpLogs"}}
 

@@ -199,7 +199,7 @@ def test_given_none_a_newest_backup_without_a_copy_is_missing(emulator: Emulator
     replicate()
     emulator.control.advance(24 * 3600)
     emulator.control.add_backup(SOURCE_VAULT, name="tonight", resource_id="94eba8b2-acc9-4d82-badc-127144cc5526", age_seconds=10)
-    fails([], {"verified": 2, "missing": 1}, "MISSING ecs-web-01", "no replication record to vault")
+    fails([], {"verified": 2, "missing": 1}, "MISSING ecs-web-01", "no replication record to the vault in cn-shenzhen-1")
 
 
 def test_given_none_a_copy_in_another_vault_is_not_enough(emulator: EmulatorServer) -> None:

@@ -84,7 +84,7 @@ def test_a_replica_of_which_nothing_says_whose_it_is_is_neither_copied_again_nor
     # The log keeps its rows for a while only.
     night.adapter.emulator.service.store.logs.clear()
     following = next_run(night)
-    with pytest.raises(CbrReplicationFailedError, match="which backup of the resource it is a replica of is not known"):
+    with pytest.raises(CbrReplicationFailedError, match="holds a replica of the resource, but of which of its backups is not known"):
         following.attempt()
     assert len(night.copies) == 3
 

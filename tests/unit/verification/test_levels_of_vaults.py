@@ -48,7 +48,9 @@ def test_a_bound_resource_without_any_eligible_backup_is_uncovered() -> None:
 def test_a_resource_whose_backups_have_no_verified_replica_is_uncovered() -> None:
     (one,) = findings(Level.COVERAGE, [source(record())], [replica(resource_size=39)], vault(HERE, "server"))
     assert one.faults == (Fault.RESOURCE_UNCOVERED,)
-    assert one.reason.startswith("no backup of it has a verified replica; its newest is db (b1): replica replica: its size is 39 GB")
+    assert one.reason.startswith(
+        "no backup of it has a verified replica; its newest is db (b1): the replica: its size is 39 GB, the source's 40 GB"
+    )
 
 
 def old_and_new(**new: Any) -> list[Backup]:
