@@ -25,8 +25,8 @@ _SINGLE_LOOKS: Final = 5
 """Most replicas, missing from the vault's list, that are looked up one by one; for more of them the project is listed."""
 _SETTLES: Final = ("protecting", "waiting_protect", "restoring", "waiting_restore")
 
-_Lack = tuple[bool, str]
-"""What a checkpoint lacks: whether that may settle, and in words."""
+_Lack = tuple[bool, bool, str]
+"""What a checkpoint lacks: whether that may settle, whether it is a row of which no source backup is known, and in words."""
 
 
 def ask_destination(inventory: SourceInventory, client: CbrClient, spec: VerificationSpec, *, source_time: datetime | None) -> Clocks:
@@ -154,7 +154,7 @@ class _Rests:
         for replica_id, status, other in self._by_checkpoint.get(row.replica_checkpoint_id, ()):
             if other is None or not other.is_judged:
                 reason = f"its checkpoint is incomplete: the status of another backup in it is {status} (backup {replica_id})"
-                yield status in _SETTLES, reason
+                yield status in _SETTLES, True, reason
 
 
 def _judge_checkpoints(inventory: SourceInventory, rests: _Rests, now: datetime) -> None:
@@ -168,12 +168,12 @@ def _judge_checkpoints(inventory: SourceInventory, rests: _Rests, now: datetime)
         if not row.is_verified:
             continue
         lacks: list[_Lack] = [
-            (other.may_settle(now), f"the checkpoint is incomplete: {other.subject}: {other.reason}")
+            (other.may_settle(now), False, f"the checkpoint is incomplete: {other.subject}: {other.reason}")
             for other in lacking.get(row.checkpoint_id, ())
         ]
         lacks += rests.beside(row)
         if lacks:
-            # What stays wrong decides, so that nobody waits for the rest of it; and not what was listed first.
-            settles, reason = min(lacks)
+            # What stays wrong decides, so that nobody waits for the rest of it; then what has a name; and not what was listed first.
+            settles, _, reason = min(lacks)
             fault = Fault.CHECKPOINT_UNSETTLED if settles else Fault.CHECKPOINT_INCOMPLETE
             row.refuse(f"the replica: {reason}", fault)
