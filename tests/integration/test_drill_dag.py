@@ -115,6 +115,7 @@ def test_a_start_that_fails_is_cleaned_up_after_though_it_is_the_setup(emulator:
     assert {one["state"] for kind in ("images", "servers", "disks") for one in ledger[kind]} == {"deleted"}
 
 
+@pytest.mark.full
 @pytest.mark.db
 def test_a_check_that_fails_makes_the_run_red_though_the_end_cleans_up(emulator: EmulatorServer, dag: DAG, restored_host: int) -> None:
     """Airflow looks at no task before a teardown that counts: it must be red itself."""

@@ -82,7 +82,7 @@ def copies(emulator: EmulatorServer) -> Counter[str]:
 # --- the example ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("by", ["key", "password"])
+@pytest.mark.parametrize("by", ["key", pytest.param("password", marks=pytest.mark.full)])
 def test_a_night_and_the_next(emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch, dag: DAG, by: str) -> None:
     (set_connection if by == "key" else set_password_connection)(monkeypatch, emulator.url)
     night = Ran(dag)

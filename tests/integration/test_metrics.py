@@ -362,7 +362,7 @@ def check_a_night(received: Received) -> None:
     assert 100 <= waited < 280_000, "milliseconds"
 
 
-@pytest.mark.parametrize("backend", [StatsdServer, Collector])
+@pytest.mark.parametrize("backend", [pytest.param(StatsdServer, marks=pytest.mark.full), Collector])
 def test_a_task_process_sends_to_the_backend_that_airflow_is_told_of(backend: Any, emulator: EmulatorServer) -> None:
     with backend() as server:
         nights({**os.environ, **server.settings})

@@ -151,7 +151,7 @@ def test_airflow_providers_get_shows_it() -> None:
     assert set(connection_type["conn-fields"]) == EXTRA_FIELDS
 
 
-@pytest.mark.campaign
+@pytest.mark.full
 def test_airflow_providers_hooks_shows_the_hook() -> None:
     (shown,) = (hook for hook in airflow_providers("hooks") if hook["connection_type"] == "huaweicloud_cbr")
 
@@ -164,7 +164,7 @@ def test_airflow_providers_hooks_shows_the_hook() -> None:
     }
 
 
-@pytest.mark.campaign
+@pytest.mark.full
 def test_airflow_providers_links_shows_the_link() -> None:
     assert {"extra_link_class_name": "airflow_cbr.links.cbr.CbrVaultLink"} in airflow_providers("links")
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.support.emulated_vaults import VaultPair
 
 
-@pytest.mark.parametrize("auth", ["aksk", "password"])
+@pytest.mark.parametrize("auth", ["aksk", pytest.param("password", marks=pytest.mark.full)])
 def test_the_example_dag_replicates_and_verifies(
     auth: Auth, api: AirflowApi, vaults: Callable[..., VaultPair], default_connection: Callable[[Auth], None]
 ) -> None:
