@@ -48,4 +48,5 @@ class AccountThrottle:
 
     def wait(self, now: float) -> float:
         """Return the seconds that all watches of the account have to wait."""
-        return max(self._until - now, 0.0)
+        # A sum of times, less one of them, may be a little more than the other.
+        return min(max(self._until - now, 0.0), LONGEST_HOLD)
