@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_cbr.api.client import CbrClient
-    from airflow_cbr.inventory.coverage import Destination
+    from airflow_cbr.inventory.destination import Destination
     from airflow_cbr.verification.source_inventory import BackupRow
 
 __all__ = ["Pick", "Restorable", "find_restorable", "newest_by_resource", "pick_newest", "pick_replica", "sample"]

@@ -32,7 +32,6 @@ __all__ = [
     "BackupCoverage",
     "Coverage",
     "CoverageStatus",
-    "Destination",
     "assess",
     "coverage_of",
     "deciding_record",

@@ -18,7 +18,7 @@ from airflow_cbr.inventory.coverage import CoverageStatus
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from airflow_cbr.inventory.coverage import Destination
+    from airflow_cbr.inventory.destination import Destination
 
 __all__ = ["CopiedResource", "as_record", "newest_by_backup", "newest_by_resource", "status_by_log", "trace_of", "words_of"]
 

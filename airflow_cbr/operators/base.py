@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperatorLink, Context
     from airflow.triggers.base import BaseTrigger
 
-    from airflow_cbr.inventory.coverage import Destination
+    from airflow_cbr.inventory.destination import Destination
 
 __all__ = ["LAST_LOOK", "BaseCbrOperator", "BetweenRegions", "OnceOperator", "StoppableOperator", "WaitingOperator", "Work"]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_cbr.drills.pick import Restorable
-    from airflow_cbr.inventory.coverage import Destination
+    from airflow_cbr.inventory.destination import Destination
 
 __all__ = ["CbrPlanRestoreDrillsOperator"]
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from airflow_cbr.api.endpoints import check_given, check_id, check_region
 from airflow_cbr.exceptions import CbrParameterError
-from airflow_cbr.inventory.coverage import Destination
+from airflow_cbr.inventory.destination import Destination
 from airflow_cbr.verification.levels import Action, Level
 
 __all__ = [

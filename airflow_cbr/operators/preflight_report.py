@@ -11,7 +11,7 @@ from airflow_cbr.exceptions import CbrConfigurationError, CbrError
 if TYPE_CHECKING:
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.hooks.cbr import CbrHook
-    from airflow_cbr.inventory.coverage import Destination
+    from airflow_cbr.inventory.destination import Destination
     from airflow_cbr.operators.base import BetweenRegions
     from airflow_cbr.preflight.checks import RegionAccess
     from airflow_cbr.preflight.findings import PreflightReport

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperatorLink, Context
     from airflow.triggers.base import BaseTrigger
 
-    from airflow_cbr.inventory.coverage import Destination
+    from airflow_cbr.inventory.destination import Destination
     from airflow_cbr.once.steps import Pause
     from airflow_cbr.replication.state import ReplicationState
     from airflow_cbr.replication.steps import Result

@@ -21,7 +21,7 @@ from airflow_cbr.exceptions import (
     CbrTransportError,
 )
 from airflow_cbr.inventory.backups import full_name_of
-from airflow_cbr.inventory.coverage import Coverage, assess
+from airflow_cbr.inventory.coverage import BackupCoverage, Coverage, assess
 from airflow_cbr.inventory.vaults import capacity_of, named_vault, objections_to_destination, objections_to_source
 from airflow_cbr.preflight.findings import Check, PreflightFinding, PreflightReport, Severity
 from airflow_cbr.preflight.plan import Plan, plan_of
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.api.models import Vault, VaultResource
     from airflow_cbr.api.summaries import RecordSummary
-    from airflow_cbr.inventory.coverage import BackupCoverage, Destination
+    from airflow_cbr.inventory.destination import Destination
 
 __all__ = ["Preflight", "RegionAccess"]
 

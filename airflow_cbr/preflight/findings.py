@@ -14,7 +14,7 @@ from airflow_cbr.languages import advice_line
 from airflow_cbr.preflight.plan import LISTED, Plan
 
 if TYPE_CHECKING:
-    from airflow_cbr.inventory.coverage import Destination
+    from airflow_cbr.inventory.destination import Destination
 
 __all__ = ["Check", "PreflightFinding", "PreflightReport", "Severity"]
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from airflow_cbr.inventory.coverage import BackupCoverage, Coverage, Destination
+    from airflow_cbr.inventory.coverage import BackupCoverage, Coverage
+    from airflow_cbr.inventory.destination import Destination
     from airflow_cbr.once.attempt import Attempt
     from airflow_cbr.once.clock import ServiceClock
     from airflow_cbr.once.intents import IntentStore

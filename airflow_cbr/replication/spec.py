@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from airflow_cbr.once.attempt import Attempt
 
 if TYPE_CHECKING:
-    from airflow_cbr.inventory.coverage import Destination
+    from airflow_cbr.inventory.destination import Destination
 
 __all__ = ["Attempt", "ReplicationSpec"]
 

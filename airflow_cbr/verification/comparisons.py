@@ -19,7 +19,7 @@ from airflow_cbr.verification.faults import Fault
 
 if TYPE_CHECKING:
     from airflow_cbr.api.models import Backup, ReplicationRecord
-    from airflow_cbr.inventory.coverage import Destination
+    from airflow_cbr.inventory.destination import Destination
     from airflow_cbr.verification.levels import Source
     from airflow_cbr.verification.source_inventory import BackupRow
 

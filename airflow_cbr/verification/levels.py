@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from airflow_cbr.inventory.coverage import Destination
+    from airflow_cbr.inventory.destination import Destination
 
 __all__ = ["COPY_LEVELS", "Action", "Level", "Scope", "Source", "VerificationSpec"]
 

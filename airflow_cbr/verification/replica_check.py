@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_cbr.api.models import Backup
-    from airflow_cbr.inventory.coverage import Destination
+    from airflow_cbr.inventory.destination import Destination
     from airflow_cbr.verification.source_inventory import BackupRow
 
 __all__ = ["ReplicaCheck"]

@@ -26,7 +26,7 @@ LIMITS = {"replicate": 512, "verify": 800}
 
 def replicate(url: str) -> None:
     """Look at the vault, and send what a replicate task sends."""
-    from airflow_cbr.inventory.coverage import Destination
+    from airflow_cbr.inventory.destination import Destination
     from airflow_cbr.once.attempt import Attempt
     from airflow_cbr.replication.spec import ReplicationSpec
     from airflow_cbr.replication.submission import Submission

@@ -17,7 +17,7 @@ from airflow_cbr.api.auth import AkSkCredentials
 from airflow_cbr.api.client import CbrClient
 from airflow_cbr.api.endpoints import Endpoints
 from airflow_cbr.api.transport import Transport
-from airflow_cbr.inventory.coverage import Destination
+from airflow_cbr.inventory.destination import Destination
 from airflow_cbr.verification.document import write
 from airflow_cbr.verification.levels import Action, Level, Scope, VerificationSpec
 from airflow_cbr.verification.verify import verify

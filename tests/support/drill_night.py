@@ -27,7 +27,7 @@ from airflow_cbr.emulator.world import (
     SOURCE_VAULT,
     default_world,
 )
-from airflow_cbr.inventory.coverage import Destination
+from airflow_cbr.inventory.destination import Destination
 from airflow_cbr.once.attempt import Attempt
 from airflow_cbr.once.steps import Pause
 from tests.support.cleared_attempts import ClearedAttempts, Intents

@@ -13,7 +13,7 @@ import msgspec
 from airflow_cbr.api.models import Backup, OperationLog, Replication, Vault
 from airflow_cbr.api.summaries import BackupSummary
 from airflow_cbr.exceptions import CbrAlreadyReplicatedError, CbrError, CbrNotFoundError
-from airflow_cbr.inventory.coverage import Destination
+from airflow_cbr.inventory.destination import Destination
 from airflow_cbr.once.attempt import Attempt
 from airflow_cbr.once.steps import Pause
 from airflow_cbr.replication.spec import ReplicationSpec

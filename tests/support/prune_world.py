@@ -20,7 +20,7 @@ from airflow_cbr.emulator.clock import Clock
 from airflow_cbr.emulator.ledger import DeletionEntry
 from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.world import DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_PROJECT, SOURCE_VAULT, World, default_world
-from airflow_cbr.inventory.coverage import Destination
+from airflow_cbr.inventory.destination import Destination
 from airflow_cbr.pruning.keep_rules import KeepRules
 from airflow_cbr.pruning.notes import Notes
 from airflow_cbr.pruning.pruning import Pruning

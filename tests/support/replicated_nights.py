@@ -18,7 +18,7 @@ from airflow_cbr.emulator.clock import Clock
 from airflow_cbr.emulator.key_parts import UserPart
 from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.world import BACKUPS, DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_PROJECT, SOURCE_VAULT, World, default_world
-from airflow_cbr.inventory.coverage import Destination
+from airflow_cbr.inventory.destination import Destination
 from airflow_cbr.verification.levels import Action, Level, Scope, VerificationSpec
 from airflow_cbr.verification.verify import verify
 from tests.support.emulator import IN_PROCESS_URL, EmulatorServer, InProcessAdapter

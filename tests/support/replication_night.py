@@ -15,7 +15,7 @@ from airflow_cbr.api.endpoints import Endpoints
 from airflow_cbr.emulator.clock import Clock
 from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.world import DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_PROJECT, SOURCE_VAULT, default_world
-from airflow_cbr.inventory.coverage import Destination
+from airflow_cbr.inventory.destination import Destination
 from airflow_cbr.once.attempt import Attempt
 from airflow_cbr.once.steps import Pause
 from airflow_cbr.replication.spec import ReplicationSpec

@@ -11,7 +11,7 @@ import msgspec
 from airflow_cbr.api.models import Backup, Billing, ReplicationRecord, Vault, VaultResource
 from airflow_cbr.api.paging import walk
 from airflow_cbr.exceptions import CbrError, CbrNotFoundError
-from airflow_cbr.inventory.coverage import Destination
+from airflow_cbr.inventory.destination import Destination
 from airflow_cbr.verification.levels import Action, Level, Scope, VerificationSpec
 from airflow_cbr.verification.verify import verify
 

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_cbr.api.models import Backup, ReplicationExtra, ReplicationRecord
-from airflow_cbr.inventory.coverage import CoverageStatus, Destination, assess, coverage_of, deciding_record, failure_of, success_beside
+from airflow_cbr.inventory.coverage import CoverageStatus, assess, coverage_of, deciding_record, failure_of, success_beside
+from airflow_cbr.inventory.destination import Destination
 from tests.support.replication_rows import HERE, THERE, record, source
 
 Row = dict[str, Any]

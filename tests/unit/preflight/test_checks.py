@@ -18,7 +18,7 @@ from airflow_cbr.emulator.service import Emulator
 from airflow_cbr.emulator.vault_parts import RegionPart
 from airflow_cbr.emulator.world import BACKUPS, DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_PROJECT, SOURCE_VAULT, World, default_world
 from airflow_cbr.exceptions import CbrConfigurationError
-from airflow_cbr.inventory.coverage import Destination
+from airflow_cbr.inventory.destination import Destination
 from airflow_cbr.preflight.checks import Preflight, RegionAccess
 from airflow_cbr.preflight.findings import Check, PreflightFinding, PreflightReport, Severity
 from airflow_cbr.preflight.plan import LISTED
