@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
-__all__ = ["AirflowStack", "airflow_command", "airflow_environment", "migrate_database"]
+__all__ = ["AirflowStack", "airflow_command", "airflow_environment", "api_server_environment", "migrate_database"]
 
 # A process that dies is noticed at once; these are for one that hangs, and long enough for a machine with much else to do.
 MIGRATE_LIMIT: Final = 300.0
@@ -57,6 +57,23 @@ def _sqlite(home: Path, patience: int) -> str:
     :param patience: seconds for which SQLite waits for its write lock before it says that the database is locked.
     """
     return f"sqlite:///{home}/airflow.db?timeout={patience}"
+
+
+def api_server_environment(port: int) -> dict[str, str]:
+    """Return what an api-server needs besides: where it listens, that everybody is let in, and secrets of its own.
+
+    :param port: its port on the loopback address.
+    """
+    return {
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        "AIRFLOW__API__HOST": HOST,
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__BASE_URL": f"http://{HOST}:{port}",
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__API__SECRET_KEY": secrets.token_urlsafe(48),
+        "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(64),
+    }
 
 
 def airflow_environment(home: Path, dag_folders: Sequence[Path], database: str | None = None) -> dict[str, str]:
@@ -261,7 +278,6 @@ class AirflowStack:
         return component
 
     def _settings(self, port: int) -> dict[str, str]:
-        url = f"http://{HOST}:{port}"
         return {
             **airflow_environment(self.home, self.dag_folders, self._database),
             **self._executor_settings(),
@@ -269,15 +285,8 @@ class AirflowStack:
             "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "128",
             "AIRFLOW__CORE__MAX_ACTIVE_RUNS_PER_DAG": "128",
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
-            "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-            "AIRFLOW__API__HOST": HOST,
-            "AIRFLOW__API__PORT": str(port),
-            "AIRFLOW__API__BASE_URL": url,
-            "AIRFLOW__API__WORKERS": "1",
-            "AIRFLOW__API__SECRET_KEY": secrets.token_urlsafe(48),
-            "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(64),
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{HOST}:{port}/execution/",
+            **api_server_environment(port),
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
             # A Dag runs when somebody triggers it: its schedule is for those who run it for years.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -13,7 +12,7 @@ from airflow_cbr.demo.components import Component, stop_all
 from airflow_cbr.demo.loopback import HOST, reserve_port
 from airflow_cbr.demo.rest import AirflowApi
 from airflow_cbr.demo.scenario import example_dags
-from airflow_cbr.demo.stack import airflow_command, airflow_environment, migrate_database
+from airflow_cbr.demo.stack import airflow_command, airflow_environment, api_server_environment, migrate_database
 from airflow_cbr.demo.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -59,14 +58,7 @@ def api_server(home: Path) -> Iterator[ApiServer]:
     url = f"http://{HOST}:{(port := reserve_port(0))}"
     environment = {
         **airflow_environment(home, [example_dags()]),
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-        "AIRFLOW__API__HOST": HOST,
-        "AIRFLOW__API__PORT": str(port),
-        "AIRFLOW__API__BASE_URL": url,
-        "AIRFLOW__API__WORKERS": "1",
-        "AIRFLOW__API__SECRET_KEY": secrets.token_urlsafe(48),
-        "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(64),
+        **api_server_environment(port),
     }
     migrate_database(home, environment)
     server = Component("api-server", airflow_command("api-server"), environment=environment, directory=home, log=home / "api-server.log")
