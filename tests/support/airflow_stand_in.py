@@ -1,4 +1,4 @@
-"""What the page "CBR replication" needs of an api-server: its two calls of the REST API, and the page's files, below a path.
+"""What the page "CBR replication" needs of an api-server: its three calls of the REST API, and the page's files, below a path.
 
 The rows have the keys that Airflow 3.1 to 3.4 send; ``tests/system`` holds the page against the real thing.
 """
@@ -115,9 +115,14 @@ def task_row(
 
 
 class AirflowStandIn:
-    """An api-server at ``url``, which has the path of a ``[api] base_url`` behind it; a context manager."""
+    """An api-server at ``url``, which has the path of a ``[api] base_url`` behind it; a context manager.
 
-    def __init__(self) -> None:
+    :param before_33: whether it leaves the rendered fields out of the list of task instances that is asked for with GET, as Airflow 3.1 and
+        3.2 do.
+    """
+
+    def __init__(self, *, before_33: bool = False) -> None:
+        self.before_33 = before_33
         self.rows: list[dict[str, Any]] = []
         self.xcoms: dict[tuple[str, str], Any] = {}
         """Values by task id and key."""
@@ -167,6 +172,19 @@ class AirflowStandIn:
             wanted = [row for row in self.rows if row["operator"] in query.getlist("operator")]
             wanted.sort(key=lambda row: (row["run_after"], row["id"]), reverse=True)
             begin, size = int(query["offset"]), min(int(query["limit"]), 100)
+            listed = [{**row, "rendered_fields": {}} if self.before_33 else row for row in wanted[begin : begin + size]]
+            return JSONResponse({"task_instances": listed, "total_entries": len(wanted)})
+
+        @app.post("/api/v2/dags/~/dagRuns/~/taskInstances/list")
+        async def list_tasks_by_name(request: Request) -> Any:
+            if (other := self.answer(request)) is not None:
+                return other
+            body = await request.json()
+            names = {"dag_id": body.pop("dag_ids"), "dag_run_id": body.pop("dag_run_ids"), "task_id": body.pop("task_ids")}
+            begin, size = body.pop("page_offset"), body.pop("page_limit")
+            assert not body, "Airflow refuses what it does not know"
+            wanted = [row for row in self.rows if all(row[name] in asked for name, asked in names.items())]
+            wanted.sort(key=lambda row: row["id"])
             return JSONResponse({"task_instances": wanted[begin : begin + size], "total_entries": len(wanted)})
 
         @app.get("/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}/xcomEntries/{key}")

@@ -6,7 +6,7 @@ import { duration, language, moment, text, theme } from "./texts.js";
 // The page lies beside the REST API, below whatever path the server has.
 const API = new URL("../api/v2/", document.baseURI);
 const AIRFLOW = new URL("../", document.baseURI);
-const OWN_FILES = 5;
+const OWN_FILES = 4;
 const MOST_REQUESTS = 10;
 const AGES_GROW = 30_000; // milliseconds
 const MOST_LISTED = 1000; // findings and resources of a report, which is somebody's XCom

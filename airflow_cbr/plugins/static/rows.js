@@ -5,6 +5,7 @@ const REPLICATE = ["CbrReplicateCheckpointOperator", "CbrReplicateBackupOperator
 const UNFINISHED = new Set([null, "scheduled", "queued", "running", "restarting", "deferred", "up_for_retry", "up_for_reschedule"]);
 const FAILED = new Set(["failed", "upstream_failed"]);
 const PAGE_SIZE = 500; // Airflow gives fewer: [api] maximum_page_limit, 100 unless changed
+const WHOLE_PAGE_SIZE = 1000; // which Airflow does not cut
 const FIRST_PAGES = 4;
 const MOST_PAGES = 30;
 const CLOCKS_APART = 300; // seconds
@@ -22,11 +23,14 @@ export class AnswerError extends Error {
 }
 
 /** Ask Airflow's REST API, as the user who is signed in; return the answer, and the server's time in milliseconds. */
-async function ask(base, path) {
+async function ask(base, path, filters = null) {
+  const sent = filters === null ? {} : { method: "POST", body: JSON.stringify(filters) };
+  const type = filters === null ? {} : { "content-type": "application/json" };
   let response;
   try {
     response = await fetch(new URL(path, base), {
-      headers: { accept: "application/json" },
+      ...sent,
+      headers: { accept: "application/json", ...type },
       cache: "no-store",
       signal: AbortSignal.timeout(60_000),
     });
@@ -65,7 +69,9 @@ export class Reading {
 
   #forget() {
     this.tasks = [];
-    this.isComplete = false;
+    this.bare = []; // behind those: listed, but without what they worked on
+    this.listsAreBare = undefined;
+    this.isAtEnd = false;
     this.error = null;
     this.at = null;
     this.offset = 0;
@@ -83,11 +89,17 @@ export class Reading {
     await this.#readNewest();
   }
 
+  /** Whether no task instance is left that was not read. */
+  get isComplete() {
+    return this.isAtEnd && this.bare.length === 0;
+  }
+
   /** Go on while a page brings a vault that was not seen yet. */
   async #readNewest() {
     await this.#read(1);
-    if (!this.isComplete && !this.error) await this.#read(FIRST_PAGES - 1);
-    while (!this.isComplete && !this.error && this.broughtNews && this.requests < MOST_PAGES) await this.#read(1);
+    if (!this.isAtEnd && !this.error) await this.#read(FIRST_PAGES - 1);
+    while (!this.isAtEnd && !this.error && this.broughtNews && this.requests < MOST_PAGES) await this.#read(1);
+    await this.#readWhole();
   }
 
   /** Read the counts of copies that a worker follows: their task lists its outcome only once it has ended, or is deferred. */
@@ -106,6 +118,7 @@ export class Reading {
     this.isReadingOlder = true;
     this.error = null;
     await this.#read(FIRST_PAGES);
+    await this.#readWhole();
     this.isReadingOlder = false;
   }
 
@@ -146,16 +159,47 @@ export class Reading {
     this.offset += found.length;
     this.pageSize ??= found.length || PAGE_SIZE;
     const before = this.seen.size;
-    for (const task of found.map(known).map(taskOf)) {
-      const name = JSON.stringify([task.dag, task.run, task.task, task.mapIndex]);
+    const tasks = found.map(known).map(taskOf);
+    this.listsAreBare ??= tasks.length > 0 && tasks.every((task) => !task.hasFields);
+    for (const task of tasks) {
       // A run that begins while the pages are read moves some task instances to the next page.
-      if (Number.isNaN(task.runAfter) || this.names.has(name)) continue;
-      this.names.add(name);
-      this.tasks.push(task);
-      if (task.key !== null) this.seen.add(`${task.kind} ${task.key}`);
+      if (Number.isNaN(task.runAfter) || this.names.has(task.name)) continue;
+      this.names.add(task.name);
+      (this.listsAreBare ? this.bare : this.tasks).push(task);
+      const worksOn = this.listsAreBare ? task.place : task.key;
+      if (worksOn !== null) this.seen.add(`${task.kind} ${worksOn}`);
     }
     this.broughtNews = this.seen.size > before;
-    this.isComplete = found.length === 0 || this.offset >= this.total;
+    this.isAtEnd = found.length === 0 || this.offset >= this.total;
+  }
+
+  /**
+   * Read once more what was listed without its rendered fields: before Airflow 3.3, only the list that is asked for with POST has them.
+   * That list knows no operators, so it is asked for the runs and the tasks that the other has named.
+   */
+  async #readWhole() {
+    const each = (name) => [...new Set(this.bare.map((task) => task[name]))];
+    const filters = { dag_ids: each("dag"), dag_run_ids: each("run"), task_ids: each("task"), page_limit: WHOLE_PAGE_SIZE };
+    const whole = new Map();
+    const missing = () => this.bare.findIndex((task) => !whole.has(task.name));
+    try {
+      for (let offset = 0, total = 1; missing() >= 0 && offset < total; ) {
+        this.requests += 1;
+        const { body, at } = await ask(this.base, "dags/~/dagRuns/~/taskInstances/list", { ...filters, page_offset: offset });
+        if (!Array.isArray(body?.task_instances)) throw new AnswerError("noJson");
+        for (const task of body.task_instances.map(known).map(taskOf)) whole.set(task.name, task);
+        this.at = Math.max(this.at, at);
+        total = body.task_instances.length > 0 ? number(body.total_entries) ?? 0 : 0;
+        offset += body.task_instances.length;
+      }
+    } catch (error) {
+      this.error ??= error;
+      return;
+    }
+    // One that has gone meanwhile: what is behind it is not used.
+    if (missing() >= 0) this.error ??= new AnswerError("changed");
+    const read = this.bare.splice(0, missing() < 0 ? this.bare.length : missing());
+    this.tasks.push(...read.map((task) => whole.get(task.name)));
   }
 }
 
@@ -181,7 +225,11 @@ function taskOf(row) {
     toProject: words(there.project_id) ?? words(fields.destination_project_id),
   };
   const isKnown = pair.vault !== null && pair.toVault !== null;
+  const mapIndex = number(row.map_index) ?? -1;
   return {
+    name: JSON.stringify([row.dag_id, row.dag_run_id, row.task_id, mapIndex]),
+    place: JSON.stringify([row.dag_id, row.task_id, mapIndex]),
+    hasFields: Object.keys(fields).length > 0,
     kind,
     pair,
     outcome,
@@ -190,7 +238,7 @@ function taskOf(row) {
     dag: String(row.dag_id),
     run: String(row.dag_run_id),
     task: String(row.task_id),
-    mapIndex: number(row.map_index) ?? -1,
+    mapIndex,
     tryNumber: number(row.try_number) ?? 0,
     label: words(row.rendered_map_index),
     runAfter: time(row.run_after),
@@ -226,12 +274,27 @@ function runningCopies(tasks) {
 export function rowsOf(reading, now) {
   const pairs = new Map();
   const newestFirst = [...reading.tasks].sort((one, other) => other.runAfter - one.runAfter || other.began - one.began);
-  for (const task of newestFirst) {
-    if (task.key === null) continue;
-    if (!pairs.has(task.key)) pairs.set(task.key, []);
-    pairs.get(task.key).push(task);
-  }
+  const keys = keysOf(newestFirst);
+  newestFirst.forEach((task, at) => {
+    if (keys[at] === null) return;
+    if (!pairs.has(keys[at])) pairs.set(keys[at], []);
+    pairs.get(keys[at]).push(task);
+  });
   return [...pairs].map(([key, tasks]) => rowOf(key, tasks, now, reading.isComplete ? -Infinity : reading.oldest));
+}
+
+/**
+ * Return what each task works on. One that has begun and has no fields is taken for the next older one of the same task, so that its failure
+ * hides behind no older success: it may have failed before it had any, and Airflow 3.1 throws those of runs without a logical date away first.
+ */
+function keysOf(newestFirst) {
+  const last = new Map();
+  const keys = [...newestFirst].reverse().map((task) => {
+    const place = `${task.kind} ${task.place}`;
+    if (task.key !== null) last.set(place, task.key);
+    return task.key ?? (task.began > 0 || FAILED.has(task.state) ? last.get(place) ?? null : null);
+  });
+  return keys.reverse();
 }
 
 function rowOf(key, tasks, now, partialUntil) {

@@ -143,11 +143,18 @@ def test_the_browsers_clock_decides_nothing(airflow: AirflowStandIn, browser: Br
 # --- reading ------------------------------------------------------------------------------------------------------------------
 
 
-def test_two_hundred_vaults_take_ten_requests_and_little_of_the_processor(airflow: AirflowStandIn, browser: Browser) -> None:
+@pytest.mark.parametrize(
+    ("before_33", "dags"), [(False, 1), (True, 1), pytest.param(True, 200, marks=pytest.mark.full)], ids=["3.3", "3.1", "3.1, a Dag each"]
+)
+def test_two_hundred_vaults_take_ten_requests_and_little_of_the_processor(
+    airflow: AirflowStandIn, browser: Browser, before_33: bool, dags: int
+) -> None:
+    airflow.before_33 = before_33
     for night, number in product(range(30), range(200)):
-        vault = vault_id(number)
-        airflow.rows.append(task_row(vault, outcome=outcome_of(vault), run=night))
-        airflow.rows.append(task_row(vault, outcome=replication_of(vault, accepted=3, succeeded=3), operator=REPLICATE, run=night))
+        vault, dag = vault_id(number), f"nightly {number % dags}"
+        airflow.rows.append(task_row(vault, outcome=outcome_of(vault), run=night, dag=dag))
+        copied = replication_of(vault, accepted=3, succeeded=3)
+        airflow.rows.append(task_row(vault, outcome=copied, operator=REPLICATE, run=night, dag=dag))
     with open_page(browser) as page:
         session = page.context.new_cdp_session(page)
         session.send("Performance.enable", {"timeDomain": "threadTicks"})
@@ -159,12 +166,14 @@ def test_two_hundred_vaults_take_ten_requests_and_little_of_the_processor(airflo
         assert list(verdicts(frame).values()) == ["verified"] * 200
     ours = [path for path in airflow.requests if f"{PREFIX}/" in path or "/api/v2/" in path]
     assert len(ours) <= 10, "the page, its files, and what it asks Airflow for"
-    assert len(airflow.calls) == 5
+    assert len(airflow.calls) == (6 if before_33 else 5)
     # Of the processor's time, so that a busy machine changes nothing.
     assert spent["TaskDuration"] < 2.0
 
 
-def test_it_reads_on_while_a_page_brings_a_vault_that_was_not_seen(airflow: AirflowStandIn, opened: Opened) -> None:
+@pytest.mark.parametrize("before_33", [False, True], ids=["3.3", "3.1"])
+def test_it_reads_on_while_a_page_brings_a_vault_that_was_not_seen(airflow: AirflowStandIn, opened: Opened, before_33: bool) -> None:
+    airflow.before_33 = before_33
     airflow.rows = [task_row(vault_id(number), outcome=outcome_of(vault_id(number))) for number in range(950)]
 
     with opened() as page:
@@ -238,6 +247,118 @@ def test_a_copy_that_a_worker_follows_is_asked_for_by_its_xcom(airflow: AirflowS
     with opened() as page:
         assert sorted(page.locator("td.copy").all_inner_texts()) == ["3 of 12 copied", "4 of 5 copied"]
         assert page.locator("td.copy progress").count() == 2
+
+
+# --- before Airflow 3.3 -------------------------------------------------------------------------------------------------------
+
+
+def test_before_33_every_row_says_what_it_says_on_33(airflow: AirflowStandIn, opened: Opened) -> None:
+    some_vaults(airflow)
+    airflow.rows.append(task_row(vault_id(7), operator="BashOperator", dag="finance", task_id="verify"))
+    with opened() as page:
+        before = page.inner_html("#rows")
+    assert "verified" in before
+    airflow.before_33 = True
+    with opened() as page:
+        assert page.inner_html("#rows") == before
+        assert page.is_hidden("#problem")
+
+
+def test_before_33_what_has_ended_meanwhile_is_shown_as_it_ended(airflow: AirflowStandIn, opened: Opened) -> None:
+    airflow.before_33 = True
+    airflow.rows = [task_row(vault_id(1), outcome=outcome_of(vault_id(1)))]
+
+    def fail_now(request: Any) -> None:
+        if request.method == "POST":
+            airflow.rows[0]["state"] = "failed"
+
+    airflow.answer = fail_now
+    with opened() as page:
+        assert verdicts(page) == {"1": "failed"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (JSONResponse({"detail": "Forbidden"}, 403), "You may not see task instances"),
+        (JSONResponse({"detail": "Method Not Allowed"}, 405), "HTTP 405: Method Not Allowed"),
+        (JSONResponse({"task_instances": 7}), "a proxy may be in between"),
+        (JSONResponse({"task_instances": [], "total_entries": 0}), "changed while it was read"),
+        (HTMLResponse("<p>Sign in to the proxy"), "a proxy may be in between"),
+    ],
+    ids=["forbidden", "no POST", "other shape", "nothing", "proxy"],
+)
+def test_before_33_nothing_is_made_up_where_the_second_list_is_missing(
+    airflow: AirflowStandIn, opened: Opened, answer: Response, says: str
+) -> None:
+    airflow.before_33 = True
+    some_vaults(airflow)
+    airflow.answer = lambda request: answer if request.method == "POST" else None
+    with opened() as page:
+        assert says in page.inner_text("#problem")
+        assert page.locator("table").count() == 0
+        airflow.answer = lambda _: None
+        page.click("#refresh")
+        page.wait_for_selector("table")
+        assert page.is_hidden("#problem")
+
+
+def test_before_33_nothing_is_used_behind_a_task_that_is_gone(airflow: AirflowStandIn, opened: Opened) -> None:
+    airflow.before_33 = True
+    airflow.rows = [task_row(vault_id(number), outcome=outcome_of(vault_id(number)), run=number) for number in range(9)]
+    gone = JSONResponse({"task_instances": airflow.rows[:3] + airflow.rows[4:], "total_entries": 8})
+    airflow.answer = lambda request: gone if request.method == "POST" else None
+    with opened() as page:
+        assert "changed while it was read" in page.inner_text("#problem")
+        # The run of the last one that is used may go on behind it.
+        assert verdicts(page) == {"0": "verified", "1": "verified", "2": "unknown"}
+
+
+def test_before_33_older_runs_that_could_not_be_read_are_read_with_the_next_attempt(airflow: AirflowStandIn, opened: Opened) -> None:
+    airflow.before_33 = True
+    airflow.rows = [task_row(vault_id(1), outcome=outcome_of(vault_id(1)), dag="often", run=run) for run in range(700)]
+    airflow.rows.append(task_row(vault_id(2), outcome=outcome_of(vault_id(2), age=900 * 86400), dag="once a year", run=701))
+    with opened() as page:
+        airflow.answer = lambda request: JSONResponse({"detail": "busy"}, 500) if request.method == "POST" else None
+        page.click("#older button")
+        page.wait_for_selector("#problem:not([hidden])")
+        assert verdicts(page) == {"1": "verified"}
+        airflow.answer = lambda _: None
+        page.click("#older button")
+        page.wait_for_selector("tr[data-verdict=late]")
+        assert verdicts(page) == {"1": "verified", "2": "late"}
+        assert page.is_hidden("#older")
+        assert page.is_hidden("#problem")
+
+
+# --- without fields -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "began", "verdict"),
+    [
+        ("failed", True, "failed"),
+        ("upstream_failed", False, "failed"),
+        ("success", True, "unknown"),
+        ("running", True, "running"),
+        ("queued", False, "verified"),
+    ],
+)
+@pytest.mark.parametrize("before_33", [False, True], ids=["3.3", "3.1"])
+def test_a_task_that_has_begun_and_has_no_fields_does_not_hide_behind_the_run_before(
+    airflow: AirflowStandIn, opened: Opened, state: str, began: bool, verdict: str, before_33: bool
+) -> None:
+    airflow.before_33 = before_33
+    newest = task_row(vault_id(1), state=state, rendered_fields={})
+    airflow.rows = [
+        {**newest, **({} if began else {"start_date": None})},
+        task_row(vault_id(1), outcome=outcome_of(vault_id(1)), run=1),
+        # What has lost its fields of old is nobody's.
+        task_row(vault_id(1), state="failed", rendered_fields={}, run=2),
+        task_row(vault_id(2), state="failed", rendered_fields={}, run=2, dag="other"),
+    ]
+    with opened() as page:
+        assert verdicts(page) == {"1": verdict}
 
 
 # --- looking ------------------------------------------------------------------------------------------------------------------

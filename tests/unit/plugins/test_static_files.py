@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import importlib
 import importlib.metadata
 import importlib.resources
@@ -16,7 +18,7 @@ from starlette.testclient import TestClient
 
 from airflow_cbr.get_provider_info import get_provider_info
 from airflow_cbr.plugins.replication_page import PREFIX, CbrReplicationPagePlugin
-from airflow_cbr.plugins.static_files import FILES, HEADERS, StaticFiles
+from airflow_cbr.plugins.static_files import FILES, STYLE, StaticFiles, headers
 from tests.support.python_process import run_python
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -30,12 +32,22 @@ def client(root_path: str = "", url: str = "http://testserver") -> TestClient:
 
 
 def test_every_file_of_the_folder_is_served_and_no_other_is() -> None:
-    assert {name for name, _ in FILES.values()} == {path.name for path in FOLDER.iterdir()}
+    assert {STYLE, *(name for name, _ in FILES.values())} == {path.name for path in FOLDER.iterdir()}
     served = client()
     for path, (name, kind) in FILES.items():
         answer = served.get(f"{PREFIX}/{path}")
-        assert (answer.status_code, answer.headers["content-type"], answer.content) == (200, kind, FOLDER.joinpath(name).read_bytes())
-    for path in ("/index.html", "/page.js/", "/../static_files.py", "/%2e%2e/static_files.py", "/static/page.js", "//", "/page.js%00"):
+        assert (answer.status_code, answer.headers["content-type"]) == (200, kind)
+        assert name == "index.html" or answer.content == FOLDER.joinpath(name).read_bytes()
+    for path in (
+        "/page.css",
+        "/index.html",
+        "/page.js/",
+        "/../static_files.py",
+        "/%2e%2e/static_files.py",
+        "/static/page.js",
+        "//",
+        "/page.js%00",
+    ):
         assert served.get(f"{PREFIX}{path}").status_code == 404, path
 
 
@@ -53,19 +65,29 @@ def test_the_path_of_the_base_url_changes_nothing(prefix_is_kept: bool) -> None:
 
 @pytest.mark.parametrize("path", [*FILES, "nothing"])
 def test_every_answer_has_the_policy(path: str) -> None:
-    headers = client().get(f"{PREFIX}/{path}").headers
+    given = client().get(f"{PREFIX}/{path}").headers
 
-    assert {name: headers[name] for name in HEADERS} == HEADERS
-    policy = headers["content-security-policy"]
+    assert {name: given[name] for name in headers()} == headers()
+    policy = given["content-security-policy"]
     assert policy.startswith("default-src 'none'; ")
     assert not re.search(r"unsafe|\*|https?:|data:|blob:", policy)
+
+
+def test_the_page_comes_with_its_style_which_is_the_only_one_that_the_policy_lets_in() -> None:
+    answer = client().get(f"{PREFIX}/")
+    (style,) = re.findall(r"<style>(.*?)</style>", answer.text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+
+    assert style == FOLDER.joinpath(STYLE).read_text()
+    assert STYLE not in answer.text
+    assert f"; style-src 'sha256-{digest}'; " in answer.headers["content-security-policy"]
 
 
 def test_what_has_not_changed_is_not_sent_again() -> None:
     served = client()
     first = served.get(f"{PREFIX}/page.js")
     again = served.get(f"{PREFIX}/page.js", headers={"If-None-Match": first.headers["etag"]})
-    other = served.get(f"{PREFIX}/page.css", headers={"If-None-Match": first.headers["etag"]})
+    other = served.get(f"{PREFIX}/rows.js", headers={"If-None-Match": first.headers["etag"]})
 
     assert (again.status_code, again.content, other.status_code) == (304, b"", 200)
     head = served.head(f"{PREFIX}/page.js")
