@@ -42,8 +42,9 @@ def headers() -> dict[str, str]:
     return {
         # Scripts and answers of this server alone, the page's own style, no string is ever parsed as HTML, and only Airflow's own pages may
         # frame this one.
-        "content-security-policy": f"default-src 'none'; script-src 'self'; style-src 'sha256-{style}'; img-src 'self'; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'self'; require-trusted-types-for 'script'; trusted-types 'none'",
+        "content-security-policy": f"default-src 'none'; script-src 'self'; style-src 'sha256-{style}'; img-src 'self'; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; require-trusted-types-for 'script'; "
+        "trusted-types 'none'",
         "cross-origin-resource-policy": "same-origin",
         "referrer-policy": "same-origin",
         "x-content-type-options": "nosniff",
