@@ -39,6 +39,7 @@ def run_task(file: str, dag_id: str, task_id: str, *, environment: Mapping[str, 
 def _api(*, dag_id: str, try_number: int, retries: int) -> Any:
     """Return what the supervisor asks instead of an api-server."""
     from airflow.sdk.api.datamodels import _generated as api
+    from airflow.sdk.execution_time.comms import ErrorResponse
 
     now = datetime.now(UTC)
     said = {
@@ -59,9 +60,9 @@ def _api(*, dag_id: str, try_number: int, retries: int) -> Any:
     client.task_instances.start.return_value = api.TIRunContext(dag_run=dag_run, max_tries=retries, should_retry=0 < retries >= try_number)
     # A task's links ask for an XCom as it ends.
     client.xcoms.get.return_value = api.XComResponse(key="none", value=None)
+    # What Airflow has of the brake on logins that are refused: nothing.
+    client.variables.get.return_value = ErrorResponse.model_validate({"error": "VARIABLE_NOT_FOUND"})
     if hasattr(api, "TaskStateStoreResponse"):
-        from airflow.sdk.execution_time.comms import ErrorResponse
-
         client.task_state_store.get.return_value = ErrorResponse.model_validate({"error": "TASK_STORE_NOT_FOUND"})
     return client
 
