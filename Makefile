@@ -119,7 +119,7 @@ $(STAMP): $(INSTALLED_FROM) constraints.txt
 	sh tools/make-venv.sh .venv-celery test,celery -c constraints.txt
 
 .venv-kubernetes/.installed: $(INSTALLED_FROM) constraints.txt
-	sh tools/make-venv.sh .venv-kubernetes test,kubernetes -c constraints.txt
+	sh tools/make-venv.sh .venv-kubernetes test,celery,kubernetes -c constraints.txt
 
 .venv-airflow-%/.installed: $(INSTALLED_FROM) tools/airflow-lines.txt tools/make-line-venv.sh
 	sh tools/make-line-venv.sh $*

@@ -36,6 +36,7 @@ class Chart:
 
     def _helm(self, arguments: list[str], values: dict[str, Any]) -> str:
         command = ["helm", *arguments, "--namespace", RELEASE, "--values", "-"]
-        run = subprocess.run(command, input=yaml.safe_dump(values), capture_output=True, text=True, timeout=120)
+        text: str = yaml.safe_dump(values)
+        run = subprocess.run(command, input=text, capture_output=True, text=True, timeout=120)
         assert run.returncode == 0, run.stderr
         return run.stdout

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import runpy
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 from uuid import uuid4
 
 from airflow.executors.workloads.base import BundleInfo
@@ -19,9 +20,6 @@ from airflow.serialization.serialized_objects import DagSerialization
 from kubernetes.client import ApiClient
 from kubernetes_validate import ValidationError, latest_version, validate
 from kubernetes_validate.utils import all_versions
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["NAMESPACE", "VERSIONS", "complaints", "dags_of", "render", "tasks_of"]
 
@@ -70,7 +68,7 @@ def render(task: Any, template: Path, image: str | None = None) -> dict[str, Any
     )
     workload = ExecuteTask(
         ti=instance,
-        dag_rel_path=f"{task.dag_id}.py",
+        dag_rel_path=Path(f"{task.dag_id}.py"),
         token="a token for this task alone",
         log_path="attempt=1.log",
         bundle_info=BundleInfo(name="dags-folder"),
