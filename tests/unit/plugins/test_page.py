@@ -349,10 +349,11 @@ def test_a_task_that_has_begun_and_has_no_fields_does_not_hide_behind_the_run_be
             ("queued", False, "verified"),
         ]
     ):
-        vault, start = vault_id(number), {} if began else {"start_date": None}
+        vault = vault_id(number)
+        newest = task_row(vault, state=state, rendered_fields={})
         expected[str(number)] = verdict
         airflow.rows += [
-            task_row(vault, state=state, rendered_fields={}, **start),
+            newest if began else {**newest, "start_date": None},
             task_row(vault, outcome=outcome_of(vault), run=1),
             # What has lost its fields of old hides nothing.
             task_row(vault, state="failed", rendered_fields={}, run=2),
