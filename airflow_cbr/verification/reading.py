@@ -63,7 +63,7 @@ def _compare_repeated(rows: list[BackupRow], repeated: Sequence[BackupRow]) -> N
     again: dict[str, list[BackupRow]] = {}
     for row in repeated:
         again.setdefault(row.id, []).append(row)
-    for position, first in [(position, row) for position, row in enumerate(rows) if row.id in again] if again else ():
+    for position, first in [(position, row) for position, row in enumerate(rows) if row.id in again]:
         both = [first, *(other for other in again[first.id] if other != first)]
         if len(both) == 1:
             continue
@@ -93,7 +93,7 @@ class Reader:
         self._names_skipped = spec.scope is not Scope.RECORDS
         self._no_record: Final = f"it has no replication record to {spec.destination}"
         self.resource_names: dict[str | None, str] = {}
-        self._texts: dict[str, str] = {}
+        self._texts: dict[str | None, str | None] = {}
         self._right_backup: tuple[str | None, ...] = ()
         self._right_record: tuple[str | None, ...] = ()
         self._right_vault_beside: str | None = None
@@ -199,7 +199,7 @@ class Reader:
         if resource_id not in self.resource_names and resource_id and backup.resource_name:
             self.resource_names[resource_id] = backup.resource_name
         if alike is None:
-            alike = tuple(share(text, text) if text else text for text in (backup.provider_id, backup.resource_type))
+            alike = tuple(share(text, text) for text in (backup.provider_id, backup.resource_type))
         return BackupRow(
             backup.id,
             backup.name,

@@ -81,13 +81,15 @@ class BackupRow(msgspec.Struct, gc=False):
         """Note that the replica is what it must be."""
         self.verdict = Verdict.VERIFIED
 
-    def refuse(self, reason: str, *faults: Fault) -> None:
+    def refuse(self, reason: str, fault: Fault, *more: Fault) -> None:
         """Note what is wrong with the copy; the verdict follows from it.
 
         :param reason: what is wrong, in words.
-        :param faults: the same as faults, at least one.
+        :param fault: the same as a fault. Without one no level would catch it.
+        :param more: further faults.
         """
-        self.verdict, self.reason, self.faults = verdict_on(faults), reason, faults
+        self.faults = (fault, *more)
+        self.verdict, self.reason = verdict_on(self.faults), reason
 
     def skip(self, reason: str) -> None:
         """Note that the backup is not judged.
