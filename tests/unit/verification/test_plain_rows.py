@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from airflow_cbr.verification.report import Report
+    from airflow_cbr.verification.source_inventory import BackupRow
 
 PLACE: Final = Source("here", "d" * 32, HERE)
 OTHER: Final = "0e984725-c51c-4bf4-9960-e1c80e27aba0"
@@ -306,6 +307,20 @@ def worlds(draw: st.DrawFn) -> tuple[list[Backup], list[Backup]]:
         copies = draw(st.lists(mutated(good, REPLICA_FIELDS, 1), max_size=3))
         there += copies if draw(st.integers(0, 3)) == 0 else copies[:1]
     return here, there
+
+
+@given(
+    st.lists(st.sampled_from(["r1", "r2"]).flatmap(lambda id: mutated(full_record(id), RECORD_FIELDS)), min_size=2, max_size=4),
+    st.randoms(use_true_random=False),
+    st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_the_order_of_its_records_changes_nothing_in_a_backups_row(records: list[ReplicationRecord], random: Any, by_records: bool) -> None:
+    def read(listed: list[ReplicationRecord]) -> BackupRow:
+        reader, backup = Reader(VerificationSpec(HERE, THERE), PLACE), full_source(*listed)
+        return reader.row_by_records(backup, listed[1:] + listed[:1]) if by_records else reader.judged_row(backup)
+
+    assert read(random.sample(records, len(records))) == read(records)
 
 
 @pytest.mark.campaign

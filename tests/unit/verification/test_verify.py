@@ -147,6 +147,7 @@ def test_a_record_without_a_status_fails() -> None:
         (source(status="protecting"), (), "status is protecting", None),
         (source(extend_info=BackupExtendInfo(contain_system_disk=False)), (), "lacks the system disk", None),
         (source(), (Fault.NO_RECORD,), THERE.vault_id, None),
+        (msgspec.structs.replace(source(), replication_records=None), (Fault.NO_RECORD,), THERE.vault_id, None),
         (source(record(destination_vault_id=ELSEWHERE)), (Fault.ELSEWHERE,), ELSEWHERE, "r1"),
         (source(record(destination_vault_id=None)), (Fault.NO_RECORD,), THERE.vault_id, "r1"),
         (source(record(destination_vault_id=None)), (Fault.NO_RECORD,), "does not say where the copy goes", "r1"),
@@ -231,7 +232,7 @@ def test_a_backup_that_is_listed_twice_with_different_contents_is_wrong_whicheve
 def test_a_backup_that_is_listed_twice_alike_does_not_hide_another_that_is_not() -> None:
     alike, its_replica = copied(1)
     differs, another = copied(2)
-    here = Side([alike, differs, alike, msgspec.structs.replace(differs, name="renamed")])
+    here = Side([alike, differs, msgspec.structs.replace(alike), msgspec.structs.replace(differs, name="renamed")])
     assert {one.id: one.faults for one in judged(here, Side([its_replica, another])).entries} == {"b1": (), "b2": (Fault.BACKUP_TWICE,)}
 
 
@@ -266,6 +267,11 @@ def test_a_record_that_says_two_vaults_fails_whether_it_was_asked_about_or_not(i
 def test_a_record_that_was_asked_about_and_leads_elsewhere_is_named() -> None:
     one = entry(report(source(record(destination_vault_id=ELSEWHERE)), replica()))
     assert (one.faults, one.record_id) == ((Fault.RECORD_DESTINATION,), "r1")
+
+
+def test_a_record_that_is_listed_twice_and_leads_elsewhere_by_both_is_described_alike_in_either_order() -> None:
+    two = [record(destination_vault_id=ELSEWHERE), record(destination_vault_id="e" * 32)]
+    assert entry(report(source(*two))) == entry(report(source(*two[::-1])))
 
 
 @pytest.mark.parametrize("beside", [record("r0", destination_vault_id=ELSEWHERE), record("r0", status="fail")])
