@@ -113,7 +113,7 @@ class SourceInventory:
         self.unlisted = unlisted
         self.newest, self._rivals = _newest(rows)
 
-    def perhaps_newest(self, resource_id: str) -> list[BackupRow]:
+    def perhaps_newest(self, resource_id: str | None) -> list[BackupRow]:
         """Return the newest eligible backup of a resource, with all that may be newer; none of one that has no eligible backup.
 
         :param resource_id: the resource.
@@ -132,10 +132,10 @@ class SourceInventory:
         return (row for row in self.rows if row.is_judged)
 
 
-def _newest(rows: Sequence[BackupRow]) -> tuple[dict[str, BackupRow], dict[str, list[BackupRow]]]:
+def _newest(rows: Sequence[BackupRow]) -> tuple[dict[str | None, BackupRow], dict[str | None, list[BackupRow]]]:
     """Return the newest eligible backup by resource, and others that may be newest: made at the same time, or without a time."""
-    newest: dict[str, BackupRow] = {}
-    equals: dict[str, list[BackupRow]] = {}
+    newest: dict[str | None, BackupRow] = {}
+    equals: dict[str | None, list[BackupRow]] = {}
     undated: dict[str, list[BackupRow]] = {}
     for row in rows:
         if not row.is_eligible:
