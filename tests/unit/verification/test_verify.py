@@ -444,6 +444,13 @@ def test_of_several_siblings_that_stay_wrong_the_same_one_is_named_however_they_
     assert "db (b2)" in entry(outcome).reason
 
 
+def test_a_sibling_is_named_rather_than_a_row_of_the_replicas_checkpoint_that_no_backup_claims() -> None:
+    here = Side([source(record()), source(record("r2", status="fail"), id="b2")])
+    one = entry(judged(here, Side([replica(), replica(id="other", status="error")]), "r1"))
+    assert one.faults == (Fault.CHECKPOINT_INCOMPLETE,)
+    assert "db (b2)" in one.reason
+
+
 def test_rows_that_name_no_checkpoint_are_no_siblings() -> None:
     alone = source(record(), checkpoint_id=None)
     for other in (None, ""):
