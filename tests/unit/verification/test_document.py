@@ -105,10 +105,10 @@ def test_a_document_says_what_was_asked_and_what_was_found() -> None:
     ]
 
 
-def test_a_document_names_both_vaults() -> None:
-    here = Side([source(record())], [vault(HERE, "server", name="nightly")])
-    there = Side([replica()], [vault(THERE.vault_id, name="replicas")])
-    document = whole(judged(here, there), None)
+def test_a_document_names_both_vaults_and_what_each_finding_is_about() -> None:
+    here = Side([source(record(), resource_name="web")], [vault(HERE, name="nightly")])
+    there = Side([replica(status="error")], [vault(THERE.vault_id, name="replicas", protect_type="backup")])
+    document = whole(judged(here, there, levels=[Level.REPLICA, Level.VAULT]), None)
     assert document["source"] == {"region": "here", "project_id": "d" * 32, "vault_id": HERE, "vault_name": "nightly"}
     assert document["destination"] == {
         "region": THERE.region,
@@ -116,6 +116,7 @@ def test_a_document_names_both_vaults() -> None:
         "vault_id": THERE.vault_id,
         "vault_name": "replicas",
     }
+    assert [(one["resource_name"], one["vault_name"]) for one in document["findings"]] == [(None, "replicas"), ("web", None)]
 
 
 def test_the_beginning_of_a_document_has_the_resources_that_are_worst_off(monkeypatch: pytest.MonkeyPatch) -> None:
