@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.full, pytest.mark.timeout(1200)]
 
 LIMIT: Final = 120_000.0  # milliseconds
-COMPARES: Final = AIRFLOW_VERSION >= (3, 3)
-"""Airflow 3.3.2 and newer compare host and port of what the page posts with the stored ones, and the page posts 0 for no port."""
+COMPARES: Final = (3, 3) <= AIRFLOW_VERSION < (3, 4)
+"""Airflow 3.3 compares host and port of what the page posts with the stored ones. 3.4 takes the 0 of the page for no port."""
 GOOD: Final = "CBR in cn-north-4 answers for project"
 REFUSAL: Final = "The host or port to test differs from the stored connection. Include the credentials to test in the request body."
 
