@@ -75,7 +75,7 @@ class Comparison(NamedTuple):
     :param ours: reads from a case what is expected.
     :param theirs: reads from a case what is found.
     :param rule: whether that is right, given both in this order.
-    :param wording: says what is wrong, with ``{ours}``, ``{theirs}`` and ``{case}``.
+    :param wording: says what is wrong, with ``{ours}`` and ``{theirs}``.
     """
 
     fault: Fault
@@ -347,4 +347,4 @@ def _wrongs(table: tuple[Comparison, ...], case: RecordCase | ReplicaCase) -> It
     for fault, ours_of, theirs_of, rule, wording in table:
         ours, theirs = ours_of(case), theirs_of(case)
         if not rule(ours, theirs):
-            yield fault, wording.format(ours=ours, theirs=theirs, case=case)
+            yield fault, wording.format(ours=ours, theirs=theirs)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 
 from airflow_cbr.api.copy_state import CopyState
-from airflow_cbr.api.models import ReplicationExtra, parse_time
+from airflow_cbr.api.models import parse_time
 from airflow_cbr.inventory.backups import lacks_system_disk, reason_not_eligible
 from airflow_cbr.inventory.coverage import CoverageStatus, coverage_of, failure_of
 from airflow_cbr.verification.comparisons import RecordCase, where_it_leads, wrongs_of_record
@@ -63,7 +63,7 @@ def _compare_repeated(rows: list[BackupRow], repeated: Sequence[BackupRow]) -> N
     again: dict[str, list[BackupRow]] = {}
     for row in repeated:
         again.setdefault(row.id, []).append(row)
-    for position, first in [(position, row) for position, row in enumerate(rows) if row.id in again] if again else ():
+    for position, first in [(position, row) for position, row in enumerate(rows) if row.id in again]:
         both = [first, *(other for other in again[first.id] if other != first)]
         if len(both) == 1:
             continue
@@ -93,7 +93,7 @@ class Reader:
         self._names_skipped = spec.scope is not Scope.RECORDS
         self._no_record: Final = f"it has no replication record to {spec.destination}"
         self.resource_names: dict[str | None, str] = {}
-        self._texts: dict[str, str] = {}
+        self._texts: dict[str | None, str | None] = {}
         self._right_backup: tuple[str | None, ...] = ()
         self._right_record: tuple[str | None, ...] = ()
         self._right_vault_beside: str | None = None
@@ -121,7 +121,7 @@ class Reader:
             return row
         row = self._row(backup)
         row.is_judged = True
-        row.is_eligible = coverage_of(_ordered(backup), self._destination).status not in _NOT_ELIGIBLE
+        row.is_eligible = coverage_of(backup, self._destination).status not in _NOT_ELIGIBLE
         for record in sorted(wanted, key=_order):
             if astray := where_it_leads(RecordCase(backup, record, self._source, self._destination)):
                 row.record_id = record.id
@@ -167,11 +167,8 @@ class Reader:
                 record.source_region,
             )
             != self._right_record
+            or record.extra.destination_vault_id != self._right_vault_beside
         ):
-            return None
-        extra = record.extra_info
-        beside = extra.destination_vault_id if isinstance(extra, ReplicationExtra) else record.extra.destination_vault_id
-        if beside != self._right_vault_beside:
             return None
         there = record.destination_checkpoint_id
         if there != self._checkpoint_there:
@@ -199,7 +196,7 @@ class Reader:
         if resource_id not in self.resource_names and resource_id and backup.resource_name:
             self.resource_names[resource_id] = backup.resource_name
         if alike is None:
-            alike = tuple(share(text, text) if text else text for text in (backup.provider_id, backup.resource_type))
+            alike = tuple(share(text, text) for text in (backup.provider_id, backup.resource_type))
         return BackupRow(
             backup.id,
             backup.name,
@@ -226,7 +223,7 @@ class Reader:
         :param backup: the backup.
         """
         row = self._row(backup)
-        one = coverage_of(_ordered(backup), self._destination)
+        one = coverage_of(backup, self._destination)
         record, status = one.record, one.status
         row.is_eligible = status not in _NOT_ELIGIBLE
         if not row.is_eligible:
@@ -282,14 +279,6 @@ _decisive_of_record: Final = attrgetter(
 def _order(record: ReplicationRecord) -> tuple[datetime, str, bytes]:
     """Return the key that puts records into one order, however they are listed; one without a time was made just now."""
     return record.created or _END, record.id, msgspec.json.encode(record)
-
-
-def _ordered(backup: Backup) -> Backup:
-    records = backup.replication_records
-    if records is None or len(records) < 2:
-        return backup
-    changes: dict[str, Any] = {"replication_records": sorted(records, key=_order)}
-    return msgspec.structs.replace(backup, **changes)
 
 
 def _best(records: Sequence[ReplicationRecord]) -> ReplicationRecord:

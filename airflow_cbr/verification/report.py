@@ -220,13 +220,13 @@ class Report:
             return Entry(row.id, row.name, row.resource_id, _VERIFIED, None, (), _IN_PLACE, row.record_id, row.replica_id, name)
         verdict, level, faults, reason = row.verdict, None, row.faults, row.reason
         if verdict is Verdict.VERIFIED or verdict is None:
-            verdict, reason = self._by_record_alone(row)
+            verdict, reason = self._by_record_alone()
         elif faults:
             verdict, level, reason = self._as_judged(verdict, faults, reason)
             faults = faults if level else ()
         return Entry(row.id, row.name, row.resource_id, str(verdict), level, faults, reason, row.record_id, row.replica_id, name)
 
-    def _by_record_alone(self, row: BackupRow) -> tuple[Verdict, str]:
+    def _by_record_alone(self) -> tuple[Verdict, str]:
         if Level.RECORD in self.spec.levels:
             return Verdict.VERIFIED, "its record is success; the replica was not checked"
         return Verdict.SKIPPED, "not judged: levels names neither record nor replica"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.report import About, Finding
 from airflow_cbr.verification.resource_state import ResourceState
-from airflow_cbr.verification.rules import CLOCK_MARGIN, is_plausible_size
+from airflow_cbr.verification.rules import CLOCK_MARGIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,12 +22,12 @@ __all__ = ["ages", "coverage", "newest_verified", "states"]
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
-def newest_verified(inventory: SourceInventory) -> dict[str, BackupRow]:
+def newest_verified(inventory: SourceInventory) -> dict[str | None, BackupRow]:
     """Return the newest backup with a verified replica by resource.
 
     :param inventory: the source vault's backups with their verdicts.
     """
-    newest = {resource_id: row for resource_id, row in inventory.newest.items() if row.is_verified and row.resource_id is not None}
+    newest = {key: row for key, row in inventory.newest.items() if row.is_verified and row.resource_id is not None}
     if len(newest) == len(inventory.newest):
         return newest
     settled = set(newest)
@@ -39,7 +39,7 @@ def newest_verified(inventory: SourceInventory) -> dict[str, BackupRow]:
     return newest
 
 
-def states(vault: Vault | CbrError, verified: dict[str, BackupRow], *, now: datetime | None) -> list[ResourceState]:
+def states(vault: Vault | CbrError, verified: dict[str | None, BackupRow], *, now: datetime | None) -> list[ResourceState]:
     """Return what is protected of each bound resource, the worst first; nothing where the resources are not known.
 
     :param vault: the source vault, or why it cannot be looked at.
@@ -49,7 +49,7 @@ def states(vault: Vault | CbrError, verified: dict[str, BackupRow], *, now: date
     bound = _bound(vault)
     if isinstance(bound, str):
         return []
-    found = [_state(resource, verified.get(resource.id or ""), now) for resource in bound]
+    found = [_state(resource, verified.get(resource.id), now) for resource in bound]
     return sorted(found, key=lambda one: (one.verified_at or _NEVER, one.id or ""))
 
 
@@ -69,11 +69,11 @@ def _state(resource: VaultResource, last: BackupRow | None, now: datetime | None
         last.replica_id,
         made,
         None if made is None or now is None else max(0.0, (now - made).total_seconds()),
-        last.size if is_plausible_size(last.size) else None,
+        last.size,
     )
 
 
-def coverage(vault: Vault | CbrError, inventory: SourceInventory, verified: dict[str, BackupRow]) -> Iterator[Finding]:
+def coverage(vault: Vault | CbrError, inventory: SourceInventory, verified: dict[str | None, BackupRow]) -> Iterator[Finding]:
     """Yield the bound resources that are not covered.
 
     :param vault: the source vault, or why it cannot be looked at.
@@ -85,7 +85,7 @@ def coverage(vault: Vault | CbrError, inventory: SourceInventory, verified: dict
         yield _of_vault(vault, Fault.BOUND_RESOURCES_UNKNOWN, bound)
         return
     for resource in bound:
-        newest, last = inventory.perhaps_newest(resource.id or ""), verified.get(resource.id or "")
+        newest, last = inventory.perhaps_newest(resource.id), verified.get(resource.id)
         uncovered = next((row for row in newest if not row.is_verified), None)
         if not newest and last is None:
             yield _of_resource(resource, Fault.RESOURCE_UNCOVERED, "the source vault holds no eligible backup of it")
@@ -98,7 +98,7 @@ def coverage(vault: Vault | CbrError, inventory: SourceInventory, verified: dict
             yield _of_resource(resource, Fault.NEWEST_UNCOVERED, reason)
 
 
-def ages(vault: Vault | CbrError, verified: dict[str, BackupRow], *, max_age: float, now: datetime | None) -> Iterator[Finding]:
+def ages(vault: Vault | CbrError, verified: dict[str | None, BackupRow], *, max_age: float, now: datetime | None) -> Iterator[Finding]:
     """Yield the bound resources whose newest verified replica is too old.
 
     :param vault: the source vault, or why it cannot be looked at.
@@ -111,7 +111,7 @@ def ages(vault: Vault | CbrError, verified: dict[str, BackupRow], *, max_age: fl
         yield _of_vault(vault, Fault.AGE_UNKNOWN, bound)
         return
     for resource in bound:
-        last = verified.get(resource.id or "")
+        last = verified.get(resource.id)
         if last is None:
             yield _of_resource(resource, Fault.AGE_UNKNOWN, "it has no verified replica, so nothing of it could be restored")
         elif last.created is None or now is None:

@@ -81,13 +81,15 @@ class BackupRow(msgspec.Struct, gc=False):
         """Note that the replica is what it must be."""
         self.verdict = Verdict.VERIFIED
 
-    def refuse(self, reason: str, *faults: Fault) -> None:
+    def refuse(self, reason: str, fault: Fault, *more: Fault) -> None:
         """Note what is wrong with the copy; the verdict follows from it.
 
         :param reason: what is wrong, in words.
-        :param faults: the same as faults, at least one.
+        :param fault: the same as a fault. Without one no level would catch it.
+        :param more: further faults.
         """
-        self.verdict, self.reason, self.faults = verdict_on(faults), reason, faults
+        self.faults = (fault, *more)
+        self.verdict, self.reason = verdict_on(self.faults), reason
 
     def skip(self, reason: str) -> None:
         """Note that the backup is not judged.
@@ -111,7 +113,7 @@ class SourceInventory:
         self.unlisted = unlisted
         self.newest, self._rivals = _newest(rows)
 
-    def perhaps_newest(self, resource_id: str) -> list[BackupRow]:
+    def perhaps_newest(self, resource_id: str | None) -> list[BackupRow]:
         """Return the newest eligible backup of a resource, with all that may be newer; none of one that has no eligible backup.
 
         :param resource_id: the resource.
@@ -130,10 +132,10 @@ class SourceInventory:
         return (row for row in self.rows if row.is_judged)
 
 
-def _newest(rows: Sequence[BackupRow]) -> tuple[dict[str, BackupRow], dict[str, list[BackupRow]]]:
+def _newest(rows: Sequence[BackupRow]) -> tuple[dict[str | None, BackupRow], dict[str | None, list[BackupRow]]]:
     """Return the newest eligible backup by resource, and others that may be newest: made at the same time, or without a time."""
-    newest: dict[str, BackupRow] = {}
-    equals: dict[str, list[BackupRow]] = {}
+    newest: dict[str | None, BackupRow] = {}
+    equals: dict[str | None, list[BackupRow]] = {}
     undated: dict[str, list[BackupRow]] = {}
     for row in rows:
         if not row.is_eligible:

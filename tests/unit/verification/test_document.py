@@ -14,7 +14,7 @@ from airflow_cbr.verification.document import Document, beginning, generate_sche
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.levels import Action, Level, Scope
 from airflow_cbr.verification.report import FIRST_FINDINGS
-from tests.support.replication_rows import HERE, Side, copied, judged, record, replica, source, vault
+from tests.support.replication_rows import HERE, THERE, Side, copied, judged, record, replica, source, vault
 
 if TYPE_CHECKING:
     from airflow_cbr.verification.report import Report
@@ -103,6 +103,27 @@ def test_a_document_says_what_was_asked_and_what_was_found() -> None:
         {"about": "backup", "id": "b1", "name": "db", "action": "fail", "record_id": "r1", "replica_id": "replica"},
         {"about": "resource", "id": "server", "name": "name of server", "action": "warn", "record_id": None, "replica_id": None},
     ]
+
+
+def test_a_document_names_both_vaults_and_what_each_finding_is_about() -> None:
+    here = Side([source(record(), resource_name="web")], [vault(HERE, name="nightly")])
+    there = Side([replica(status="error")], [vault(THERE.vault_id, name="replicas", protect_type="backup")])
+    document = whole(judged(here, there, levels=[Level.REPLICA, Level.VAULT]), None)
+    assert document["source"] == {"region": "here", "project_id": "d" * 32, "vault_id": HERE, "vault_name": "nightly"}
+    assert document["destination"] == {
+        "region": THERE.region,
+        "project_id": THERE.project_id,
+        "vault_id": THERE.vault_id,
+        "vault_name": "replicas",
+    }
+    assert [(one["resource_name"], one["vault_name"]) for one in document["findings"]] == [(None, "replicas"), ("web", None)]
+
+
+def test_the_beginning_of_a_document_has_the_resources_that_are_worst_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_cbr.verification.document.FIRST_RESOURCES", 2)
+    report = judged(Side([source(record())], [vault(HERE, "server", "b", "a")]), Side([replica()]))
+    assert [one["id"] for one in beginning(report, None)["resources"]] == ["a", "b"]
+    assert [one["id"] for one in whole(report, None)["resources"]] == ["a", "b", "server"]
 
 
 def test_a_document_of_good_copies_and_silent_clocks_says_so() -> None:

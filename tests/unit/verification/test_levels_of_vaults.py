@@ -80,8 +80,8 @@ def test_where_nobody_says_what_is_bound_the_source_vault_is_the_finding(level: 
     assert (one.about, one.id, one.name, one.faults) == (About.VAULT, None, "source vault", (fault,))
     assert "ShowVault: not allowed" in one.reason
     assert "0f9e" in one.reason
-    (one,) = findings(level, [source(record())], [replica()], vault(HERE, resources=None), max_age=60.0)
-    assert (one.about, one.id, one.name, one.faults) == (About.VAULT, HERE, "source vault", (fault,))
+    (one,) = findings(level, [source(record())], [replica()], vault(HERE, resources=None, name="nightly"), max_age=60.0)
+    assert (one.about, one.id, one.name, one.vault_name, one.faults) == (About.VAULT, HERE, "source vault", "nightly", (fault,))
     assert one.reason == "the service does not return its resources"
 
 

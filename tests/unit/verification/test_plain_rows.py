@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_cbr.api.models import Backup, BackupExtendInfo, ReplicationExtra, ReplicationRecord
@@ -15,12 +15,14 @@ from airflow_cbr.verification.comparisons import ReplicaCase, wrongs_of_replica
 from airflow_cbr.verification.levels import Level, Scope, Source, VerificationSpec
 from airflow_cbr.verification.reading import Reader
 from airflow_cbr.verification.replica_check import ReplicaCheck
+from airflow_cbr.verification.rules import LARGEST_GB
 from tests.support.replication_rows import HERE, NOW, SERVERS, THERE, Side, judged, record, replica, source, vault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from airflow_cbr.verification.report import Report
+    from airflow_cbr.verification.source_inventory import BackupRow
 
 PLACE: Final = Source("here", "d" * 32, HERE)
 OTHER: Final = "0e984725-c51c-4bf4-9960-e1c80e27aba0"
@@ -62,7 +64,7 @@ TEXTS: Final[Sequence[str]] = (
 def others(field: str, now: Any) -> list[Any]:
     """Return what a field may be instead: nothing, odd, in capitals, or as it is."""
     if field == "resource_size":
-        return [0, -1, 39, 40.0, 10**30, float("nan"), float("inf"), float("-inf"), 1e-9, None]
+        return [0, -1, 39, 40.0, LARGEST_GB, LARGEST_GB + 1, 10**30, float("nan"), float("inf"), float("-inf"), 1e-9, None]
     if field == "extend_info":
         return [None, BackupExtendInfo(), *(BackupExtendInfo(contain_system_disk=one) for one in (True, False))]
     if field == "extra_info":
@@ -95,6 +97,8 @@ BACKUP_FIELDS: Final = [
     "created_at",
     "extend_info",
 ]
+FIELDS_OF_BOTH: Final = ["provider_id", "resource_id", "resource_type", "resource_size", "extend_info"]
+"""What a replica must say as its source says it."""
 REPLICA_FIELDS: Final = [*BACKUP_FIELDS, "parent_id", "expired_at", "updated_at", "incremental"]
 
 
@@ -122,6 +126,10 @@ def full_source(*records: ReplicationRecord, **fields: Any) -> Backup:
     return source(*records, **said | fields)
 
 
+WAYS_TO_NAME_THE_VAULT: Final[Sequence[dict[str, Any]]] = (
+    {},
+    {"destination_vault_id": None, "extra_info": ReplicationExtra(destination_vault_id=THERE.vault_id)},
+)
 GOOD_REPLICA: Final = replica(extend_info=BackupExtendInfo(contain_system_disk=True), expired_at="2027-01-01T00:00:00")
 
 
@@ -157,18 +165,22 @@ def each_changed(row: Any, fields: Sequence[str]) -> Iterator[Any]:
             yield msgspec.structs.replace(row, **{field: value})
 
 
-def test_a_backup_of_which_one_field_is_odd_is_read_as_it_is_line_by_line() -> None:
-    spec, good = VerificationSpec(HERE, THERE, scope=Scope.ALL), full_source(full_record())
-    odd = [full_source(one) for one in each_changed(full_record(), RECORD_FIELDS)]
+@pytest.mark.parametrize("vault_named_by", WAYS_TO_NAME_THE_VAULT, ids=["the record", "its extra_info"])
+def test_a_backup_of_which_one_field_is_odd_is_read_as_it_is_line_by_line(vault_named_by: dict[str, Any]) -> None:
+    good_record = full_record(**vault_named_by)
+    spec, good = VerificationSpec(HERE, THERE, scope=Scope.ALL), full_source(good_record)
+    odd = [full_source(one) for one in each_changed(good_record, RECORD_FIELDS)]
     for backup in [*odd, *each_changed(good, BACKUP_FIELDS)]:
         reader = Reader(spec, PLACE)
         reader.row_by_status(good)
         assert reader.row_by_status(backup) == Reader(spec, PLACE).judged_row(backup), backup
 
 
-def test_what_is_plain_is_learnt_from_a_good_row_and_used_for_the_next() -> None:
+@pytest.mark.parametrize("vault_named_by", WAYS_TO_NAME_THE_VAULT, ids=["the record", "its extra_info"])
+def test_what_is_plain_is_learnt_from_a_good_row_and_used_for_the_next(vault_named_by: dict[str, Any]) -> None:
     reader = Reader(VerificationSpec(HERE, THERE, scope=Scope.ALL), PLACE)
-    first, second = full_source(full_record()), full_source(full_record("r2", source_backup_id="b2"), id="b2")
+    first = full_source(full_record(**vault_named_by))
+    second = full_source(full_record("r2", source_backup_id="b2", **vault_named_by), id="b2")
     assert reader.plain_row(first) is None
     reader.row_by_status(first)
     assert reader.plain_row(second) == Reader(VerificationSpec(HERE, THERE, scope=Scope.ALL), PLACE).judged_row(second)
@@ -189,8 +201,6 @@ def test_what_records_were_asked_about_teaches_nothing_that_only_they_may_leave_
     st.sampled_from([None, DAY, 30 * DAY]),
 )
 @settings(max_examples=300, deadline=None)
-@example(full_source(resource_size=0), full_record(), replica(resource_size=0), None)
-@example(full_source(resource_id=None), full_record(), replica(resource_id=None), None)
 def test_a_replica_that_is_right_at_a_glance_is_right_line_by_line(
     backup: Backup, its_record: ReplicationRecord, its_replica: Backup, retention: float | None
 ) -> None:
@@ -204,6 +214,8 @@ def test_a_replica_of_which_one_field_is_odd_is_judged_alike_at_a_glance(retenti
         judge_at_a_glance_and_line_by_line(backup, one, retention)
     for one in each_changed(backup, BACKUP_FIELDS):
         judge_at_a_glance_and_line_by_line(one, GOOD_REPLICA, retention)
+    for one, its_replica in zip(each_changed(backup, FIELDS_OF_BOTH), each_changed(GOOD_REPLICA, FIELDS_OF_BOTH), strict=True):
+        judge_at_a_glance_and_line_by_line(one, its_replica, retention)
 
 
 def judge_at_a_glance_and_line_by_line(backup: Backup, its_replica: Backup, retention: float | None) -> None:
@@ -226,6 +238,24 @@ def test_a_replica_like_a_good_one_is_right_at_a_glance() -> None:
     assert not check.is_plainly_right(row, GOOD_REPLICA), "it has seen none yet"
     check.judge(row, GOOD_REPLICA)
     assert check.is_plainly_right(row, GOOD_REPLICA)
+
+
+@pytest.mark.parametrize(
+    ("both", "its_replica"),
+    [
+        ({"resource_size": 1}, {}),
+        ({"resource_size": LARGEST_GB}, {}),
+        ({}, {"created_at": source().created_at}),
+        ({}, {"expired_at": "2026-11-25T00:00:00"}),
+    ],
+    ids=["the smallest", "the largest", "made at once", "kept just long enough"],
+)
+def test_what_is_only_just_right_is_right_at_a_glance(both: dict[str, Any], its_replica: dict[str, Any]) -> None:
+    check = ReplicaCheck(THERE, NOW, 2 * DAY)
+    spec, good = VerificationSpec(HERE, THERE), full_source(full_record())
+    check.judge(Reader(spec, PLACE).judged_row(good), GOOD_REPLICA)
+    row = Reader(spec, PLACE).judged_row(msgspec.structs.replace(good, **both))
+    assert check.is_plainly_right(row, msgspec.structs.replace(GOOD_REPLICA, **both | its_replica))
 
 
 # --- order ------------------------------------------------------------------------------------------------------------------
@@ -277,6 +307,20 @@ def worlds(draw: st.DrawFn) -> tuple[list[Backup], list[Backup]]:
         copies = draw(st.lists(mutated(good, REPLICA_FIELDS, 1), max_size=3))
         there += copies if draw(st.integers(0, 3)) == 0 else copies[:1]
     return here, there
+
+
+@given(
+    st.lists(st.sampled_from(["r1", "r2"]).flatmap(lambda id: mutated(full_record(id), RECORD_FIELDS)), min_size=2, max_size=4),
+    st.randoms(use_true_random=False),
+    st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_the_order_of_its_records_changes_nothing_in_a_backups_row(records: list[ReplicationRecord], random: Any, by_records: bool) -> None:
+    def read(listed: list[ReplicationRecord]) -> BackupRow:
+        reader, backup = Reader(VerificationSpec(HERE, THERE), PLACE), full_source(*listed)
+        return reader.row_by_records(backup, listed[1:] + listed[:1]) if by_records else reader.judged_row(backup)
+
+    assert read(random.sample(records, len(records))) == read(records)
 
 
 @pytest.mark.campaign

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from airflow_cbr.api.models import VaultResource
 from airflow_cbr.exceptions import CbrPermissionError
 from airflow_cbr.verification.document import beginning, whole
 from airflow_cbr.verification.levels import Level
+from airflow_cbr.verification.rules import CLOCK_MARGIN
 from tests.support.replication_rows import HERE, NOW, Side, copied, judged, record, replica, source, vault
 
 if TYPE_CHECKING:
@@ -34,6 +36,37 @@ def test_the_newest_verified_replica_of_a_resource_is_named_with_its_age() -> No
     assert one.age_seconds == (NOW - one.verified_at).total_seconds()
     assert (one.id, one.name, one.backup_id, one.record_id, one.replica_id) == ("server", "name of server", "b1", "r1", "replica")
     assert one.size_gb == 40
+
+
+def test_a_resource_and_its_newest_verified_replica_are_described_as_the_service_describes_them() -> None:
+    bound = [
+        VaultResource(id="never", name="idle", type="OS::Nova::Server"),
+        VaultResource(id="server", name="web", type="OS::Nova::Server"),
+    ]
+    found = judged(Side([source(record())], [vault(HERE, resources=bound)]), Side([replica()]), levels=[*BOTH, Level.COVERAGE])
+    assert [(one.name, one.type, one.backup_name) for one in found.resources] == [
+        ("idle", "OS::Nova::Server", None),
+        ("web", "OS::Nova::Server", "db"),
+    ]
+    assert [one.resource_name for one in found.others] == ["idle"]
+
+
+def test_resources_that_are_equally_badly_off_come_in_the_order_of_their_ids() -> None:
+    for order in (["b", None, "a", "9"], ["9", "a", None, "b"]):
+        bound = [VaultResource(id=one) for one in order]
+        found = judged(Side([source(record())], [vault(HERE, resources=bound)]), Side([replica()]), levels=BOTH)
+        assert [one.id for one in found.resources] == [None, "9", "a", "b"]
+
+
+def test_a_backup_that_is_not_eligible_is_newest_only_where_no_newest_eligible_one_is_verified() -> None:
+    def newest(**eligible: Any) -> str | None:
+        good, its_replica = copied(2, resource_id="server", created_at="2026-11-20T00:00:00", **eligible)
+        broken = source(record(), status="error")
+        (one,) = judged(Side([good, broken], [vault(HERE, "server")]), Side([its_replica, replica()]), "r1", "r2", levels=BOTH).resources
+        return one.backup_id
+
+    assert newest() == "b2"
+    assert newest(resource_size=39) == "b1", "the replica of b2 has another size"
 
 
 def test_a_vault_is_as_old_as_its_worst_resource() -> None:
@@ -63,6 +96,13 @@ def test_a_backup_from_the_future_or_without_a_time_has_no_age() -> None:
         backup = source(record(), created_at=created)
         (one,) = report([backup], [replica(created_at=created or replica().created_at)], "server").resources
         assert (one.verified_at, one.age_seconds) == (None, None)
+
+
+def test_a_backup_that_is_ahead_by_no_more_than_clocks_may_differ_was_made_just_now() -> None:
+    made = NOW + CLOCK_MARGIN
+    backup = source(record(), created_at=made.isoformat())
+    (one,) = report([backup], [replica(created_at=made.isoformat())], "server").resources
+    assert (one.verified_at, one.age_seconds) == (made, 0.0)
 
 
 def test_resources_that_cannot_be_read_are_not_made_up() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
-from airflow_cbr.api.models import ReplicationExtra
+from airflow_cbr.api.models import BackupExtendInfo, ReplicationExtra
 from airflow_cbr.exceptions import CbrNothingToReplicateError, CbrPermissionError
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.levels import Level, Scope
@@ -70,10 +71,16 @@ def test_a_replica_that_does_not_match_fails(wrong: dict[str, Any], fault: Fault
 
 
 @pytest.mark.parametrize(
-    ("unsaid", "fault"), [("resource_size", Fault.REPLICA_SIZE), ("resource_id", Fault.REPLICA_RESOURCE)], ids=["size", "resource"]
+    ("unsaid", "fault"),
+    [
+        ({"resource_size": None}, Fault.REPLICA_SIZE),
+        ({"resource_id": None}, Fault.REPLICA_RESOURCE),
+        ({"resource_id": ""}, Fault.REPLICA_RESOURCE),
+    ],
+    ids=["size", "resource", "empty resource"],
 )
-def test_what_neither_side_says_is_not_equal(unsaid: str, fault: Fault) -> None:
-    assert entry(report(source(record(), **{unsaid: None}), replica(**{unsaid: None}))).faults == (fault,)
+def test_what_neither_side_says_is_not_equal(unsaid: dict[str, Any], fault: Fault) -> None:
+    assert entry(report(source(record(), **unsaid), replica(**unsaid))).faults == (fault,)
 
 
 def test_a_replica_that_another_vault_lists_is_found_there_and_fails() -> None:
@@ -133,6 +140,32 @@ def test_a_record_without_a_status_fails() -> None:
     assert report(source(record(status=None)), replica()).counts["failed"] == 1  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("backup", "faults", "said", "record_id"),
+    [
+        (source(status="error"), (), "status is error", None),
+        (source(status="protecting"), (), "status is protecting", None),
+        (source(extend_info=BackupExtendInfo(contain_system_disk=False)), (), "lacks the system disk", None),
+        (source(), (Fault.NO_RECORD,), THERE.vault_id, None),
+        (msgspec.structs.replace(source(), replication_records=None), (Fault.NO_RECORD,), THERE.vault_id, None),
+        (source(record(destination_vault_id=ELSEWHERE)), (Fault.ELSEWHERE,), ELSEWHERE, "r1"),
+        (source(record(destination_vault_id=None)), (Fault.NO_RECORD,), THERE.vault_id, "r1"),
+        (source(record(destination_vault_id=None)), (Fault.NO_RECORD,), "does not say where the copy goes", "r1"),
+        (source(record(), record(created_at=None)), (Fault.RECORD_TWICE,), "listed more than once", "r1"),
+        (source(record(status="fail")), (Fault.RECORD_FAILED,), "no reason", "r1"),
+        (source(record(destination_backup_id="")), (Fault.REPLICA_UNNAMED,), "names no replica", "r1"),
+        (source(record(destination_backup_id="b1")), (Fault.REPLICA_IS_SOURCE,), "names its source backup", "r1"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_backup_without_a_good_record_says_what_is_wrong_and_with_which_record(
+    backup: Backup, faults: tuple[Fault, ...], said: str, record_id: str | None
+) -> None:
+    one = entry(judged(Side([backup]), Side(), scope=Scope.ALL, allow_empty=True))
+    assert (one.faults, one.record_id) == (faults, record_id)
+    assert said in one.reason
+
+
 def test_a_record_that_belongs_to_another_backup_fails() -> None:
     one = entry(report(source(record(source_backup_id="b2")), replica()))
     assert (one.faults, one.reason, one.resource_id) == ((Fault.RECORD_FOREIGN,), "its record says that it belongs to backup b2", "server")
@@ -182,12 +215,42 @@ def test_a_backup_that_is_listed_twice_with_different_contents_is_wrong_whicheve
         return judged(Side(rows[::-1] if turn else rows), Side([replica()]))
 
     assert listed(source(record()), source(record())).counts["verified"] == 1
-    assert entry(listed(source(record()), source(record(), name="renamed"))).faults == (Fault.BACKUP_TWICE,)
+    renamed = entry(listed(source(record()), source(record(), name="renamed")))
+    assert renamed.faults == (Fault.BACKUP_TWICE,)
+    assert "lists it more than once" in renamed.reason
     assert entry(listed(source(record()), source(record(), status="error"))).faults == (Fault.BACKUP_TWICE,)
-    assert entry(listed(source(record()), source(record(status="replicating")))).faults == (Fault.RECORD_UNFINISHED,)
+    ended = entry(listed(source(record()), source(record(status="replicating"))))
+    assert ended.faults == (Fault.RECORD_UNFINISHED,)
+    assert "had not ended" in ended.reason
     older = source(id="b0", created_at="2026-11-20T00:00:00", checkpoint_id="before")
     both = listed(older, source(record()), source(record(), created_at="2026-11-19T00:00:00"))
     assert {one.id for one in both.entries} == {"b0", "b1"}, "when it was made is not known, so that each may be the newest"
+    (one,) = listed(older, source(record()), msgspec.structs.replace(older, name="renamed")).entries
+    assert (one.id, one.verdict) == ("b1", "verified"), "when it was made is known, and it is not the newest"
+
+
+def test_a_backup_that_is_listed_twice_alike_does_not_hide_another_that_is_not() -> None:
+    alike, its_replica = copied(1)
+    differs, another = copied(2)
+    here = Side([alike, differs, msgspec.structs.replace(alike), msgspec.structs.replace(differs, name="renamed")])
+    assert {one.id: one.faults for one in judged(here, Side([its_replica, another])).entries} == {"b1": (), "b2": (Fault.BACKUP_TWICE,)}
+
+
+@pytest.mark.parametrize("turn", [False, True])
+def test_a_record_that_was_asked_about_is_judged_if_only_one_of_two_listings_has_it(turn: bool) -> None:
+    twice = [source(record()), source()]
+    outcome = judged(Side(twice[::-1] if turn else twice), Side([replica()]), "r1")
+    assert entry(outcome).faults == (Fault.BACKUP_TWICE,)
+
+
+@pytest.mark.parametrize("turn", [False, True])
+@pytest.mark.parametrize("asked", [("r1",), ()])
+def test_a_backup_that_is_eligible_by_one_of_two_listings_must_be_covered(turn: bool, asked: tuple[str, ...]) -> None:
+    old, its_replica = copied(2, resource_id="server", created_at="2026-11-20T00:00:00")
+    twice = [source(), source(status="error")]
+    here = Side([old, *(twice[::-1] if turn else twice)], [vault(HERE, "server")])
+    (one,) = judged(here, Side([its_replica]), *asked, levels=[Level.COVERAGE]).others
+    assert one.faults == (Fault.NEWEST_UNCOVERED,)
 
 
 def test_backups_of_other_vaults_of_the_project_are_not_judged() -> None:
@@ -206,12 +269,35 @@ def test_a_record_that_was_asked_about_and_leads_elsewhere_is_named() -> None:
     assert (one.faults, one.record_id) == ((Fault.RECORD_DESTINATION,), "r1")
 
 
+def test_a_record_that_is_listed_twice_and_leads_elsewhere_by_both_is_described_alike_in_either_order() -> None:
+    two = [record(destination_vault_id=ELSEWHERE), record(destination_vault_id="e" * 32)]
+    assert entry(report(source(*two))) == entry(report(source(*two[::-1])))
+
+
 @pytest.mark.parametrize("beside", [record("r0", destination_vault_id=ELSEWHERE), record("r0", status="fail")])
 def test_a_skipped_record_is_not_verified_by_a_copy_elsewhere_or_a_failure(beside: ReplicationRecord) -> None:
     skipped = record("r1", status="skip", destination_backup_id=None)
     assert entry(report(source(beside, skipped), replica())).faults in [(Fault.RECORD_SKIPPED,), (Fault.RECORD_FAILED,)]
     if beside.status == "success":
         assert entry(report(source(beside, skipped), replica())).faults == (Fault.RECORD_SKIPPED,)
+
+
+@pytest.mark.parametrize(("status", "is_newest"), [("available", True), ("error", False)])
+def test_a_backup_whose_record_was_asked_about_must_be_covered_where_it_is_eligible(status: str, is_newest: bool) -> None:
+    old, its_replica = copied(1, resource_id="server", created_at="2026-11-20T00:00:00")
+    here = Side([old, source(record("r2", status="fail"), id="b2", status=status)], [vault(HERE, "server")])
+    outcome = judged(here, Side([its_replica]), "r1", "r2", levels=[Level.COVERAGE])
+    assert [one.faults for one in outcome.others] == [(Fault.NEWEST_UNCOVERED,)] * is_newest
+
+
+def test_a_resource_is_named_by_the_first_of_its_backups_that_names_it() -> None:
+    named = [(None, "nobody's"), ("server", None), ("server", "web"), ("server", "renamed"), ("another", "db")]
+    backups = [
+        source(id=f"b{number}", checkpoint_id=f"c{number}", resource_id=resource_id, resource_name=name)
+        for number, (resource_id, name) in enumerate(named)
+    ]
+    outcome = judged(Side(backups), Side(), scope=Scope.ALL)
+    assert [one.resource_name for one in outcome.entries] == [None, "web", "web", "web", "db"]
 
 
 def test_a_record_that_nobody_lists_is_missing() -> None:
@@ -277,14 +363,14 @@ def test_every_backup_is_judged_if_that_is_asked_for() -> None:
 
 
 def test_a_backup_that_lacks_the_system_disk_is_skipped_unless_it_was_copied() -> None:
-    from airflow_cbr.api.models import BackupExtendInfo
-
     lacks = BackupExtendInfo(contain_system_disk=False)
     good, its_replica = copied(1)
     outcome = judged(Side([good, source(id="b2", extend_info=lacks)]), Side([its_replica]))
     assert outcome.counts == {"verified": 1, "failed": 0, "missing": 0, "skipped": 1}
     outcome = judged(Side([source(record(status="fail"), extend_info=lacks)]), Side())
     assert outcome.counts["failed"] == 1
+    with pytest.raises(CbrNothingToReplicateError):
+        judged(Side([source(extend_info=lacks)]), Side())
 
 
 def test_a_vault_without_an_eligible_backup_is_an_error_unless_that_is_allowed() -> None:
@@ -356,6 +442,13 @@ def test_of_several_siblings_that_stay_wrong_the_same_one_is_named_however_they_
     siblings = [source(record("r2", status="fail"), id="b2"), source(record("r3", status="fail"), id="b3")]
     outcome = judged(Side([source(record()), *(siblings[::-1] if swap else siblings)]), Side([replica()]), "r1")
     assert "db (b2)" in entry(outcome).reason
+
+
+def test_a_sibling_is_named_rather_than_a_row_of_the_replicas_checkpoint_that_no_backup_claims() -> None:
+    here = Side([source(record()), source(record("r2", status="fail"), id="b2")])
+    one = entry(judged(here, Side([replica(), replica(id="other", status="error")]), "r1"))
+    assert one.faults == (Fault.CHECKPOINT_INCOMPLETE,)
+    assert "db (b2)" in one.reason
 
 
 def test_rows_that_name_no_checkpoint_are_no_siblings() -> None:
