@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_cbr.pruning.rows import GOING
 from airflow_cbr.pruning.spec import PruneSpec, Side
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.levels import Action, Level, Scope, VerificationSpec
@@ -20,10 +21,7 @@ if TYPE_CHECKING:
     from airflow_cbr.verification.clocks import Clocks
     from airflow_cbr.verification.source_inventory import BackupRow, SourceInventory
 
-__all__ = ["GOING", "Held", "Look", "Restores", "claims_of", "incomplete_checkpoints", "listed", "look_at_both_sides", "time_of"]
-
-GOING: Final = frozenset({"deleting", "waiting_delete"})
-"""The statuses of a backup that is being deleted."""
+__all__ = ["Held", "Look", "Restores", "claims_of", "incomplete_checkpoints", "listed", "look_at_both_sides", "time_of"]
 
 _ENDED: Final = frozenset({"success", "skipped", "failed", "timeout"})
 """The statuses of an operation log whose task is over."""

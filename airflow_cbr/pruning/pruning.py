@@ -23,9 +23,11 @@ from airflow_cbr.exceptions import (
 from airflow_cbr.inventory.backups import name_of, resource_of
 from airflow_cbr.once.backoff import backoff
 from airflow_cbr.pruning.look import look_at_both_sides
-from airflow_cbr.pruning.look_again import RemovalState, look_again, show, state_of, why_incomplete
+from airflow_cbr.pruning.look_again import look_again, why_incomplete
 from airflow_cbr.pruning.notes import Notes, RemovedBackup, removed_of
 from airflow_cbr.pruning.plan import make_plan
+from airflow_cbr.pruning.rows import RemovalState, show, state_of
+from airflow_cbr.pruning.siblings import Siblings
 from airflow_cbr.pruning.spec import Side
 from airflow_cbr.pruning.steps import PruneStep
 
@@ -125,10 +127,11 @@ class Pruning:
         if planned:
             with self._at(PruneStep.NOTE):
                 self._notes.write([*self.removed, *planned])
+        siblings = Siblings(plan.look)
         for side in Side:
             for removal in plan.removals:
                 if removal.row.side is side:
-                    self._remove(plan, removal)
+                    self._remove(removal, plan, siblings)
             # A replica goes once its source backup is gone, and not before.
             self._look_back()
 
@@ -152,11 +155,11 @@ class Pruning:
 
     # --- one deletion -----------------------------------------------------------------------------------------------------
 
-    def _remove(self, plan: PrunePlan, removal: Removal) -> None:
+    def _remove(self, removal: Removal, plan: PrunePlan, siblings: Siblings) -> None:
         was_sent = False
         for tries in range(1, _TRIES + 1):
             with self._at(PruneStep.LOOK_AGAIN):
-                condition = look_again(self._source, self._destination, plan.look, removal, deleted=self._removed)
+                condition = look_again(self._source, self._destination, plan.look, removal, siblings=siblings, deleted=self._removed)
             if condition is not RemovalState.AS_PLANNED:
                 self._record(removed_of(removal, is_adopted=not was_sent))
                 by = "by this task's call" if was_sent else "not by this attempt"

@@ -278,6 +278,49 @@ def test_a_change_since_the_plan_stops_the_run_before_that_backup(what: str) -> 
     assert world.violations == []
 
 
+FIRST = "b0b0b0b0-0000-4000-8000-000003000000"
+"""Goes before the victim, and is of the same checkpoint."""
+SIBLING_CHANGES: dict[str, Callable[[PruneWorld], Any]] = {
+    "its record runs again": lambda world: world.control.change_record(world.store.backups[VICTIM].records[0].id, status="replicating"),
+    "its record fails": lambda world: world.control.change_record(world.store.backups[VICTIM].records[0].id, status="fail"),
+    "another one joins them": lambda world: world.control.add_backup(
+        SOURCE_VAULT, checkpoint_id="c0c0c0c0-0000-4000-8000-000000000003", resource_id=RESOURCES[0], age_seconds=4 * DAY
+    ),
+    **{
+        what: CHANGES[what]
+        for what in (
+            "it is restored",
+            "it is in error",
+            "it is another one",
+            "its replica is gone",
+            "its replica is in error",
+            "its replica is another one",
+            "its record names another replica",
+            "its record has vanished",
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("checkpoint", ["own", "source"])
+@pytest.mark.parametrize("what", SIBLING_CHANGES)
+def test_a_change_of_another_backup_of_the_checkpoint_stops_the_run_too(what: str, checkpoint: str) -> None:
+    """The checkpoint was complete when the plan was made, and is not any more: nothing of it goes."""
+    world = four_days(switches={"replica_checkpoint": checkpoint})
+    looks: list[str] = []
+
+    def observe(step: PruneStep, moment: str) -> None:
+        if (step, moment) == (PruneStep.LOOK_AGAIN, "before"):
+            looks.append(moment)
+            if len(looks) == 1:
+                SIBLING_CHANGES[what](world)
+
+    with pytest.raises(CbrPruneStoppedError, match=rf"Source .*{FIRST}.* was not deleted: .*checkpoint"):
+        world.run(observe=observe)
+    assert world.deleted == []
+    assert world.violations == []
+
+
 REPLICA_CHANGES: dict[str, Callable[[PruneWorld, str], Any]] = {
     "it is in error": lambda world, id_: change(world, id_, status="error"),
     "an image is made of it": lambda world, id_: change(world, id_, images=[OTHER]),
