@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_cbr.api.copy_state import state_of_log
 from airflow_cbr.api.decoding import UNREADABLE, decode_json
-from airflow_cbr.api.endpoints import is_id
+from airflow_cbr.api.ids import is_id
 from airflow_cbr.api.summaries import BackupSummary, DisksOfBackup, RecordSummary, ReplicationExtra, ServiceRow, parse_time
 
 if TYPE_CHECKING:
