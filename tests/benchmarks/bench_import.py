@@ -91,7 +91,7 @@ def main() -> None:
     report(
         [
             *(
-                Target(f"import, time: {name}", statistics.median(row["seconds"] for row in results[name]) * 1000, 10, "ms")
+                Target(f"import, time: {name}", statistics.median(row["seconds"] for row in results[name]) * 1000, 10, "ms", known=15)
                 for name in (NIGHTLY, DRILLS)
             ),
             Target(f"import, memory: {ALL}", statistics.median(row["bytes"] for row in results[ALL]) / 2**20, 2, "MiB"),
