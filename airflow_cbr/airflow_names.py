@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from airflow import __version__
-from airflow.sdk import BaseHook, BaseOperator, BaseOperatorLink, BaseSensorOperator, Connection
+from airflow.sdk import BaseHook, BaseOperator, BaseOperatorLink
 from airflow.sdk.execution_time.xcom import XCom
 from airflow.sdk.log import mask_secret
 
@@ -33,6 +33,19 @@ __all__ = [
     "mask_secret",
     "stats",
 ]
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseSensorOperator, Connection
+else:
+
+    def __getattr__(name: str) -> Any:
+        """Import what a Dag file without a sensor has no use for."""
+        if name not in ("BaseSensorOperator", "Connection"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import airflow.sdk
+
+        return getattr(airflow.sdk, name)
+
 
 #: The installed Airflow, as three numbers; a pre-release counts as what it leads to.
 AIRFLOW_VERSION = tuple(int(number) for number in re.findall(r"\d+", __version__)[:3])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import Asset
 
-from airflow_cbr.api.endpoints import check_id, check_region
+from airflow_cbr.api.ids import check_id, check_region
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from airflow_cbr.api.endpoints import check_id, check_region
+from airflow_cbr.api.ids import check_id, check_region
 from airflow_cbr.exceptions import CbrParameterError
 
 __all__ = ["LARGEST_PAGE", "Filter", "check_page_size", "destination_of", "ids", "optional_id", "query_of", "segment", "texts_of"]

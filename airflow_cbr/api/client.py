@@ -18,7 +18,8 @@ from airflow_cbr.api.calls.backups import BackupCalls
 from airflow_cbr.api.calls.checkpoints import CheckpointCalls
 from airflow_cbr.api.calls.operation_logs import OperationLogCalls
 from airflow_cbr.api.calls.vaults import VaultCalls
-from airflow_cbr.api.endpoints import Endpoints, check_id, check_region
+from airflow_cbr.api.endpoints import Endpoints
+from airflow_cbr.api.ids import check_id, check_region
 from airflow_cbr.api.machine_client import MachineClient
 from airflow_cbr.api.transport import Transport
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
+from airflow_cbr.api.ids import LABEL, check_given, check_id, check_region, is_id, is_region, shown
 from airflow_cbr.exceptions import CbrConfigurationError, CbrParameterError
 
 __all__ = [
@@ -34,60 +35,10 @@ Service = Literal["cbr", "iam", "sts", "ims", "ecs"]
 SERVICES: Final[tuple[Service, ...]] = get_args(Service)
 """The services that are asked; each has a field of :class:`Endpoints`, and an extra ``<service>_endpoint`` in the connection."""
 
-# Patterns are compiled on first use: the Dag processor imports this module for every Dag file, and checks nothing.
-_LABEL: Final = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_REGION: Final = _LABEL
-_CLOUD: Final = rf"{_LABEL}(?:\.{_LABEL})*"
-_ID: Final = "[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
-_ENDPOINT: Final = rf"[Hh][Tt][Tt][Pp][Ss]?://(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?(?:/[A-Za-z0-9._~-]+)*/?"
+# Patterns are compiled on first use.
+_CLOUD: Final = rf"{LABEL}(?:\.{LABEL})*"
+_ENDPOINT: Final = rf"[Hh][Tt][Tt][Pp][Ss]?://(?:{LABEL}(?:\.{LABEL})*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?(?:/[A-Za-z0-9._~-]+)*/?"
 _LONGEST_HOST: Final = 253
-
-# What Jinja, and its filter tojson, make of None.
-_NOTHING_AS_TEXT: Final = ("None", "null")
-
-
-def check_given(value: object, parameter: str, what: str) -> None:
-    """Refuse a missing value, and say how it is missing: each way has another cause.
-
-    :param value: what the user gave, or what a template was rendered to.
-    :param parameter: the name to blame.
-    :param what: what it must be, with its article.
-    :raises CbrParameterError: it is None, an empty or blank string, or the string ``None``.
-    """
-    if value is None:
-        raise CbrParameterError(
-            parameter,
-            f"must be {what}, but is None.",
-            advice="Give it a value. If it comes from an upstream task or a template, check the task's rendered templates.",
-        )
-    if not isinstance(value, str):
-        return
-    if not value.strip():
-        raise CbrParameterError(
-            parameter,
-            f"must be {what}, but is an empty string; if it is a template, it rendered to nothing.",
-            advice="Check the task's rendered templates. To get the default, leave the parameter out.",
-        )
-    if value.strip() in _NOTHING_AS_TEXT:
-        raise CbrParameterError(
-            parameter,
-            f"must be {what}, but is the string {value.strip()!r}: a template rendered a param or variable that is None.",
-            advice="Give it a value, or set render_template_as_native_obj=True on the Dag, so that None means the default.",
-        )
-
-
-def check_region(value: object, parameter: str = "region") -> str:
-    """Check a region id: one label of a host name, such as ``cn-north-4``.
-
-    :param value: what the user gave.
-    :param parameter: the name to blame. Default: ``region``.
-    :return: the value.
-    :raises CbrParameterError: it is not a region id.
-    """
-    check_given(value, parameter, "a region id")
-    if not isinstance(value, str) or not re.fullmatch(_REGION, value):
-        raise CbrParameterError(parameter, f"{_shown(value)} is not a region id (letters, digits and '-', for example 'cn-north-4').")
-    return value
 
 
 def check_cloud(value: object, parameter: str = "cloud") -> str:
@@ -100,41 +51,8 @@ def check_cloud(value: object, parameter: str = "cloud") -> str:
     """
     check_given(value, parameter, "a domain")
     if not isinstance(value, str) or not re.fullmatch(_CLOUD, value) or len(value) > _LONGEST_HOST:
-        raise CbrParameterError(parameter, f"{_shown(value)} is not a domain such as 'myhuaweicloud.com'.")
+        raise CbrParameterError(parameter, f"{shown(value)} is not a domain such as 'myhuaweicloud.com'.")
     return value
-
-
-def check_id(value: object, parameter: str) -> str:
-    """Check the id of a project, vault, backup, checkpoint or operation log.
-
-    :param value: what the user gave.
-    :param parameter: the name to blame.
-    :return: the value in lower case, which is how the service writes ids.
-    :raises CbrParameterError: it is neither 32 hexadecimal digits nor a UUID with dashes.
-    """
-    if not isinstance(value, str) or not re.fullmatch(_ID, value):
-        check_given(value, parameter, "an id")
-        raise CbrParameterError(
-            parameter,
-            f"{_shown(value)} is not an id (32 hexadecimal digits, or 8-4-4-4-12 of them with dashes).",
-        )
-    return value.lower()
-
-
-def is_id(value: object) -> bool:
-    """Return whether a value looks like an id: 32 hexadecimal digits, or 8-4-4-4-12 of them with dashes.
-
-    :param value: what the service gave.
-    """
-    return isinstance(value, str) and re.fullmatch(_ID, value) is not None
-
-
-def is_region(value: object) -> bool:
-    """Return whether a value looks like a region id: one label of a host name, such as ``cn-north-4``.
-
-    :param value: what the service gave.
-    """
-    return isinstance(value, str) and re.fullmatch(_REGION, value) is not None
 
 
 def check_endpoint(value: object, parameter: str) -> str:
@@ -149,7 +67,7 @@ def check_endpoint(value: object, parameter: str) -> str:
     if not isinstance(value, str) or not re.fullmatch(_ENDPOINT, example) or not _is_sound(example):
         raise CbrParameterError(
             parameter,
-            f"{_shown(value)} is not an endpoint (http:// or https://, a host, perhaps a port, a path and '{{region}}'; "
+            f"{shown(value)} is not an endpoint (http:// or https://, a host, perhaps a port, a path and '{{region}}'; "
             "no user name, query or fragment).",
         )
     return value.rstrip("/").removesuffix("/v3")
@@ -228,11 +146,3 @@ def _is_sound(url: str) -> bool:
     except ValueError:
         return False
     return len(host) <= _LONGEST_HOST and not {".", ".."} & set(parts.path.split("/"))
-
-
-def _shown(value: object) -> str:
-    if not isinstance(value, str):
-        return f"a value of type {type(value).__name__}"
-    # A URL of the form scheme://user:password@host is a mistake that must not end up in a log.
-    text = repr(re.sub("//.*@", "//***@", value))
-    return text if len(text) <= 80 else f"{text[:77]}...'"

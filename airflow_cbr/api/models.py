@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_cbr.api.copy_state import state_of_log
 from airflow_cbr.api.decoding import UNREADABLE, decode_json
-from airflow_cbr.api.endpoints import is_id
+from airflow_cbr.api.ids import is_id
 from airflow_cbr.api.summaries import BackupSummary, DisksOfBackup, RecordSummary, ReplicationExtra, ServiceRow, parse_time
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ __all__ = [
     "Billing",
     "Checkpoint",
     "CheckpointVault",
+    "JudgedBackup",
     "OperationLog",
     "Replication",
     "ReplicationCapability",
@@ -115,17 +116,22 @@ class BackupExtendInfo(DisksOfBackup, frozen=True):
     os_images_data: Any = None
 
 
-class Backup(BackupSummary, frozen=True):
-    """A backup (``BackupResp``): of the source vault, or a replica in a destination vault. ``resource_size`` is in GB."""
+class JudgedBackup(BackupSummary, frozen=True):
+    """As much of a backup as a verification judges: of both vaults it reads every row."""
 
     project_id: str | None = None
     parent_id: str | None = None
-    updated_at: str | None = None
     expired_at: str | None = None
+    replication_records: list[ReplicationRecord] | None = None
+
+
+class Backup(JudgedBackup, frozen=True):
+    """A backup (``BackupResp``): of the source vault, or a replica in a destination vault. ``resource_size`` is in GB."""
+
+    updated_at: str | None = None
     protected_at: str | None = None
     incremental: bool | None = None
     extend_info: BackupExtendInfo | None = None
-    replication_records: list[ReplicationRecord] | None = None
 
 
 # --- vaults -----------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from airflow_cbr.api import responses
-from airflow_cbr.api.endpoints import is_id
+from airflow_cbr.api.ids import is_id
 from airflow_cbr.api.process_cache import ProcessCache
 from airflow_cbr.api.texts import clean
 from airflow_cbr.api.transport import OutgoingCall, Transport

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_cbr.airflow_names import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
-from airflow_cbr.once.attempt import Attempt
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_cbr.once.attempt import Attempt
 
 __all__ = ["TaskStateIntents", "attempt_of", "identity_of", "intents_of", "will_be_retried"]
 
@@ -27,6 +28,8 @@ def attempt_of(context: Context) -> Attempt:
 
     :param context: the task's context.
     """
+    from airflow_cbr.once.attempt import Attempt
+
     ti = context["ti"]
     before = max((getattr(ti, "max_tries", 0) or 0) - (ti.task.retries or 0), 0)
     run_after = getattr(context.get("dag_run"), "run_after", None)

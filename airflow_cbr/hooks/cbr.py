@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow_cbr.airflow_names import BaseHook, mask_secret
 from airflow_cbr.api.deadline import within
 from airflow_cbr.exceptions import CbrError
-from airflow_cbr.hooks.connection import ConnectionFields
-from airflow_cbr.hooks.metrics import tell_throttled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.api.models import Backup, Checkpoint, OperationLog, Replication, ReplicationCapability, Vault
+    from airflow_cbr.hooks.connection import ConnectionFields
 
 __all__ = ["CbrHook"]
 
@@ -74,6 +73,8 @@ class CbrHook(BaseHook):
 
         :raises CbrConfigurationError: when a field is missing or wrong.
         """
+        from airflow_cbr.hooks.connection import ConnectionFields
+
         return ConnectionFields.of(self.get_connection(self.cbr_conn_id))
 
     @cached_property
@@ -84,6 +85,7 @@ class CbrHook(BaseHook):
         :raises CbrParameterError: when region or project id cannot be right.
         """
         from airflow_cbr.hooks.login_refusals import share_refusals
+        from airflow_cbr.hooks.metrics import tell_throttled
 
         share_refusals()
         return self.fields.client(region=self._region, project_id=self._project_id, on_secret=mask_secret, on_throttled=tell_throttled)
@@ -107,6 +109,8 @@ class CbrHook(BaseHook):
 
         :return: whether it worked, and a message without any secret.
         """
+        from airflow_cbr.hooks.connection import ConnectionFields
+
         try:
             fields = ConnectionFields.of(self.get_connection(self.cbr_conn_id))
             client = fields.client(

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_cbr.api.endpoints import SERVICES, Endpoints, check_cloud, check_id, check_region
+from airflow_cbr.api.endpoints import SERVICES, Endpoints, check_cloud
+from airflow_cbr.api.ids import check_id, check_region
 from airflow_cbr.api.secret import Secret
 from airflow_cbr.exceptions import CbrConfigurationError, CbrParameterError
 from airflow_cbr.hooks.sign_in import AUTH_TYPES, WITH_A_LOGIN, SignInFields, credentials_of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 from typing import TYPE_CHECKING, Final
 
@@ -41,6 +40,9 @@ def unknown_extras(names: Iterable[object]) -> list[str]:
 
     :param names: the keys of an extra.
     """
+    # Only a wrong connection needs it, and it takes as long to import as all else that reads one.
+    import difflib
+
     found = []
     for name in names:
         key = name if isinstance(name, str) else str(name)

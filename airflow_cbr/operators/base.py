@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from airflow_cbr.airflow_names import BaseOperator
 from airflow_cbr.api.deadline import within
-from airflow_cbr.api.endpoints import is_id
+from airflow_cbr.api.ids import is_id
 from airflow_cbr.api.stopping import refuse_if_stopped, stoppable
 from airflow_cbr.exceptions import CbrError, CbrParameterError, CbrStoppedError
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
-from airflow_cbr.hooks.metrics import tags_of
 from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, DESTINATION_XCOM_KEY, FAILURE_XCOM_KEY, CbrDestinationLink, CbrVaultLink, console_url
-from airflow_cbr.once.steps import Pause
 from airflow_cbr.operators.outcome import of_failure
 from airflow_cbr.operators.parameters import check_access, check_destination, check_intervals, check_seconds, check_way
 
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger
 
     from airflow_cbr.inventory.destination import Destination
+    from airflow_cbr.once.steps import Pause
 
 __all__ = ["LAST_LOOK", "BaseCbrOperator", "BetweenRegions", "OnceOperator", "StoppableOperator", "WaitingOperator", "Work"]
 
@@ -175,13 +174,11 @@ class BetweenRegions(BaseCbrOperator):
 
         :param vault_id: the source vault, checked.
         """
-        destination = self.destination()
-        return tags_of(
-            region=self.hook.region,
-            vault_id=vault_id,
-            destination_region=destination.region,
-            destination_vault_id=destination.vault_id,
-        )
+        from airflow_cbr.hooks.metrics import tags_of
+
+        there = self.destination()
+        source = {"region": self.hook.region, "vault_id": vault_id}
+        return tags_of(**source, destination_region=there.region, destination_vault_id=there.vault_id)
 
 
 class StoppableOperator(BaseCbrOperator):
@@ -306,6 +303,8 @@ class WaitingOperator(BaseCbrOperator, Generic[Returned]):
 
     def _follow(self, work: Work[Outcome]) -> Outcome:
         """Advance until there is a result, and wait in between; where the wait is deferred, this does not return."""
+        from airflow_cbr.once.steps import Pause
+
         while True:
             # A service that dribbles would hold a call far longer than the task has time.
             with within(self._seconds_left(work.state) + LAST_LOOK):
@@ -344,6 +343,8 @@ class _Watched(Generic[Outcome]):
 
     def advance(self) -> Pause | Outcome:
         """Advance the work."""
+        from airflow_cbr.once.steps import Pause
+
         step = self._work.advance()
         started = self._ids_started(self.state)
         # What a pause waits for; where it waits for no records, all that was started.

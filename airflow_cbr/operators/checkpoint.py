@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_cbr.airflow_names import conf
-from airflow_cbr.api.call_parameters import texts_of
-from airflow_cbr.api.endpoints import check_id
-from airflow_cbr.checkpoints.spec import CheckpointSpec, OnSkipped, check_prefix, mark_of
+from airflow_cbr.api.ids import check_id
 from airflow_cbr.exceptions import CbrParameterError
 from airflow_cbr.hooks.attempt import CHECKPOINT_STATE_KEY, attempt_of, identity_of, intents_of
 from airflow_cbr.hooks.cbr import CbrHook
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger
 
     from airflow_cbr.checkpoints.creation import Creation
+    from airflow_cbr.checkpoints.spec import CheckpointSpec, OnSkipped
     from airflow_cbr.checkpoints.state import CheckpointState
     from airflow_cbr.once.steps import Pause
 
@@ -146,6 +145,9 @@ class CbrCreateCheckpointOperator(OnceOperator[str]):
         return creation
 
     def _spec(self, context: Context) -> CheckpointSpec:
+        from airflow_cbr.api.call_parameters import texts_of
+        from airflow_cbr.checkpoints.spec import CheckpointSpec, check_prefix, mark_of
+
         poll_interval, max_poll_interval = check_intervals(self.poll_interval, self.max_poll_interval)
         check_access(cbr_conn_id=self.cbr_conn_id, region=self.region, project_id=self.project_id)
         check_truth(self.deferrable, "deferrable")

@@ -9,10 +9,7 @@ from airflow_cbr.airflow_names import conf
 from airflow_cbr.exceptions import CbrDrillFailedError, CbrDrillTimeoutError, CbrError, CbrParameterError, CbrStoppedError
 from airflow_cbr.hooks.attempt import DRILL_END_STATE_KEY, attempt_of, intents_of, will_be_retried
 from airflow_cbr.hooks.cbr import CbrHook
-from airflow_cbr.hooks.metrics import concluding
-from airflow_cbr.operators.drill_record import state_drill, tell_verdict
 from airflow_cbr.operators.drilling import DRILL_XCOM_KEY, DrillCleaner, mark_of_drill
-from airflow_cbr.operators.evidence import leave_evidence
 from airflow_cbr.operators.parameters import check_intervals, check_seconds, check_text, check_truth
 
 if TYPE_CHECKING:
@@ -109,15 +106,22 @@ class CbrEndRestoreDrillOperator(DrillCleaner[dict[str, Any]]):
         self.evidence_conn_id = evidence_conn_id
 
     def _run_leg(self, context: Context, recall: Callable[[], Any]) -> dict[str, Any]:
+        from airflow_cbr.hooks.metrics import concluding
+
         self._recorded = None
         with concluding(context, self._tell_metrics):
             return super()._run_leg(context, recall)
 
     def _tell_metrics(self) -> None:
+        from airflow_cbr.operators.drill_record import tell_verdict
+
         if self._recorded is not None:
             tell_verdict(self._recorded, str(self.destination_region))
 
     def _perform(self, context: Context, state: CleanupState | None) -> dict[str, Any]:
+        from airflow_cbr.operators.drill_record import state_drill
+        from airflow_cbr.operators.evidence import leave_evidence
+
         started = self._start_published(context)
         cleanup = self._cleanup(context, started, state)
         self._push_links(context)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_cbr.api.endpoints import check_id
+from airflow_cbr.api.ids import check_id
 from airflow_cbr.exceptions import CbrError, CbrParameterError
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_cbr.airflow_names import conf
-from airflow_cbr.api.endpoints import check_id
+from airflow_cbr.api.ids import check_id
 from airflow_cbr.exceptions import CbrDrillTimeoutError, CbrError, CbrParameterError
 from airflow_cbr.hooks.attempt import DRILL_STATE_KEY, attempt_of, intents_of
 from airflow_cbr.hooks.cbr import CbrHook
-from airflow_cbr.once.steps import Pause
 from airflow_cbr.operators.base import BetweenRegions, OnceOperator
 from airflow_cbr.operators.drilling import DRILL_XCOM_KEY, check_life, mark_of_drill, placement_of
 from airflow_cbr.operators.parameters import check_at_least, check_intervals, check_seconds, check_text, check_truth
@@ -182,6 +181,7 @@ class CbrStartRestoreDrillOperator(BetweenRegions, OnceOperator[dict[str, Any]])
 
     def _perform(self, context: Context, state: Any) -> dict[str, Any]:
         from airflow_cbr.drills.lines import ready_line
+        from airflow_cbr.once.steps import Pause
         from airflow_cbr.operators.drill_turns import Turn, TurnState
 
         spec = self._spec(context)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_cbr.api.endpoints import check_id, check_region
+from airflow_cbr.api.ids import check_id, check_region
 from airflow_cbr.exceptions import CbrParameterError
 from airflow_cbr.hooks.attempt import identity_of
 from airflow_cbr.hooks.cbr import CbrHook
@@ -30,7 +30,7 @@ DRILL_XCOM_KEY = "drill"
 SHORTEST_LIFE: Final = 3600.0
 """Seconds that a drill's server may live at the least; the service takes nothing below half an hour."""
 _LONGEST_LIFE: Final = 7 * 86400.0
-_WORD: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_WORD: Final = r"[A-Za-z0-9._-]{1,64}"
 
 
 class DrillCleaner(OnceOperator[Returned]):
@@ -126,7 +126,7 @@ def placement_of(operator: Any) -> Placement:
 
 def _word(value: Any, parameter: str) -> str:
     text = check_text(value, parameter, "a word")
-    if not _WORD.fullmatch(text):
+    if not re.fullmatch(_WORD, text):
         raise CbrParameterError(parameter, "must be 1 to 64 letters, digits, '.', '_' or '-'.")
     return text
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from airflow_cbr.api.endpoints import check_given, check_id, check_region
+from airflow_cbr.api.ids import check_given, check_id, check_region
 from airflow_cbr.exceptions import CbrParameterError
-from airflow_cbr.inventory.destination import Destination
-from airflow_cbr.verification.levels import Action, Level
+
+if TYPE_CHECKING:
+    from airflow_cbr.inventory.destination import Destination
+    from airflow_cbr.verification.levels import Action, Level
 
 __all__ = [
     "LONGEST_AGE",
@@ -40,7 +42,7 @@ LONGEST_WAIT: Final = 365 * 86400.0
 LONGEST_AGE: Final = 36_525 * 86400.0
 """Greatest age or retention, in seconds: a century."""
 
-_JOINED: Final = re.compile(r"[0-9A-Fa-f-]{32,36}['\"]?[,;\s]")
+_JOINED: Final = r"[0-9A-Fa-f-]{32,36}['\"]?[,;\s]"
 
 
 def check_access(*, cbr_conn_id: Any, region: Any, project_id: Any, destination_conn_id: Any = None) -> None:
@@ -69,6 +71,8 @@ def check_destination(*, region: Any, project_id: Any, vault_id: Any) -> Destina
     :param vault_id: ``destination_vault_id``.
     :raises CbrParameterError: when an id or the region cannot be right.
     """
+    from airflow_cbr.inventory.destination import Destination
+
     return Destination(
         region=check_region(region, "destination_region"),
         project_id=check_id(project_id, "destination_project_id"),
@@ -106,7 +110,7 @@ def check_record_ids(value: Any, parameter: str = "replication_record_ids", *, s
     if isinstance(value, str):
         if value.lstrip().startswith(("[", "(")):
             raise CbrParameterError(parameter, "is a string that looks like a list.", advice=advice)
-        if _JOINED.search(value):
+        if re.search(_JOINED, value):
             raise CbrParameterError(
                 parameter,
                 "is a string that joins several ids; it must be a list of ids or one id.",
@@ -225,6 +229,8 @@ def check_levels(value: Any, parameter: str) -> dict[Level, Action]:
 
     :raises CbrParameterError: when it is not a mapping, is empty, or has a level or an action that does not exist.
     """
+    from airflow_cbr.verification.levels import Action, Level
+
     if not isinstance(value, Mapping) or not value:
         raise CbrParameterError(
             parameter, f"must map at least one of {', '.join(Level)} to one of {', '.join(Action)}, not {_shown(value)}."

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Any
 
-from airflow_cbr.api.endpoints import check_id
-from airflow_cbr.api.texts import counted
+from airflow_cbr.api.ids import check_id
 from airflow_cbr.exceptions import CbrError, CbrParameterError
 from airflow_cbr.hooks.attempt import PRUNE_STATE_KEY, intents_of
 from airflow_cbr.hooks.cbr import CbrHook
@@ -21,8 +19,6 @@ from airflow_cbr.operators.parameters import (
     check_truth,
     check_word,
 )
-from airflow_cbr.pruning.keep_rules import RULES, KeepRules
-from airflow_cbr.pruning.spec import PruneSpec, Side
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,12 +26,13 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from airflow_cbr.pruning.keep_rules import KeepRules
     from airflow_cbr.pruning.pruning import Pruning
+    from airflow_cbr.pruning.spec import PruneSpec
 
 __all__ = ["CbrPruneOperator"]
 
 PRUNE_XCOM_KEY = "prune"
-_SIDES: Final = {"both": (Side.SOURCE, Side.REPLICA), "source": (Side.SOURCE,), "replicas": (Side.REPLICA,)}
 
 
 class CbrPruneOperator(BetweenRegions, StoppableOperator):
@@ -146,6 +143,7 @@ class CbrPruneOperator(BetweenRegions, StoppableOperator):
         :param context: the task's context.
         :return: ids of what was deleted, or would be.
         """
+        from airflow_cbr.api.texts import counted
         from airflow_cbr.pruning.notes import Notes
         from airflow_cbr.pruning.pruning import Pruning
 
@@ -185,12 +183,15 @@ class CbrPruneOperator(BetweenRegions, StoppableOperator):
         ti.xcom_push(key=PRUNE_XCOM_KEY, value=document_of(pruning, spec, time_zone=self.time_zone, stopped=stopped))
 
     def _spec(self) -> PruneSpec:
+        from airflow_cbr.pruning.spec import PruneSpec, Side
+
         destination = self.destination_of(self.vault_id)
+        sides = {"both": (Side.SOURCE, Side.REPLICA), "source": (Side.SOURCE,), "replicas": (Side.REPLICA,)}
         return PruneSpec(
             vault_id=check_id(self.vault_id, "vault_id"),
             destination=destination,
             rules=self._rules(),
-            sides=_SIDES[check_word(self.side, tuple(_SIDES), "side")],
+            sides=sides[check_word(self.side, tuple(sides), "side")],
             min_age=check_age(self.min_age, "min_age"),
             max_deletions=None if self.max_deletions is None else check_at_least(self.max_deletions, 0, "max_deletions"),
             plan_only=_truth_of(self.plan_only, "plan_only"),
@@ -199,6 +200,10 @@ class CbrPruneOperator(BetweenRegions, StoppableOperator):
         )
 
     def _rules(self) -> KeepRules:
+        from zoneinfo import ZoneInfo
+
+        from airflow_cbr.pruning.keep_rules import RULES, KeepRules
+
         counts = {name: check_at_least(_number_of(getattr(self, f"keep_{name}")), 0, f"keep_{name}") for name in RULES}
         if not any(counts.values()):
             raise CbrParameterError(

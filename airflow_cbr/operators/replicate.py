@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_cbr.airflow_names import conf
-from airflow_cbr.api.endpoints import check_id
+from airflow_cbr.api.ids import check_id
 from airflow_cbr.hooks.attempt import attempt_of, intents_of
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.operators.base import BetweenRegions

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_cbr.airflow_names import conf
-from airflow_cbr.api.endpoints import check_id
+from airflow_cbr.api.ids import check_id
 from airflow_cbr.exceptions import CbrProtocolError
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.operators.base import BetweenRegions

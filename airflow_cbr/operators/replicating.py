@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_cbr.airflow_names import conf
 from airflow_cbr.hooks.attempt import attempt_of, intents_of
-from airflow_cbr.hooks.metrics import concluding, tell_replication, tell_wait
 from airflow_cbr.links.cbr import CbrFailureLink
 from airflow_cbr.operators.base import BetweenRegions, OnceOperator
 from airflow_cbr.operators.lineage import TracedOperator
 from airflow_cbr.operators.outcome import of_replication
 from airflow_cbr.operators.parameters import check_intervals, check_seconds, check_truth
-from airflow_cbr.replication.spec import ReplicationSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
 
     from airflow_cbr.inventory.destination import Destination
     from airflow_cbr.once.steps import Pause
+    from airflow_cbr.replication.spec import ReplicationSpec
     from airflow_cbr.replication.state import ReplicationState
     from airflow_cbr.replication.steps import Result
     from airflow_cbr.replication.submission import Submission
@@ -56,12 +55,15 @@ class ReplicatingOperator(TracedOperator, BetweenRegions, OnceOperator[list[str]
     """The counts as they were published last."""
 
     def _run_leg(self, context: Context, recall: Callable[[], Any]) -> list[str]:
+        from airflow_cbr.hooks.metrics import concluding
+
         self._recalled = self._submission = self._counts = None
         with concluding(context, self._tell_metrics):
             return super()._run_leg(context, recall)
 
     def _tell_metrics(self) -> None:
         """Send what came of the copies; nothing where the task came to its end before there were any to speak of."""
+        from airflow_cbr.hooks.metrics import tell_replication, tell_wait
         from airflow_cbr.replication.decisions import counts_before_looking
 
         state = self._recalled if self._submission is None else self._submission.state
@@ -147,6 +149,8 @@ class ReplicatingOperator(TracedOperator, BetweenRegions, OnceOperator[list[str]
         :param destination: where the copies go.
         :param limits: what only some of these operators take, checked.
         """
+        from airflow_cbr.replication.spec import ReplicationSpec
+
         poll_interval, max_poll_interval = check_intervals(self.poll_interval, self.max_poll_interval)
         check_truth(self.deferrable, "deferrable")
         is_mapped_over = self.has_dag() and next(iter(self.iter_mapped_dependants()), None) is not None  # type: ignore[no-untyped-call]

@@ -6,10 +6,9 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_cbr.airflow_names import AirflowSkipException, conf
-from airflow_cbr.api.endpoints import check_id
+from airflow_cbr.api.ids import check_id
 from airflow_cbr.exceptions import CbrParameterError
 from airflow_cbr.hooks.cbr import CbrHook
-from airflow_cbr.hooks.metrics import quietly, tell_verified
 from airflow_cbr.links.cbr import REPORT_XCOM_KEY, CbrFailureLink, CbrReportLink
 from airflow_cbr.operators.base import BetweenRegions, WaitingOperator
 from airflow_cbr.operators.lineage import TracedOperator
@@ -23,7 +22,6 @@ from airflow_cbr.operators.parameters import (
     check_truth,
     check_word,
 )
-from airflow_cbr.verification.levels import Action, Level, Scope, VerificationSpec
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import BaseOperatorLink, Context, XComArg
 
+    from airflow_cbr.verification.levels import Action, Level, VerificationSpec
     from airflow_cbr.verification.report import Report
     from airflow_cbr.verification.settling import SettlingState
 
@@ -230,10 +229,14 @@ class CbrVerifyReplicationOperator(TracedOperator, BetweenRegions, WaitingOperat
 
     def _tell_metrics(self, report: Report) -> None:
         """Send when the worst resource was last protected, also when the verification fails: what it found stays true."""
+        from airflow_cbr.hooks.metrics import quietly, tell_verified
+
         with quietly():
             tell_verified(report.verified_at, report.age_seconds, self._tags(check_id(self.vault_id, "vault_id")))
 
     def _spec(self) -> VerificationSpec:
+        from airflow_cbr.verification.levels import Scope, VerificationSpec
+
         destination = self.destination_of(self.vault_id)
         # A replicate task that failed before it knew any record pushes no XCom.
         record_ids = [] if self.replication_record_ids is None else check_record_ids(self.replication_record_ids)
@@ -256,6 +259,8 @@ class CbrVerifyReplicationOperator(TracedOperator, BetweenRegions, WaitingOperat
         )
 
     def _levels(self) -> dict[Level, Action]:
+        from airflow_cbr.verification.levels import Action, Level
+
         if self.levels is None:
             levels = {Level.RECORD: Action.FAIL, Level.REPLICA: Action.FAIL}
             if self._is_audit:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from airflow_cbr.api.copy_state import ENDS
-from airflow_cbr.api.endpoints import is_id
+from airflow_cbr.api.ids import is_id
 from airflow_cbr.api.models import parse_time
 from airflow_cbr.pruning.spec import Side
 from airflow_cbr.verification.rules import CLOCK_MARGIN, is_plausible_size

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from airflow_cbr.api.endpoints import is_id
+from airflow_cbr.api.ids import is_id
 from airflow_cbr.once.publisher import Publisher
 from airflow_cbr.replication import decisions
 from airflow_cbr.replication.decisions import Counts

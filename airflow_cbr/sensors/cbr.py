@@ -17,12 +17,11 @@ from airflow_cbr.airflow_names import (
     conf,
 )
 from airflow_cbr.api.deadline import within
-from airflow_cbr.api.endpoints import check_id
+from airflow_cbr.api.ids import check_id
 from airflow_cbr.exceptions import CbrAuthenticationError, CbrError, CbrReplicationFailedError, CbrUnlistedRecordError
 from airflow_cbr.hooks.attempt import attempt_of
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
-from airflow_cbr.hooks.metrics import concluding, tags_of, tell_replication, tell_wait
 from airflow_cbr.links.cbr import CbrFailureLink
 from airflow_cbr.operators.base import LAST_LOOK, BaseCbrOperator
 from airflow_cbr.operators.parameters import check_access, check_duration, check_record_ids, check_seconds, check_truth
@@ -114,6 +113,8 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
 
         :param context: the task's context.
         """
+        from airflow_cbr.hooks.metrics import concluding
+
         with concluding(context, self._tell_metrics), self._failing_softly():
             self._begin(context)
             if not self.deferrable:
@@ -128,6 +129,8 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
         :param next_kwargs: its arguments.
         :param context: the task's context.
         """
+        from airflow_cbr.hooks.metrics import concluding
+
         with concluding(context, self._tell_metrics), self._failing_softly():
             return super().resume_execution(next_method, next_kwargs, context)
 
@@ -223,6 +226,8 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
         """Send what came of the records; nothing where the wait ended before the vault was read."""
         if self._seen is None or self._gone is None:
             return
+        from airflow_cbr.hooks.metrics import tags_of, tell_replication, tell_wait
+
         region, vault_id = self._seen.destination or (None, None)
         tags = tags_of(
             region=self.hook.region,

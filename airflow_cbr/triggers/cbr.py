@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_cbr.triggers.access import ConnectionAccess
 from airflow_cbr.triggers.events import Wake, describe, refusal_in
 from airflow_cbr.triggers.replication_ended import CbrReplicationEndedTrigger
 
@@ -107,6 +106,7 @@ class CbrReplicationTrigger(BaseTrigger):
         )
 
     async def _wait(self) -> TriggerEvent:
+        from airflow_cbr.triggers.access import ConnectionAccess
         from airflow_cbr.waiting.waiter import Waiter
         from airflow_cbr.waiting.watch import FIRST_LOOK_AFTER, join
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from airflow_cbr.api.endpoints import check_id, check_region
-from airflow_cbr.triggers.access import ConnectionAccess
+from airflow_cbr.api.ids import check_id, check_region
 from airflow_cbr.triggers.cursor_store import CursorStore
 from airflow_cbr.triggers.events import describe
 
@@ -124,6 +123,7 @@ class CbrReplicationEndedTrigger(BaseEventTrigger):
 
         :param kwargs: a watcher's arguments.
         """
+        from airflow_cbr.triggers.access import ConnectionAccess
         from airflow_cbr.waiting.listener import Listener
         from airflow_cbr.waiting.watch import join
 

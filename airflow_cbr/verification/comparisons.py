@@ -18,7 +18,7 @@ from airflow_cbr.verification import rules
 from airflow_cbr.verification.faults import Fault
 
 if TYPE_CHECKING:
-    from airflow_cbr.api.models import Backup, ReplicationRecord
+    from airflow_cbr.api.models import JudgedBackup, ReplicationRecord
     from airflow_cbr.inventory.destination import Destination
     from airflow_cbr.verification.levels import Source
     from airflow_cbr.verification.source_inventory import BackupRow
@@ -45,7 +45,7 @@ class RecordCase(NamedTuple):
     :param destination: where its copy must be.
     """
 
-    backup: Backup
+    backup: JudgedBackup
     record: ReplicationRecord
     source: Source
     destination: Destination
@@ -62,7 +62,7 @@ class ReplicaCase(NamedTuple):
     """
 
     row: BackupRow
-    replica: Backup
+    replica: JudgedBackup
     destination: Destination
     now: datetime
     retention: float | None
@@ -88,7 +88,7 @@ class Comparison(NamedTuple):
 # --- the table ----------------------------------------------------------------------------------------------------------------
 
 
-def _system_disk_of(backup: Backup) -> bool | None:
+def _system_disk_of(backup: JudgedBackup) -> bool | None:
     return None if backup.extend_info is None else backup.extend_info.contain_system_disk
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 import msgspec
 
 from airflow_cbr.api.copy_state import CopyState
-from airflow_cbr.api.models import parse_time
+from airflow_cbr.api.models import JudgedBackup, parse_time
 from airflow_cbr.inventory.backups import lacks_system_disk, reason_not_eligible
 from airflow_cbr.inventory.coverage import CoverageStatus, coverage_of, failure_of
 from airflow_cbr.verification.comparisons import RecordCase, where_it_leads, wrongs_of_record
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from airflow_cbr.api.client import CbrClient
-    from airflow_cbr.api.models import Backup, ReplicationRecord
+    from airflow_cbr.api.models import ReplicationRecord
     from airflow_cbr.verification.levels import VerificationSpec
 
 __all__ = ["Reader", "read_source"]
@@ -41,14 +41,16 @@ def read_source(client: CbrClient, spec: VerificationSpec) -> SourceInventory:
     read, repeated = reader.row_by_status, list[BackupRow]()
     found: set[str] = set()
 
-    def read_asked(backup: Backup) -> BackupRow:
+    def read_asked(backup: JudgedBackup) -> BackupRow:
         if mine := [record for record in backup.replication_records or () if record.id in wanted]:
             found.update(record.id for record in mine)
             return reader.row_by_records(backup, mine)
         return read(backup)
 
     read_one = read_asked if wanted else read
-    listed = client.list_backups(vault_id=spec.vault_id, show_replication=True, on_repeat=lambda backup: repeated.append(read_one(backup)))
+    listed = client.read_backups(
+        JudgedBackup, vault_id=spec.vault_id, show_replication=True, on_repeat=lambda backup: repeated.append(read_one(backup))
+    )
     rows = [read_one(backup) for backup in listed]
     _compare_repeated(rows, repeated)
     inventory = SourceInventory(rows, [record_id for record_id in spec.record_ids if record_id not in found], reader.resource_names)
@@ -100,14 +102,14 @@ class Reader:
         self._checkpoint: str | None = None
         self._checkpoint_there: str | None = None
 
-    def row_by_status(self, backup: Backup) -> BackupRow:
+    def row_by_status(self, backup: JudgedBackup) -> BackupRow:
         """Return the row of a backup whose records were not asked about; its best record to the destination decides.
 
         :param backup: the backup.
         """
         return self.plain_row(backup) or self.judged_row(backup)
 
-    def row_by_records(self, backup: Backup, wanted: Sequence[ReplicationRecord]) -> BackupRow:
+    def row_by_records(self, backup: JudgedBackup, wanted: Sequence[ReplicationRecord]) -> BackupRow:
         """Return the row of a backup whose records were asked about; the best of these decides.
 
         A record that leads elsewhere is wrong whatever other records there are, because it was asked about.
@@ -136,7 +138,7 @@ class Reader:
 
     # --- plain rows -------------------------------------------------------------------------------------------------------
 
-    def plain_row(self, backup: Backup) -> BackupRow | None:
+    def plain_row(self, backup: JudgedBackup) -> BackupRow | None:
         """Return the row of a backup that is plainly right; None of one that must be judged line by line.
 
         Nearly every row of a long list is plain: it has one record, a success that names its replica, and what decides is the same as in
@@ -175,14 +177,14 @@ class Reader:
             self._checkpoint_there = there
         return self._row(backup, right_backup, record.id, replica_id, self._checkpoint_there, record.created_at)
 
-    def _learn(self, backup: Backup, record: ReplicationRecord) -> None:
+    def _learn(self, backup: JudgedBackup, record: ReplicationRecord) -> None:
         """Take what decided here for what is right in the rows that follow."""
         self._right_backup, self._right_record = _decisive_of_backup(backup), _decisive_of_record(record)
         self._right_vault_beside = record.extra.destination_vault_id
 
     def _row(
         self,
-        backup: Backup,
+        backup: JudgedBackup,
         alike: tuple[str | None, ...] | None = None,
         record_id: str | None = None,
         replica_id: str | None = None,
@@ -217,7 +219,7 @@ class Reader:
 
     # --- line by line -----------------------------------------------------------------------------------------------------
 
-    def judged_row(self, backup: Backup) -> BackupRow:
+    def judged_row(self, backup: JudgedBackup) -> BackupRow:
         """Return the row of a backup of which no record was asked about, judged line by line.
 
         :param backup: the backup.
@@ -245,7 +247,7 @@ class Reader:
             self._claim_or_refuse(row, backup, cast("ReplicationRecord", record))
         return row
 
-    def _claim_or_refuse(self, row: BackupRow, backup: Backup, record: ReplicationRecord) -> None:
+    def _claim_or_refuse(self, row: BackupRow, backup: JudgedBackup, record: ReplicationRecord) -> None:
         row.record_id = record.id
         records = backup.replication_records or ()
         if any(other.id == record.id and other != record for other in records):
@@ -258,7 +260,7 @@ class Reader:
             if is_plain and row.is_eligible and reason_not_eligible(backup) is None:
                 self._learn(backup, record)
 
-    def _claim(self, row: BackupRow, backup: Backup, record: ReplicationRecord) -> None:
+    def _claim(self, row: BackupRow, backup: JudgedBackup, record: ReplicationRecord) -> None:
         row.begun_at, row.replica_checkpoint_id = record.created_at, record.destination_checkpoint_id
         row.replica_id = record.destination_backup_id or None
         if wrong := wrongs_of_record(RecordCase(backup, record, self._source, self._destination)):

@@ -13,7 +13,7 @@ from airflow_cbr.verification.rules import LARGEST_GB
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from airflow_cbr.api.models import Backup
+    from airflow_cbr.api.models import JudgedBackup
     from airflow_cbr.inventory.destination import Destination
     from airflow_cbr.verification.source_inventory import BackupRow
 
@@ -37,7 +37,7 @@ class ReplicaCheck:
         self._retention = retention
         self._right: tuple[str | None, ...] = (None, None)
 
-    def judge(self, row: BackupRow, replica: Backup) -> None:
+    def judge(self, row: BackupRow, replica: JudgedBackup) -> None:
         """Give a row its verdict; a row that this check has judged already is judged again, and keeps what was wrong.
 
         :param row: the source backup.
@@ -56,7 +56,7 @@ class ReplicaCheck:
             if replica.parent_id is None:
                 self._right = _decisive(replica)
 
-    def is_plainly_right(self, row: BackupRow, replica: Backup) -> bool:
+    def is_plainly_right(self, row: BackupRow, replica: JudgedBackup) -> bool:
         """Return whether a replica is right at a glance; if not, it must be judged line by line.
 
         At a glance means that it says the same as one that was found right line by line, apart from what differs from one to the next.
@@ -102,10 +102,10 @@ class ReplicaCheck:
         expiry, retention = parse_time(expired_at), self._retention
         return expiry is not None and expiry > self._now and (retention is None or (expiry - made).total_seconds() >= retention)
 
-    def _case(self, row: BackupRow, replica: Backup) -> ReplicaCase:
+    def _case(self, row: BackupRow, replica: JudgedBackup) -> ReplicaCase:
         return ReplicaCase(row, replica, self._destination, self._now, self._retention)
 
-    def _judge_again(self, row: BackupRow, replica: Backup) -> None:
+    def _judge_again(self, row: BackupRow, replica: JudgedBackup) -> None:
         """Judge a replica that is listed once more: what is wrong with any of its rows is wrong, in whatever order they came."""
         wrong = wrongs_of_replica(self._case(row, replica))
         now, before = {fault for fault, _ in wrong}, set(row.faults)

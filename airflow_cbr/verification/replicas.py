@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
+from airflow_cbr.api.models import JudgedBackup
 from airflow_cbr.exceptions import CbrNotFoundError, CbrPermissionError
 from airflow_cbr.verification.clocks import Clocks
 from airflow_cbr.verification.faults import Fault
@@ -44,8 +45,8 @@ def ask_destination(inventory: SourceInventory, client: CbrClient, spec: Verific
     vault_id = spec.destination.vault_id
     claimed = _claimed_replicas(inventory.rows)
     rests = _Rests()
-    repeated: list[Backup] = []
-    listed = client.list_backups(vault_id=vault_id, on_repeat=repeated.append)
+    repeated: list[JudgedBackup] = []
+    listed = client.read_backups(JudgedBackup, vault_id=vault_id, on_repeat=repeated.append)
     # The first answer brings the destination's clock.
     beginning = list(islice(listed, 1))
     clocks = Clocks.read(source_time, client.server_time)
@@ -140,7 +141,7 @@ class _Rests:
         """Return whether every row is available."""
         return not self._by_checkpoint
 
-    def add(self, replica: Backup, row: BackupRow | None) -> None:
+    def add(self, replica: JudgedBackup, row: BackupRow | None) -> None:
         """Take a row of the destination that is not available.
 
         :param replica: the row.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_cbr.api.copy_state import ENDS, CopyState
-from airflow_cbr.api.endpoints import check_region, is_id
+from airflow_cbr.api.ids import check_region, is_id
 from airflow_cbr.exceptions import CbrParameterError
 
 if TYPE_CHECKING:

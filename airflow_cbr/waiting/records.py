@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from airflow_cbr.api.copy_state import CopyState
-from airflow_cbr.api.endpoints import is_id, is_region
+from airflow_cbr.api.ids import is_id, is_region
 from airflow_cbr.api.replication_logs import list_replication_logs
 from airflow_cbr.api.texts import counted, one_line
 from airflow_cbr.exceptions import CbrReplicationFailedError, CbrUnlistedRecordError

@@ -44,7 +44,7 @@ SHORTEST_GAP: Final = 1.0
 
 _SPREAD: Final = 2.0
 _BATCH: Final = 100
-"""Waiters that are notified in a row before the event loop's other tasks get their turn."""
+"""Waiters of all vaults that are notified in a row before the event loop's other tasks, theirs among them, get their turn."""
 
 _lanes = Lanes()
 
@@ -195,10 +195,13 @@ class Watch:
     async def _tell(self, polls: dict[Waiter, PollResult]) -> None:
         while self._secrets:
             await self._access.hide(self._secrets.pop())
-        for number, (waiter, poll) in enumerate(polls.items(), 1):
-            waiter.tell(poll)
-            if number % _BATCH == 0:
-                await asyncio.sleep(0)
+        # One watch after the other: the vaults of a night may all answer in the same moment, and each wait that is told has work to do.
+        async with self._here.telling:
+            for waiter, poll in polls.items():
+                waiter.tell(poll)
+                self._here.told += 1
+                if self._here.told % _BATCH == 0:
+                    await asyncio.sleep(0)
 
     def _leave_lane(self) -> None:
         lane, self._lane = self._lane, None
@@ -221,10 +224,12 @@ class Watch:
 
 @dataclass(slots=True)
 class _Loop:
-    """What the watches of one event loop share: the register, and what concerns an account."""
+    """What the watches of one event loop share: the register, what concerns an account, and whose turn it is to tell."""
 
     watches: dict[Hashable, Watch] = field(default_factory=dict)
     throttles: dict[Hashable, AccountThrottle] = field(default_factory=dict)
+    telling: asyncio.Lock = field(default_factory=asyncio.Lock)
+    told: int = 0
 
 
 _loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = weakref.WeakKeyDictionary()

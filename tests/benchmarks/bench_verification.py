@@ -130,9 +130,9 @@ def main() -> None:
     report(
         [
             Target("requests for 10,000 backups in both regions", requests, 30, "requests"),
-            Target("verify / reading and parsing the same pages", ratio(ours, theirs), 1.5),
-            Target("the same, processor time", ratio(*zip(*processor, strict=True)), 1.5),
-            Target("peak memory beyond that of reading, with its report, for each backup", state, 1024, "B"),
+            Target("verify / reading and parsing the same pages", ratio(ours, theirs), 1.2, known=1.4),
+            Target("the same, processor time", ratio(*zip(*processor, strict=True)), 1.2, known=1.4),
+            Target("peak memory beyond that of reading, with its report, for each backup", state, 512, "B"),
         ]
     )
 

@@ -23,6 +23,7 @@ from typing import Any
 
 _HOME = tempfile.TemporaryDirectory(prefix="airflow-cbr-bench-")
 os.environ |= {"AIRFLOW_HOME": _HOME.name, "AIRFLOW__CORE__LOAD_EXAMPLES": "False", "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR"}
+os.environ["CBR_REFUSALS_DIRECTORY"] = f"{_HOME.name}/refusals"
 
 import airflow.jobs.triggerer_job_runner  # noqa: E402, F401 - what a triggerer has loaded before the first trigger comes
 
@@ -239,6 +240,7 @@ def main() -> None:
     targets += [
         Target(f"{10 * WAITS} waits: requests per look", crowd["requests per look"], 1, "requests"),
         Target(f"{10 * WAITS} waits: beyond the current gap", crowd["seconds beyond the gap"], 2, "s"),
+        Target(f"{10 * WAITS} waits: longest freeze of the event loop", crowd["freeze"], 50, "ms", known=250),
     ]
 
     print("A night of 40 copies each of 5 minutes to 6 hours, every copy waited for alone:")

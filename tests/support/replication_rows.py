@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
 from airflow_cbr.api.models import Backup, Billing, ReplicationRecord, Vault, VaultResource
 from airflow_cbr.api.paging import walk
+from airflow_cbr.api.summaries import BackupSummary
 from airflow_cbr.exceptions import CbrError, CbrNotFoundError
 from airflow_cbr.inventory.destination import Destination
 from airflow_cbr.verification.levels import Action, Level, Scope, VerificationSpec
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.verification.report import Report
+
+BackupModel = TypeVar("BackupModel", bound=BackupSummary)
 
 HERE = "a" * 32
 SERVERS = "0daac4c5-6707-4851-97ba-169e36266b66"
@@ -127,6 +130,22 @@ class Side:
         return walk(
             lambda offset, limit: (rows[offset : offset + limit], len(rows)), page_size=1000, call="ListBackups", on_repeat=on_repeat
         )
+
+    def read_backups(
+        self,
+        model: type[BackupModel],
+        *,
+        vault_id: str,
+        show_replication: bool = False,
+        on_repeat: Callable[[BackupModel], object],
+    ) -> Iterator[BackupModel]:
+        """List them with no more of each than the model has."""
+
+        def narrow(row: Backup) -> BackupModel:
+            return model(**{name: getattr(row, name) for name in model.__struct_fields__})
+
+        listed = self.list_backups(vault_id=vault_id, show_replication=show_replication, on_repeat=lambda row: on_repeat(narrow(row)))
+        return map(narrow, listed)
 
     def show_backup(self, backup_id: str) -> Backup:
         """Show a backup."""

@@ -124,7 +124,7 @@ def test_an_asset_in_a_dag_file_loads_little() -> None:
         "airflow_cbr",
         "airflow_cbr.assets",
         "airflow_cbr.api",
-        "airflow_cbr.api.endpoints",
+        "airflow_cbr.api.ids",
         "airflow_cbr.exceptions",
         "airflow_cbr.get_provider_info",
     }

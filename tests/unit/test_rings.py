@@ -221,7 +221,7 @@ def test_a_dag_file_loads_no_other_provider() -> None:
     loaded = run_python(
         "-c",
         "import sys\nfrom airflow.sdk import BaseOperator\nbefore = set(sys.modules)\n"
-        "import airflow_cbr.operators.cbr, airflow_cbr.sensors.cbr\n"
+        "from airflow_cbr.operators.cbr import *\nimport airflow_cbr.sensors.cbr\n"
         "print(*sorted(name for name in sys.modules.keys() - before if name.startswith(('airflow.providers.', 'airflow.models.'))))",
     )
 

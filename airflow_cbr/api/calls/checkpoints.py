@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_cbr.api import responses
 from airflow_cbr.api.call_parameters import destination_of, ids, segment, texts_of
 from airflow_cbr.api.calls.identified import unreadable, with_id, with_record_ids
-from airflow_cbr.api.endpoints import check_id
+from airflow_cbr.api.ids import check_id
 from airflow_cbr.api.responses import decode
 
 if TYPE_CHECKING:

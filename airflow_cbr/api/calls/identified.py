@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from airflow_cbr.api.endpoints import is_id
+from airflow_cbr.api.ids import is_id
 from airflow_cbr.exceptions import CbrProtocolError
 
 if TYPE_CHECKING:

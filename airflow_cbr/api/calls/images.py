@@ -9,7 +9,7 @@ import msgspec
 
 from airflow_cbr.api.call_parameters import query_of, segment
 from airflow_cbr.api.calls.identified import unreadable
-from airflow_cbr.api.endpoints import check_id, is_id
+from airflow_cbr.api.ids import check_id, is_id
 from airflow_cbr.api.machine_models import Image, Job
 from airflow_cbr.api.responses import decode
 from airflow_cbr.exceptions import CbrParameterError

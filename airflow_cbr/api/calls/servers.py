@@ -10,7 +10,7 @@ import msgspec
 from airflow_cbr.api.call_parameters import query_of, segment
 from airflow_cbr.api.calls.identified import unreadable
 from airflow_cbr.api.calls.images import check_job_id
-from airflow_cbr.api.endpoints import check_id, is_id
+from airflow_cbr.api.ids import check_id, is_id
 from airflow_cbr.api.machine_models import Flavor, Server, ServerLimits
 from airflow_cbr.api.responses import decode
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow_cbr.api import responses
 from airflow_cbr.api.call_parameters import LARGEST_PAGE, Filter, ids, optional_id, segment
-from airflow_cbr.api.endpoints import check_id, check_region
+from airflow_cbr.api.ids import check_id, check_region
 from airflow_cbr.api.responses import decode
 
 if TYPE_CHECKING:

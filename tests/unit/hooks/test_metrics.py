@@ -158,7 +158,7 @@ def test_importing_the_operators_loads_no_backend() -> None:
     loaded = run_python(
         "-c",
         "import sys\nimport airflow.sdk, airflow.triggers.base, airflow.sdk.execution_time.xcom\nbefore = set(sys.modules)\n"
-        "import airflow_cbr.operators.cbr, airflow_cbr.sensors.cbr, airflow_cbr.triggers.cbr, airflow_cbr.hooks.cbr\n"
+        "from airflow_cbr.operators.cbr import *\nimport airflow_cbr.sensors.cbr, airflow_cbr.triggers.cbr, airflow_cbr.hooks.cbr\n"
         "for name in sorted(sys.modules.keys() - before):\n"
         "    if 'stats' in name or 'observability' in name or 'serde' in name or 'opentelemetry' in name: print(name)",
     )

@@ -233,6 +233,32 @@ def test_while_a_crowd_is_told_the_event_loops_other_tasks_get_their_turn(monkey
     assert in_a_row == [100, 100, 100, 50]
 
 
+def test_also_when_the_vaults_of_a_night_all_answer_in_the_same_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
+    tell = Waiter.tell
+
+    def noted(waiter: Waiter, poll: PollResult) -> None:
+        events.append("told")
+        tell(waiter, poll)
+
+    async def scene(service: Service) -> list[float]:
+        async def wait(vault: Vault) -> float:
+            await first(service, vault, lambda poll: poll.progress is not None)
+            events.append("turn")
+            return service.loop.time()
+
+        return await asyncio.gather(*(wait(vault) for vault in service.vaults for _ in range(60)))
+
+    monkeypatch.setattr(Waiter, "tell", noted)
+    monkeypatch.setattr("airflow_cbr.waiting.watch.random.uniform", lambda least, _most: least)
+    moments = play(scene, [[60]] * 8)
+
+    assert len(set(moments)) == 1
+    assert Counter(events) == {"told": 480, "turn": 480}
+    in_a_row = [len(list(group)) for what, group in itertools.groupby(events) if what == "told"]
+    assert max(in_a_row) == 100
+
+
 # --- no answer within the first ten seconds ---------------------------------------------------------------------------------
 
 
