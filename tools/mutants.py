@@ -67,7 +67,7 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     "replication.one_backup.": of_replication("one_backup.py"),
     "replication.publisher.": of_replication("publisher.py"),
     "replication.refusals.": of_replication("refusals.py"),
-    "replication.submission.": of_replication("submission.py", "what_is_sent.py"),
+    "replication.submission.": of_replication("one_step.py", "submission.py", "unlisted.py", "what_is_sent.py"),
     "replication.unlisted.": of_replication("unlisted*.py"),
     "replication.vault_names.": of_replication("vault_names.py"),
     "verification.closing.": of_verification("closing.py", "report.py"),

@@ -364,3 +364,10 @@ def test_a_deadline_that_has_passed_names_the_vault_and_what_runs() -> None:
     assert f"vault vault-nightly ({SOURCE_VAULT})" in str(error)
     assert "60 s" in str(error)
     assert list(error.running) == ["r1"]
+
+
+def test_a_deadline_that_has_passed_names_what_was_backed_up_as_far_as_the_look_shows_it() -> None:
+    seen = look(backup("a", record("r1", "replicating"), resource_name="web"), backup("b", resource_name="db"))
+    known = state(accepted={"r1": "a", "r3": "gone"}, adopted={"r2": "b"})
+    error = decisions.timed_out(spec(), known, seen, ["r1", "r2", "r3", "r4"])
+    assert "4 copies are still running: web (r1), db (r2), r3, r4." in str(error)
