@@ -37,6 +37,7 @@ class GivenRows:
     :param again: those that come again while they are listed.
     :param replicas: the backups of the destination: status by id.
     :param logs: the operation log.
+    :param log_error: what keeps it from being read. Default: nothing.
     :param answers: what the replicate calls answer, one after the other: an error, or the ids of the backups that are accepted.
     :param off: seconds by which the service's clock is ahead.
     """
@@ -45,6 +46,7 @@ class GivenRows:
     again: list[Backup] = field(default_factory=list)
     replicas: dict[str, str] = field(default_factory=dict)
     logs: list[OperationLog] = field(default_factory=list)
+    log_error: CbrError | None = None
     answers: list[CbrError | list[str]] = field(default_factory=list)
     off: float = 0.0
     now: float = BEGIN
@@ -88,6 +90,8 @@ class GivenRows:
 
     def list_operation_logs(self, **_: Any) -> Iterator[OperationLog]:
         """List the operation log."""
+        if self.log_error is not None:
+            raise self.log_error
         return iter(self.logs)
 
     def show_vault(self, vault_id: str) -> Vault:

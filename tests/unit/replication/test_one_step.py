@@ -12,9 +12,12 @@ import pytest
 from airflow_cbr.api.summaries import BackupSummary, RecordSummary
 from airflow_cbr.exceptions import (
     CbrAlreadyReplicatedError,
+    CbrError,
     CbrOutcomeUnknownError,
+    CbrPermissionError,
     CbrRefusedError,
     CbrReplicationTimeoutError,
+    CbrUnavailableError,
     CbrVaultReplicatingError,
 )
 from airflow_cbr.once.ceiling import CallCounts
@@ -110,7 +113,7 @@ def test_the_first_look_notes_what_is_there() -> None:
     assert (state.as_of, state.looked_at) == (BEGIN, BEGIN), "one backup is of the future"
     assert state.stale == ["failed"]
     assert state.copying_since == BEGIN - 600
-    assert (state.adopted, state.disowned) == ({"running": C}, [])
+    assert (state.adopted, state.disowned, state.vault_name) == ({"running": C}, [], "vault-nightly")
 
 
 def test_what_the_first_look_found_counts_also_if_it_says_that_it_was_made_later() -> None:
@@ -208,6 +211,15 @@ def test_one_copy_that_the_operation_log_shows_is_one_copy() -> None:
     assert "log shows 1 copy " in pause_of(service, begun(A, sent={A: BEGIN - SETTLE})).reason
 
 
+@pytest.mark.parametrize(("wait", "own", "sends"), [(True, True, False), (True, False, False), (False, True, True), (False, False, False)])
+def test_nothing_is_sent_while_copies_run_but_beside_own_ones_that_are_not_waited_for(wait: bool, own: bool, sends: bool) -> None:
+    service = GivenRows([backup(A, record("r", "replicating")), backup(B)], answers=[[B]])
+    state = begun(A, B, one_by_one=True, accepted={"r": A} if own else {})
+    step = submission_of(service, state, wait_for_completion=wait).advance()
+    assert service.sent == [B] * sends
+    assert isinstance(step, Result if sends else Pause)
+
+
 @pytest.mark.parametrize(("ids", "said"), [([A], "1 copy was accepted"), ([A, B], "2 copies were accepted")])
 def test_what_was_accepted_is_given_time_since_then(ids: list[str], said: str) -> None:
     service = GivenRows([backup(one) for one in ids], answers=[ids])
@@ -216,6 +228,45 @@ def test_what_was_accepted_is_given_time_since_then(ids: list[str], said: str) -
     assert (pause.reason, pause.seconds, pause.records) == (said, 30.0, tuple(new(one) for one in ids))
     assert (state.accepted_at, state.copying_since, state.refusals, state.one_by_one) == (BEGIN, BEGIN, 0, True)
     assert state.accepted == {new(one): one for one in ids}
+
+
+def test_where_no_records_are_listed_the_look_has_read_the_log_and_it_is_not_read_again() -> None:
+    service = GivenRows([backup(A, replication_records=None)], answers=[[A]])
+    pause_of(service, begun(A, sent={A: BEGIN - SETTLE}))
+    assert service.sent == [SOURCE_VAULT]
+    assert Step.LOOK_AT_LOG not in {step for step, _ in service.steps}
+
+
+@pytest.mark.parametrize(
+    ("troubles", "error", "ends"),
+    [
+        (0, CbrPermissionError("no"), False),
+        (1, CbrPermissionError("no"), False),
+        (2, CbrPermissionError("no"), True),
+        (2, CbrUnavailableError("later"), False),
+        (9, CbrUnavailableError("later"), False),
+    ],
+)
+def test_a_log_that_may_not_be_read_ends_the_attempt_at_the_third_look_in_a_row(troubles: int, error: CbrError, ends: bool) -> None:
+    service = GivenRows([backup(A)], log_error=error, answers=[[A]])
+    state = begun(A, sent={A: BEGIN - SETTLE}, log_troubles=troubles)
+    if ends:
+        with pytest.raises(CbrPermissionError):
+            submission_of(service, state).advance()
+        return
+    assert pause_of(service, state).reason == str(error)
+    assert (state.log_troubles, service.sent) == (troubles + 1, [])
+    service.log_error = None
+    pause_of(service, state)
+    assert (state.log_troubles, service.sent) == (0, [SOURCE_VAULT])
+
+
+@pytest.mark.parametrize(("ids", "said"), [([A], "1 copy is running, "), ([A, B], "2 copies are running, ")])
+def test_where_no_records_are_listed_a_pause_says_how_many_copies_run(ids: list[str], said: str) -> None:
+    service = GivenRows([backup(one, replication_records=None) for one in ids])
+    pause = pause_of(service, begun(*ids, accepted={new(one): one for one in ids}, accepted_at=BEGIN))
+    assert (pause.reason[: len(said)], pause.seconds >= 30) == (said, True)
+    assert service.sent == []
 
 
 def test_copies_have_run_since_the_first_of_them() -> None:
