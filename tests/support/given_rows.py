@@ -37,7 +37,8 @@ class GivenRows:
     :param again: those that come again while they are listed.
     :param replicas: the backups of the destination: status by id.
     :param logs: the operation log.
-    :param log_error: what keeps it from being read. Default: nothing.
+    :param error: what keeps the backups from being listed. Default: nothing.
+    :param log_error: what keeps the operation log from being read. Default: nothing.
     :param answers: what the replicate calls answer, one after the other: an error, or the ids of the backups that are accepted.
     :param off: seconds by which the service's clock is ahead.
     """
@@ -46,6 +47,7 @@ class GivenRows:
     again: list[Backup] = field(default_factory=list)
     replicas: dict[str, str] = field(default_factory=dict)
     logs: list[OperationLog] = field(default_factory=list)
+    error: CbrError | None = None
     log_error: CbrError | None = None
     answers: list[CbrError | list[str]] = field(default_factory=list)
     off: float = 0.0
@@ -67,6 +69,8 @@ class GivenRows:
     def list_backups(self, *, on_repeat: Callable[[Any], object] | None = None, **asked: Any) -> Iterator[Backup]:
         """List the backups of the source vault, or of the destination vault."""
         self.asked.append(asked)
+        if self.error is not None:
+            raise self.error
         if asked["vault_id"] == DESTINATION.vault_id:
             return
         yield from self.rows

@@ -25,6 +25,7 @@ from airflow_cbr.once.steps import Pause
 from airflow_cbr.replication.state import ReplicationState
 from airflow_cbr.replication.steps import Result, Step
 from airflow_cbr.replication.submission import BEING_MADE_LIMIT
+from airflow_cbr.waiting.schedule import BLIND_GAP
 from tests.support.given_rows import SETTLE, GivenRows, new, submission_of
 from tests.support.hostile_service import BEGIN, SOURCE_VAULT, time_text
 from tests.support.looks import backup, record
@@ -137,6 +138,21 @@ def test_at_its_deadline_a_task_sends_nothing_more(left: float, sends: bool) -> 
     assert service.sent == [SOURCE_VAULT] * sends
 
 
+@pytest.mark.parametrize("left", [0.0, 0.5])
+def test_a_look_that_fails_names_the_copies_that_are_followed_and_ends_the_task_at_its_deadline(left: float) -> None:
+    submission = submission_of(
+        GivenRows(error=CbrUnavailableError("later")), begun(A, accepted={new(A): A}, adopted={"r": B}, deadline=BEGIN + left)
+    )
+    if left:
+        pause = submission.advance()
+        assert isinstance(pause, Pause)
+        assert (pause.reason, pause.records, submission.figures.eligible) == ("later", ("r", new(A)), 0)
+    else:
+        with pytest.raises(CbrReplicationTimeoutError) as caught:
+            submission.advance()
+        assert list(caught.value.running) == ["r", new(A)]
+
+
 @pytest.mark.parametrize(("ago", "seconds"), [(0.0, SETTLE), (SETTLE - 30, 30.0), (SETTLE - 1.5, 1.5), (SETTLE - 0.5, 1.0), (SETTLE, None)])
 @pytest.mark.parametrize("one_by_one", [False, True])
 def test_a_call_in_doubt_is_repeated_after_settle_time_and_not_a_moment_earlier(
@@ -186,7 +202,9 @@ def test_what_is_being_made_holds_up_the_others_until_its_limit(for_seconds: flo
 
 def test_a_copy_with_hours_to_go_is_looked_at_as_rarely_as_was_asked() -> None:
     slow = record("r", "replicating", at=BEGIN - 36000, progress=1)
-    assert 1800 < pause_of(GivenRows([backup(A, slow)]), max_poll_interval=3600.0).seconds <= 3600
+    pause = pause_of(GivenRows([backup(A, slow)]), max_poll_interval=3600.0)
+    assert 1800 < pause.seconds <= 3600
+    assert pause.reason.startswith("0/1 replicated")
 
 
 # --- what is sent, and what comes of it ---------------------------------------------------------------------------------------
@@ -262,10 +280,19 @@ def test_a_log_that_may_not_be_read_ends_the_attempt_at_the_third_look_in_a_row(
 
 
 @pytest.mark.parametrize(("ids", "said"), [([A], "1 copy is running, "), ([A, B], "2 copies are running, ")])
-def test_where_no_records_are_listed_a_pause_says_how_many_copies_run(ids: list[str], said: str) -> None:
+def test_where_no_records_are_listed_a_pause_says_how_many_copies_run_and_grows_with_what_is_not_known_of_them(
+    ids: list[str], said: str
+) -> None:
     service = GivenRows([backup(one, replication_records=None) for one in ids])
-    pause = pause_of(service, begun(*ids, accepted={new(one): one for one in ids}, accepted_at=BEGIN))
-    assert (pause.reason[: len(said)], pause.seconds >= 30) == (said, True)
+    state = begun(*ids, accepted={new(one): one for one in ids}, accepted_at=BEGIN)
+    submission = submission_of(service, state, settle_time=5400.0)
+    first = submission.advance()
+    service.now += 1000
+    second = submission.advance()
+    assert isinstance(first, Pause)
+    assert isinstance(second, Pause)
+    assert first.reason[: len(said)] == second.reason[: len(said)] == said
+    assert 30 <= first.seconds < 60 < second.seconds <= BLIND_GAP
     assert service.sent == []
 
 
