@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
-from airflow_cbr.api.models import Backup, BackupExtendInfo
+from airflow_cbr.api.models import Backup, BackupExtendInfo, ReplicationRecord
+from airflow_cbr.api.summaries import BackupSummary
 from airflow_cbr.exceptions import CbrLimitError, CbrNothingToReplicateError, CbrReplicationFailedError
 from airflow_cbr.inventory.coverage import BackupCoverage, Coverage, CoverageStatus, assess
 from airflow_cbr.replication import decisions
@@ -31,6 +33,33 @@ def state(**fields: Any) -> ReplicationState:
 
 def ids(found: list[BackupCoverage]) -> list[str]:
     return [one.backup.id for one in found]
+
+
+# --- what a look need not keep -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "known", "is_taken"),
+    [
+        (record("r", "success"), {}, True),
+        (record("r", "success"), {"wanted": ["b"], "accepted": {"s": "b"}, "began": BEGAN + 1}, True),
+        (record("r", "success"), {"wanted": ["a"]}, False),
+        (record("r", "success"), {"accepted": {"s": "a"}}, False),
+        (record("r", "success"), {"adopted": {"r": "b"}}, False),
+        (record("r", "success"), {"began": BEGAN - 1}, False),
+        (record("r", "success", at=None), {"began": BEGAN}, False),
+        (record("r", "success", to="1" * 32), {}, False),
+        (record("r", "replicating"), {}, False),
+        (record("r", "fail"), {}, False),
+    ],
+)
+def test_a_look_keeps_what_is_not_covered_and_what_this_task_has_to_do_with(
+    one: ReplicationRecord, known: dict[str, Any], is_taken: bool
+) -> None:
+    row = msgspec.convert(msgspec.to_builtins(backup("a", one)), BackupSummary)
+    settled = decisions.takes_settled(DESTINATION, state(**known))
+    assert settled.take(row) is is_taken
+    assert settled.settled.backups == is_taken
 
 
 # --- what is needed -----------------------------------------------------------------------------------------------------------
