@@ -30,7 +30,10 @@ VAULTS := 200
 # One night after another: each has the machine for itself.
 run-celery = .venv-celery/bin/python -m pytest tests/system/celery --vaults $(VAULTS)
 
-.PHONY: demo stack-celery test chromium test-unit test-full test-celery $(ONE_LINE_demo) $(ONE_LINE_tests) lint docs pictures bench mutants schema constraints constraints-check clean
+# CHART=airflow-1.22.0.tgz, for example: the official Helm chart is rendered too, by the helm on PATH.
+run-kubernetes = .venv-kubernetes/bin/python -m pytest tests/system/kubernetes $(if $(CHART),--chart $(CHART))
+
+.PHONY: demo stack-celery test chromium test-unit test-full test-celery test-kubernetes $(ONE_LINE_demo) $(ONE_LINE_tests) lint docs pictures bench mutants schema constraints constraints-check clean
 
 demo: $(STAMP)
 	$(PY) -m airflow_cbr.cli demo
@@ -51,15 +54,20 @@ chromium:
 	@sh tools/chromium.sh
 
 # The newest Airflow with everything, then the other lines, each with the packages of the day of its release.
-test-full: $(STAMP) chromium $(OTHER_LINES:%=.venv-airflow-%/.installed) .venv-celery/.installed
+test-full: $(STAMP) chromium $(OTHER_LINES:%=.venv-airflow-%/.installed) .venv-celery/.installed .venv-kubernetes/.installed
 	$(PYTEST) -n $(WORKERS) --dist loadgroup $(DATABASE)
 	$(call run-demo,$(LINES_demo))
 	$(call run-tests,$(LINES_tests))
+	$(call run-kubernetes)
 	$(call run-celery)
 
 # The nights on Celery workers by themselves; VAULTS=20 makes them small.
 test-celery: .venv-celery/.installed
 	$(call run-celery)
+
+# What a deployment in Kubernetes, and the compose file, are made of, rendered and validated without a cluster.
+test-kubernetes: .venv-kubernetes/.installed
+	$(call run-kubernetes)
 
 # One of the other lines by itself, for example test-airflow-3.2.2.
 $(ONE_LINE_demo): test-airflow-%: .venv-airflow-%/.installed
@@ -110,13 +118,16 @@ $(STAMP): $(INSTALLED_FROM) constraints.txt
 .venv-celery/.installed: $(INSTALLED_FROM) constraints.txt
 	sh tools/make-venv.sh .venv-celery test,celery -c constraints.txt
 
+.venv-kubernetes/.installed: $(INSTALLED_FROM) constraints.txt
+	sh tools/make-venv.sh .venv-kubernetes test,celery,kubernetes -c constraints.txt
+
 .venv-airflow-%/.installed: $(INSTALLED_FROM) tools/airflow-lines.txt tools/make-line-venv.sh
 	sh tools/make-line-venv.sh $*
 
 # Renews the pins from what the index offers today.
 constraints:
 	"$$(sh tools/find-uv.sh)" pip compile --quiet --universal --upgrade --strip-extras --no-annotate --no-header --no-emit-package airflow-cbr \
-	  --python-version 3.11 --extra test --extra docs --extra celery pyproject.toml tools/build-requirements.txt -o constraints.txt
+	  --python-version 3.11 --extra test --extra docs --extra celery --extra kubernetes pyproject.toml tools/build-requirements.txt -o constraints.txt
 
 clean:
 	rm -rf .venv .venv-* build dist mutants .hypothesis .mypy_cache .pytest_cache .ruff_cache

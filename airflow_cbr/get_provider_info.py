@@ -54,7 +54,7 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-class-name": "airflow_cbr.hooks.cbr.CbrHook",
                 "hook-name": "Huawei Cloud CBR",
                 "ui-field-behaviour": {
-                    # The port is of no use, but Airflow 3.3.2 and 3.4 refuse to test a connection that has none: the page posts 0.
+                    # The port is of no use, but Airflow 3.3.2 refuses to test a connection that has none: the page posts 0.
                     "hidden-fields": ["host", "schema"],
                     "relabeling": {
                         "port": "Port (not used; write 0)",

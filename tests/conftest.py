@@ -66,6 +66,7 @@ _isolate()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what the long runs ask for."""
     parser.addoption("--vaults", type=int, default=200, help="vaults of a night of tests/system/celery (default: %(default)s)")
+    parser.addoption("--chart", type=Path, help="Airflow's official Helm chart, for tests/system/kubernetes (default: %(default)s)")
     parser.addoption("--postgresql", action="store_true", help="give the real Airflow of tests/system a PostgreSQL server, not SQLite")
 
 

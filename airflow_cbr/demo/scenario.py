@@ -55,7 +55,7 @@ def params() -> dict[str, str]:
 def connection_fields(auth: Auth, endpoint: str) -> dict[str, Any]:
     """Return the fields of the Airflow connection to the emulator.
 
-    The port means nothing, and is stored because Airflow's page cannot test a connection without one (3.3.2 and newer).
+    The port means nothing, and is stored because Airflow's page cannot test a connection without one (3.3.2).
 
     :param auth: ``aksk`` (signed requests) or ``password`` (IAM token).
     :param endpoint: address of the emulator.

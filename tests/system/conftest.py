@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 TEST_DAGS = HERE / "dags"
-# These run in a virtual environment of their own: see `make test-celery`.
+# These run in virtual environments of their own: see `make test-celery` and `make test-kubernetes`.
 collect_ignore = [] if find_spec("airflow.providers") and find_spec("airflow.providers.celery") else ["celery"]
+collect_ignore += [] if find_spec("kubernetes_validate") else ["kubernetes"]
 
 
 @pytest.hookimpl(tryfirst=True)

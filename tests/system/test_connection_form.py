@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.full, pytest.mark.timeout(1200)]
 
 LIMIT: Final = 120_000.0  # milliseconds
-COMPARES: Final = AIRFLOW_VERSION >= (3, 3)
-"""Airflow 3.3.2 and newer compare host and port of what the page posts with the stored ones, and the page posts 0 for no port."""
+COMPARES: Final = (3, 3) <= AIRFLOW_VERSION < (3, 4)
+"""Airflow 3.3 compares host and port of what the page posts with the stored ones. 3.4 takes the 0 of the page for no port."""
 GOOD: Final = "CBR in cn-north-4 answers for project"
 REFUSAL: Final = "The host or port to test differs from the stored connection. Include the credentials to test in the request body."
 
@@ -35,10 +35,18 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
         yield running
 
 
+def open_connections(page: Page, url: str) -> None:
+    """Open the list of connections, as the administrator that everybody is there."""
+    # Somebody who is not signed in is led to the front page by Airflow 3.1, whatever was asked for.
+    page.goto(url, timeout=LIMIT)
+    page.get_by_role("button", name="Admin").first.wait_for(timeout=LIMIT)
+    page.goto(f"{url}/connections", timeout=LIMIT)
+
+
 def press_test(page: Page, url: str, conn_id: str) -> tuple[int, dict[str, Any], dict[str, Any]]:
     """Press Test in the list of connections; return the answer's status, what the page posted, and the answer."""
-    page.goto(f"{url}/connections", timeout=LIMIT)
-    button = page.locator("tr", has_text=conn_id).get_by_role("button", name="Test Connection")
+    open_connections(page, url)
+    button = page.locator("tr", has=page.get_by_text(conn_id, exact=True)).get_by_role("button", name="Test Connection")
 
     def is_answer(response: Response) -> bool:
         return response.request.method == "POST" and response.url.split("?")[0].endswith("/connections/test")
@@ -59,7 +67,7 @@ def open_section(form: Locator, name: str) -> None:
 
 def fill_in(page: Page, url: str, conn_id: str, fields: Mapping[str, Any], *, port: str) -> None:
     """Make a connection with the form, as somebody does who reads its labels."""
-    page.goto(f"{url}/connections", timeout=LIMIT)
+    open_connections(page, url)
     page.get_by_role("button", name="Add Connection").click(timeout=LIMIT)
     form = page.get_by_role("dialog")
     form.locator("input[name=connection_id]").fill(conn_id, timeout=LIMIT)
@@ -80,7 +88,8 @@ def fill_in(page: Page, url: str, conn_id: str, fields: Mapping[str, Any], *, po
         form.locator(".cm-content, .monaco-editor").first.click(timeout=LIMIT)
         page.keyboard.press("Control+A")
         page.keyboard.insert_text(json.dumps(fields["extra"]))
-    form.locator("input[name=login]").click(timeout=LIMIT)
+    # What was typed last is taken when its field loses the focus; the id is in no section that could be closed.
+    form.locator("input[name=connection_id]").click(timeout=LIMIT)
     form.get_by_role("button", name="Save").click(timeout=LIMIT)
     form.wait_for(state="detached", timeout=LIMIT)
 
@@ -105,23 +114,20 @@ def test_a_connection_of_the_form_is_tested_by_the_page(port: str, airflow: ApiS
 
 
 @pytest.mark.parametrize(
-    ("options", "works"),
+    ("conn_id", "options", "works"),
     [
-        (["--conn-port", "0"], True),
-        ([], False),
-        ({"port": "0"}, True),
+        ("option", ["--conn-port", "0"], True),
+        ("no_option", [], False),
+        ("text_in_json", {"port": "0"}, True),
         # Airflow takes the number for no port, and stores none.
-        ({"port": 0}, False),
-        ({}, False),
+        ("number_in_json", {"port": 0}, False),
+        ("none_in_json", {}, False),
     ],
-    ids=["option", "no option", "text in JSON", "number in JSON", "none in JSON"],
 )
 def test_so_is_one_of_the_command_line(
-    options: list[str] | dict[str, Any], works: bool, airflow: ApiServer, emulator: EmulatorProcess, browser: Browser
+    conn_id: str, options: list[str] | dict[str, Any], works: bool, airflow: ApiServer, emulator: EmulatorProcess, browser: Browser
 ) -> None:
     fields = connection_fields("aksk", emulator.url)
-    conn_id = "cli_" + "_".join(map(str, options if isinstance(options, list) else [f"json_{one!r}" for one in options.values()]))
-    conn_id = "".join(character for character in conn_id if character.isalnum() or character == "_")
     if isinstance(options, dict):
         row = {"conn_type": CONN_TYPE, **{name: fields[name] for name in ("login", "password", "extra")}, **options}
         airflow.run("connections", "add", conn_id, "--conn-json", json.dumps(row))
@@ -139,11 +145,12 @@ def test_so_is_one_of_the_command_line(
 
 def test_a_wrong_key_is_told_by_the_page(airflow: ApiServer, emulator: EmulatorProcess, browser: Browser) -> None:
     fields = connection_fields("aksk", emulator.url)
-    airflow.api.create_connection("wrong", CONN_TYPE, **{**fields, "password": "wrong", "extra": json.dumps(fields["extra"])})
+    secret = "not-the-key-of-anybody"
+    airflow.api.create_connection("wrong", CONN_TYPE, **{**fields, "password": secret, "extra": json.dumps(fields["extra"])})
     with open_page(browser) as page:
         status, posted, answer = press_test(page, airflow.url, "wrong")
         page.get_by_text("Test Connection Failed").first.wait_for(timeout=LIMIT)
     assert posted["password"] == "***", "the page never had it"
     assert (status, answer["status"]) == (200, False)
-    assert "wrong" not in answer["message"].replace("wrong password", "")
+    assert secret not in answer["message"]
     assert "What to do: " in answer["message"]

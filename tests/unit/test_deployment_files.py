@@ -13,6 +13,7 @@ import yaml
 from airflow_cbr.cli import _parser
 from airflow_cbr.hooks.cbr import CbrHook
 from tests.support.celery_stack import CeleryStack
+from tests.support.makefile import make_plan
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDER = REPOSITORY / "docs" / "deployment"
@@ -33,7 +34,23 @@ WORDS = {
     "stop_grace_period",
 }
 #: The same of the chart's values.
-VALUES = {"executor", "images", "env", "postgresql", "data", "config", "workers", "triggerer", "apiServer", "dagProcessor"}
+VALUES = {
+    "executor",
+    "airflowVersion",
+    "images",
+    "env",
+    "postgresql",
+    "data",
+    "jwtSecretName",
+    "apiSecretKeySecretName",
+    "createUserJob",
+    "config",
+    "logs",
+    "workers",
+    "triggerer",
+    "apiServer",
+    "dagProcessor",
+}
 
 
 @pytest.fixture
@@ -70,8 +87,10 @@ def test_the_stack_that_the_tests_start_has_the_same_parts(compose: dict[str, An
 
 def test_all_parts_share_one_image_one_environment_and_one_key(compose: dict[str, Any]) -> None:
     parts = {name: compose["services"][name] for name in PARTS - {"postgres", "redis"}}
-    for one in parts.values():
-        assert one["environment"] == parts["scheduler"]["environment"]
+    for name, one in parts.items():
+        # Or the tasks of a worker would be stopped with it, which waits for them.
+        alone = {"DUMB_INIT_SETSID": "0"} if name.startswith("worker") else {}
+        assert one["environment"] == parts["scheduler"]["environment"] | alone
         assert one["build"] == {"context": "../..", "dockerfile": "docs/deployment/Dockerfile"}
     environment = parts["scheduler"]["environment"]
     assert environment["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor"
@@ -80,6 +99,14 @@ def test_all_parts_share_one_image_one_environment_and_one_key(compose: dict[str
         assert any(f"{name}:" in value for value in environment.values())
     # Only this machine reaches the web page, which asks for no password.
     assert compose["services"]["api-server"]["ports"] == ["127.0.0.1:8080:8080"]
+
+
+def test_every_part_that_goes_on_running_says_whether_it_works(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    assert {name for name, service in services.items() if "healthcheck" not in service} == {"migration"}
+    port = _parser().parse_args(services["emulator"]["entrypoint"][1:]).port
+    assert f"http://localhost:{port}/_emulator/ledger" in services["emulator"]["healthcheck"]["test"]
+    assert services["scheduler"]["environment"]["AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK"] == "true"
 
 
 def test_the_fernet_key_is_one(compose: dict[str, Any]) -> None:
@@ -109,14 +136,45 @@ def test_the_values_give_every_part_that_sends_an_identity(values: dict[str, Any
     monkeypatch.setenv(CONNECTION, connection["value"])
     assert CbrHook().fields.auth_type == "pod_identity"
     assert json.loads(connection["value"]).keys() == {"conn_type", "extra"}, "no permanent key"
-    names = {values[part]["serviceAccount"]["name"] for part in ("workers", "triggerer", "apiServer")}
+    worker = values["workers"]["kubernetes"]
+    names = {part["serviceAccount"]["name"] for part in (worker, values["triggerer"], values["apiServer"])}
     assert names == {"airflow-worker", "airflow-triggerer", "airflow-api-server"}
     assert names <= set(re.findall(r"airflow-[a-z-]+", (REPOSITORY / "docs" / "howto" / "cce.md").read_text()))
-    volumes = {one["name"] for one in values["workers"]["extraVolumes"]}
-    assert {one["name"] for one in values["workers"]["extraVolumeMounts"]} == volumes
 
 
-def test_the_image_is_an_airflow_that_is_supported() -> None:
+def test_the_values_the_pod_template_and_the_volumes_say_the_same(values: dict[str, Any]) -> None:
+    template = yaml.safe_load((FOLDER / "worker-pod.yaml").read_text())["spec"]
+    (container,) = template["containers"]
+    worker, image = values["workers"]["kubernetes"], values["images"]["airflow"]
+    claims = {one["metadata"]["name"] for one in yaml.safe_load_all((FOLDER / "kubernetes-volumes.yaml").read_text())}
+
+    assert container["image"] == f"{image['repository']}:{image['tag']}"
+    assert container["resources"] == worker["resources"]
+    assert template["serviceAccountName"] == worker["serviceAccount"]["name"]
+    assert template["terminationGracePeriodSeconds"] == worker["terminationGracePeriodSeconds"]
+    assert values["env"][0] in container["env"]
+    assert worker["extraVolumes"][0] in template["volumes"]
+    assert worker["extraVolumeMounts"][0] in container["volumeMounts"]
+    assert claims == {one["persistentVolumeClaim"]["claimName"] for one in template["volumes"]}
+    assert values["logs"]["persistence"]["existingClaim"] in claims
+
+
+def test_the_page_makes_each_secret_that_the_values_name(values: dict[str, Any]) -> None:
+    made = re.findall(r"^\$ kubectl --namespace airflow create secret generic (\S+)", (FOLDER / "index.md").read_text(), re.MULTILINE)
+    assert sorted(made) == sorted([values["data"]["metadataSecretName"], values["jwtSecretName"], values["apiSecretKeySecretName"]])
+
+
+def test_the_image_is_an_airflow_that_is_supported(values: dict[str, Any]) -> None:
     match = re.search(r"^FROM apache/airflow:(\d+)\.(\d+)\.(\d+)$", (FOLDER / "Dockerfile").read_text(), re.MULTILINE)
     assert match is not None
     assert tuple(int(part) for part in match.groups()) >= (3, 1, 2)
+    assert values["airflowVersion"] == ".".join(match.groups()), "the chart renders for this one"
+
+
+def test_make_renders_and_validates_them_in_a_virtual_environment_of_its_own() -> None:
+    command = ".venv-kubernetes/bin/python -m pytest tests/system/kubernetes"
+    assert f"{command} --chart airflow.tgz" in make_plan("test-kubernetes", "CHART=airflow.tgz")
+    for plan in (make_plan("--always-make", "test-kubernetes"), make_plan("--always-make", "test-full")):
+        assert command in plan
+        assert "--chart" not in plan
+        assert "make-venv.sh .venv-kubernetes test,celery,kubernetes -c constraints.txt" in plan

@@ -33,7 +33,7 @@ def test_each_xcom_of_a_night_is_plain_json(
     api: AirflowApi, vaults: Callable[..., VaultPair], default_connection: Callable[[Auth], None]
 ) -> None:
     default_connection("aksk")
-    pair = vaults(backups=2)
+    pair = vaults(backups=2, resources=[{"size": 25}, {"size": 40}])
     run = trigger(api, "cbr_nightly_chain", pair.params())
     assert run.wait(limit=600) == "success", run.task_states()
     stored: dict[str, dict[str, Any]] = {task_id: run.xcoms(task_id) for task_id in PUSHED}
