@@ -299,3 +299,19 @@ def test_each_backup_stands_for_itself() -> None:
 def test_a_replica_is_told_from_that_of_a_backup_which_is_covered_already() -> None:
     skipped = source("b", name="night-a", status="error")
     assert standing(replica(name="night-a"), sources=(source("a"), skipped)).status is CoverageStatus.SUCCEEDED, "a skipped one has none"
+
+
+@pytest.mark.parametrize(
+    ("there", "logs", "known", "trace"),
+    [
+        ((), ("running",), {}, "operation log l"),
+        ((), ("success",), {}, "operation log l"),
+        ((), ("success",), {"accepted": {"r": "a"}, "unseen": {"a": BEGIN - SETTLE}}, "operation log l"),
+        ((), ("failed",), {}, "operation log l"),
+        ((replica(),), (), {}, "replica replica"),
+        ((replica(name="night-a"),), ("failed",), {}, "replica replica"),
+        ((), (), {}, ""),
+    ],
+)
+def test_what_a_status_rests_on_is_named(there: tuple[Backup, ...], logs: tuple[str, ...], known: dict[str, Any], trace: str) -> None:
+    assert standing(*there, logs=tuple(log(status) for status in logs), known=state(**known)).trace == trace
