@@ -161,7 +161,7 @@ def judged(
 )
 def test_a_replica_says_by_its_status_how_far_the_copy_is(status: str | None, standing_at: CoverageStatus, said: str) -> None:
     one = standing(replica(name="night-a", status=status))
-    assert (one.status, one.reason, one.backup.id) == (standing_at, said, "a")
+    assert (one.status, one.reason, one.backup.id, one.trace) == (standing_at, said, "a", "replica replica")
 
 
 @pytest.mark.parametrize(
