@@ -67,7 +67,7 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     "replication.one_backup.": of_replication("one_backup.py"),
     "replication.publisher.": of_replication("publisher.py"),
     "replication.refusals.": of_replication("refusals.py"),
-    "replication.submission.": of_replication("submission.py", "what_is_sent.py"),
+    "replication.submission.": of_replication("one_step.py", "submission.py", "unlisted.py", "what_is_sent.py"),
     "replication.unlisted.": of_replication("unlisted*.py"),
     "replication.vault_names.": of_replication("vault_names.py"),
     "verification.closing.": of_verification("closing.py", "report.py"),
@@ -79,8 +79,8 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     # All but the properties of plain rows.
     "verification.": of_verification("[!p]*.py"),
 }
-CPU_LIMIT: Final = 10
-"""Seconds of a processor that a mutant may use, beside three times what its tests need, before it counts as one that never ends."""
+CPU_LIMIT: Final = 3
+"""Seconds of a processor that a test may use beside three times what it needs, before its mutant counts as one that never ends."""
 NO_TESTS: Final = 33
 """What mutmut keeps of a mutant that no test reaches."""
 
@@ -121,7 +121,8 @@ class Trial:
         gc.freeze()
         # Tests that killed a mutant, the newest first, by function and by module.
         self._killers: defaultdict[str, list[int]] = defaultdict(list)
-        code, reached = self._in_a_fork("stats", range(len(self._session.items)), math.inf)
+        self._seconds: list[float] = []
+        code, reached = self._in_a_fork("stats", range(len(self._session.items)))
         if code:
             failed = self._session.items[reached["failed"]].nodeid if reached else f"pytest, with {code}"
             sys.exit(f"Fails without a mutant: {failed}")
@@ -140,7 +141,7 @@ class Trial:
         first = [*self._killers[function], *self._killers[module]]
         place = {test: number for number, test in reversed(list(enumerate(first)))}
         ordered = sorted(tests, key=lambda test: (place.get(test, len(first)), self._seconds[test]))
-        code, told = self._in_a_fork(mutant, ordered, CPU_LIMIT + 3 * sum(self._seconds[test] for test in tests))
+        code, told = self._in_a_fork(mutant, ordered)
         if "failed" in told:
             for known in (self._killers[function], self._killers[module]):
                 if told["failed"] in known:
@@ -148,7 +149,7 @@ class Trial:
                 known.insert(0, told["failed"])
         return code
 
-    def _in_a_fork(self, mutant: str, tests: Iterable[int], limit: float) -> tuple[int, dict[str, Any]]:
+    def _in_a_fork(self, mutant: str, tests: Iterable[int]) -> tuple[int, dict[str, Any]]:
         read, write = os.pipe()
         pid = os.fork()
         if not pid:
@@ -158,8 +159,6 @@ class Trial:
             os.dup2(silence, 1)
             os.dup2(silence, 2)
             set_mutant_under_test(mutant)
-            if limit < math.inf:
-                resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(limit), math.ceil(limit) + 1))
             code = 3  # of pytest itself
             with contextlib.suppress(BaseException):
                 told = self._run(list(tests))
@@ -179,6 +178,9 @@ class Trial:
         seconds: list[float] = []
         for test, following in zip(tests, [*tests[1:], None], strict=True):
             begin = time.process_time()
+            if self._seconds:
+                limit = math.ceil(begin + CPU_LIMIT + 3 * self._seconds[test])
+                resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
             next_item = None if following is None else items[following]
             items[test].config.hook.pytest_runtest_protocol(item=items[test], nextitem=next_item)
             if self._session.testsfailed:

@@ -79,7 +79,7 @@ class BackupSubmission(Submission):
         super()._begin(coverage)
         if self.state.lost_replicas:
             # A replica may show later than its record says success. Nothing is sent before a second look has missed it too.
-            self.state.unsettled_until = max(self.state.unsettled_until, self._clock.local + self._spec.settle_time)
+            self.state.unsettled_until = self._clock.local + self._spec.settle_time
             self._log.info(
                 "The replica of backup %s does not exist in %s (record %s); looking again in %g s before another copy is asked for",
                 full_name_of(self._backup),

@@ -17,6 +17,7 @@ The rules, in the order in which they are tried:
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
@@ -35,6 +36,7 @@ from airflow_cbr.exceptions import (
     CbrVaultReplicatingError,
 )
 from airflow_cbr.inventory.coverage import BackupCoverage, Coverage, CoverageStatus, assess
+from airflow_cbr.inventory.destination import Destination
 from airflow_cbr.once.clock import moment
 from airflow_cbr.once.machine import TROUBLES_LIMIT, Machine
 from airflow_cbr.once.steps import Pause
@@ -66,6 +68,9 @@ logger = logging.getLogger(__name__)
 
 BEING_MADE_LIMIT: Final = 7200.0
 """Seconds for which a backup that is still being made delays the other backups. Then they are requested without it; it is waited for."""
+
+_NOTHING_SEEN: Final = Coverage(Destination("", "", ""), moment(0.0), {})
+"""What a submission has of a look before there is one."""
 
 Observer = Callable[[Step, str], None]
 
@@ -108,7 +113,7 @@ class Submission(Machine[Result]):
         self._calls = ReplicateCalls(client, spec, self.state, self._intents, at=self._at)
         self._unlisted = None if destination is None else UnlistedCopies(client, destination, spec, self.state, self._clock)
         self._lookup = OperationLogLookup(client, spec, self.state, clock=self._clock, at=self._at, log=log)
-        self._seen = Coverage(spec.destination, moment(0.0), {})
+        self._seen = _NOTHING_SEEN
 
     def _step(self) -> Pause | Result | None:
         if not self._has_begun():
@@ -164,7 +169,6 @@ class Submission(Machine[Result]):
         state.log_troubles = 0
         if shown:
             # The others are not held up: they are asked for one by one, since a call for the vault would ask for these too.
-            by_vault = False
             ready = [one for one in ready if one.backup.id not in shown]
             if not ready:
                 return self._pause(
@@ -173,7 +177,7 @@ class Submission(Machine[Result]):
                 )
         decisions.check_limits(coverage, self.state, self._spec, wanted)
         self._log.info("%s", lines.about_to_replicate(coverage, ready, self._spec, self.state))
-        return self._replicate_vault(coverage, ready) if by_vault else self._replicate_backups(coverage, ready)
+        return self._replicate_vault(coverage, ready) if by_vault and not shown else self._replicate_backups(coverage, ready)
 
     def _replicate_vault(self, coverage: Coverage, wanted: list[BackupCoverage]) -> Pause | None:
         spec, state = self._spec, self.state
@@ -248,7 +252,7 @@ class Submission(Machine[Result]):
     def _read(self) -> Coverage:
         state, vault_id = self.state, self._spec.vault_id
         # The newest look would stay beside the one that is read now.
-        self._seen = Coverage(self._spec.destination, moment(0.0), {})
+        self._seen = _NOTHING_SEEN
         coverage = assess(
             (backup for backup in self._rows() if backup.vault_id in (None, vault_id)),
             self._spec.destination,
@@ -391,5 +395,4 @@ class Submission(Machine[Result]):
         return Pause(progress.line, self._schedule.gap(unfinished, now, at=self._clock.local), tuple(running))
 
     def _unsettled_until(self, one: BackupCoverage) -> float:
-        sent = self.state.sent.get(one.backup.id)
-        return max(self.state.unsettled_until, 0.0 if sent is None else sent + self._spec.settle_time)
+        return max(self.state.unsettled_until, self.state.sent.get(one.backup.id, -math.inf) + self._spec.settle_time)

@@ -32,8 +32,14 @@ def backup(id: str, *records: ReplicationRecord, **fields: Any) -> Backup:
 
     :param fields: of its row, where they differ.
     """
-    given = {"status": "available", "image_type": "backup", "created_at": time_text(BEGIN - 7200 + ord(id[0])), "name": f"night-{id}"}
-    return Backup(id=id, replication_records=list(records), **{**given, **fields})
+    given: dict[str, Any] = {
+        "status": "available",
+        "image_type": "backup",
+        "created_at": time_text(BEGIN - 7200 + ord(id[0])),
+        "name": f"night-{id}",
+        "replication_records": list(records),
+    }
+    return Backup(id=id, **{**given, **fields})
 
 
 def look(*backups: Backup, own: tuple[str, ...] = ()) -> Coverage:

@@ -11,7 +11,15 @@ from typing import Any
 
 import pytest
 
-from airflow_cbr.exceptions import CbrError, CbrOutcomeUnknownError, CbrPermissionError, CbrThrottledError, CbrUnavailableError
+from airflow_cbr.api.stopping import stoppable
+from airflow_cbr.exceptions import (
+    CbrError,
+    CbrOutcomeUnknownError,
+    CbrPermissionError,
+    CbrStoppedError,
+    CbrThrottledError,
+    CbrUnavailableError,
+)
 from airflow_cbr.once.ceiling import CallCeiling, CallCounts
 from airflow_cbr.once.machine import TROUBLES_LIMIT, Machine
 from airflow_cbr.once.state import AttemptState
@@ -233,6 +241,17 @@ def test_a_call_that_must_not_be_looked_for_ends_the_attempt_at_once() -> None:
     with pytest.raises(CbrOutcomeUnknownError) as caught:
         machine._note_unknown(1, lost, may_look=False)
     assert not caught.value.permanent
+
+
+@pytest.mark.parametrize("after", [0, 2])
+def test_a_task_that_was_stopped_neither_looks_nor_starts_anything(after: int) -> None:
+    """Whether the stop comes before the first step, or during it: then the next step is not taken."""
+    service, steps = Service(), list[tuple[Any, str]]()
+    starter = Starter(service, {}, None, lambda step, moment: steps.append((step, moment)))
+    with stoppable(lambda: len(steps) >= after), pytest.raises(CbrStoppedError, match="nothing more was sent"):
+        starter.advance()
+    assert {step for step, _ in steps} == ({Step.LOOK, Step.NOTE, Step.START} if after else set())
+    assert len(service.started) == bool(after)
 
 
 def test_a_good_look_brings_the_services_clock() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
-from airflow_cbr.api.models import Backup, BackupExtendInfo
+from airflow_cbr.api.models import Backup, BackupExtendInfo, ReplicationRecord
+from airflow_cbr.api.summaries import BackupSummary
 from airflow_cbr.exceptions import CbrLimitError, CbrNothingToReplicateError, CbrReplicationFailedError
 from airflow_cbr.inventory.coverage import BackupCoverage, Coverage, CoverageStatus, assess
 from airflow_cbr.replication import decisions
@@ -31,6 +33,33 @@ def state(**fields: Any) -> ReplicationState:
 
 def ids(found: list[BackupCoverage]) -> list[str]:
     return [one.backup.id for one in found]
+
+
+# --- what a look need not keep -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "known", "is_taken"),
+    [
+        (record("r", "success"), {}, True),
+        (record("r", "success"), {"wanted": ["b"], "accepted": {"s": "b"}, "began": BEGAN + 1}, True),
+        (record("r", "success"), {"wanted": ["a"]}, False),
+        (record("r", "success"), {"accepted": {"s": "a"}}, False),
+        (record("r", "success"), {"adopted": {"r": "b"}}, False),
+        (record("r", "success"), {"began": BEGAN - 1}, False),
+        (record("r", "success", at=None), {"began": BEGAN}, False),
+        (record("r", "success", to="1" * 32), {}, False),
+        (record("r", "replicating"), {}, False),
+        (record("r", "fail"), {}, False),
+    ],
+)
+def test_a_look_keeps_what_is_not_covered_and_what_this_task_has_to_do_with(
+    one: ReplicationRecord, known: dict[str, Any], is_taken: bool
+) -> None:
+    row = msgspec.convert(msgspec.to_builtins(backup("a", one)), BackupSummary)
+    settled = decisions.takes_settled(DESTINATION, state(**known))
+    assert settled.take(row) is is_taken
+    assert settled.settled.backups == is_taken
 
 
 # --- what is needed -----------------------------------------------------------------------------------------------------------
@@ -364,3 +393,10 @@ def test_a_deadline_that_has_passed_names_the_vault_and_what_runs() -> None:
     assert f"vault vault-nightly ({SOURCE_VAULT})" in str(error)
     assert "60 s" in str(error)
     assert list(error.running) == ["r1"]
+
+
+def test_a_deadline_that_has_passed_names_what_was_backed_up_as_far_as_the_look_shows_it() -> None:
+    seen = look(backup("a", record("r1", "replicating"), resource_name="web"), backup("b", resource_name="db"))
+    known = state(accepted={"r1": "a", "r3": "gone"}, adopted={"r2": "b"})
+    error = decisions.timed_out(spec(), known, seen, ["r1", "r2", "r3", "r4"])
+    assert "4 copies are still running: web (r1), db (r2), r3, r4." in str(error)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from airflow_cbr.inventory.settled import Settled
 from airflow_cbr.once.clock import ServiceClock
 from airflow_cbr.replication.figures import Figures, figures_of, running_since
 from airflow_cbr.replication.state import ReplicationState
@@ -48,6 +50,15 @@ def test_each_backup_is_counted_where_it_is() -> None:
     )
     found = figures_of(seen, known, now=NOW)
     assert found == figures(eligible=7, copied=2, before=1, running=1, skipped=1, gb=30.0, gb_before=3.0, seconds=60.5)
+
+
+@pytest.mark.parametrize(
+    ("listed", "is_sizeless", "gb"), [(3, False, 43.0), (None, False, None), (3, True, None), (None, True, None)], ids=str
+)
+def test_what_was_there_before_has_a_size_if_each_of_it_has_one(listed: int | None, is_sizeless: bool, gb: float | None) -> None:
+    seen = look(backup("a", record("before", "success"), resource_size=listed))
+    found = figures_of(replace(seen, settled=Settled(backups=2, gb=40, is_sizeless=is_sizeless)), state(), now=NOW)
+    assert (found.before, found.gb_before) == (3, gb)
 
 
 @pytest.mark.parametrize(("since", "seconds"), [(None, None), (NOW - 5, 5.0), (NOW, 0.0), (NOW + 5, 0.0), (0.0, NOW)])

@@ -181,6 +181,13 @@ def followed(client: Client, known: ReplicationState, seen: Coverage, *, now: fl
     return {one.backup.id: (one.status, one.reason) for one in coverage.by_backup.values()}
 
 
+@pytest.mark.parametrize(("logs", "trace"), [(True, "record r, operation log l"), (False, "record r")])
+def test_a_status_by_the_log_names_the_record_and_the_row(logs: bool, trace: str) -> None:
+    rows = [row("l", "a", "running"), row("m", "b", "success")][: 2 * logs]
+    coverage = lookup(Client(*rows), state(accepted={"r": "a"}, accepted_at=BEGIN - SETTLE)).follow_unlisted(unrecorded("a", "b"))
+    assert coverage.by_backup["a"].trace == trace
+
+
 def test_within_settle_time_a_copy_that_is_not_listed_is_on_its_way() -> None:
     client = Client(row("l", "a", "success"))
     known = state(accepted={"r": "a"}, accepted_at=BEGIN)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from airflow_cbr.emulator.world import BACKUPS
 from airflow_cbr.exceptions import (
@@ -15,16 +17,21 @@ from airflow_cbr.exceptions import (
     CbrReplicationTimeoutError,
 )
 from airflow_cbr.once.attempt import Attempt
+from airflow_cbr.once.steps import Pause
 from airflow_cbr.replication.one_backup import BackupSubmission
 from airflow_cbr.replication.spec import ReplicationSpec
-from airflow_cbr.replication.steps import Step
+from airflow_cbr.replication.state import ReplicationState
+from airflow_cbr.replication.steps import Result, Step
+from tests.support.given_rows import SETTLE, GivenRows, submission_of
+from tests.support.hostile_service import BEGIN, DESTINATION, SOURCE_VAULT
+from tests.support.looks import backup, record
 from tests.support.replication_night import Killed, Night
 from tests.support.thinned import thinned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_cbr.replication.state import ReplicationState
+    from airflow_cbr.api.models import Backup, ReplicationRecord
     from airflow_cbr.replication.submission import Submission
 
 BACKUP = BACKUPS[0]
@@ -244,3 +251,118 @@ def test_a_replica_that_this_task_made_and_somebody_deleted_is_made_again_after_
     assert night.copies == [BACKUP, BACKUP]
     assert result.counts["succeeded"] == 1
     assert replica_exists(night, result.record_ids[-1])
+
+
+# --- to the second, with given rows -------------------------------------------------------------------------------------------
+
+A = "a" * 32
+
+
+def row_of(*records: Any, **fields: Any) -> Backup:
+    return backup(A, *records, **{"checkpoint_id": "c", "resource_name": "web", **fields})
+
+
+def copied(id: str = "r", status: str = "success", **fields: Any) -> ReplicationRecord:
+    """Return a record whose replica is ``x``."""
+    return replace(record(id, status, **{"at": BEGIN - 50, **fields}), destination_backup_id="x")
+
+
+@pytest.mark.parametrize(
+    ("listed", "replica", "is_asked_for", "is_lost"),
+    [
+        (copied(), None, True, True),
+        (copied(), "available", True, False),
+        (copied(), "restoring", True, False),
+        (copied(), "deleting", True, True),
+        (copied(), "deleted", True, True),
+        (copied(), "waiting_delete", True, True),
+        (copied(status="replicating"), None, False, False),
+        (copied(status="fail"), None, False, False),
+        (copied(to="1" * 32), None, False, False),
+        (replace(copied(), destination_backup_id=None), None, False, False),
+        (replace(copied(to="1" * 32), destination_backup_id=None), None, False, False),
+        (replace(copied(status="fail", to="1" * 32)), None, False, False),
+    ],
+)
+def test_a_replica_is_looked_up_for_a_success_here_and_is_lost_only_if_it_is_gone(
+    listed: ReplicationRecord, replica: str | None, is_asked_for: bool, is_lost: bool
+) -> None:
+    service = GivenRows([row_of(listed), backup("b" * 32)], replicas={} if replica is None else {"x": replica}, answers=[[A]])
+    submission = submission_of(service, backup=row_of())
+    with suppress(CbrReplicationFailedError):
+        submission.advance()
+    assert service.shown[:1] == ["x"] * is_asked_for
+    assert submission.state.lost_replicas == ["r"] * is_lost
+    assert service.asked[0] == {"vault_id": SOURCE_VAULT, "checkpoint_id": "c", "show_replication": True}
+    if is_lost:
+        assert submission.state.unsettled_until == BEGIN + SETTLE
+        assert submission.state.lost_at == BEGIN - 50
+        assert service.sent == []
+
+
+@pytest.mark.parametrize(
+    ("times", "lost_at"), [((BEGIN - 50, BEGIN - 70), BEGIN - 50), ((BEGIN - 70, BEGIN - 50), BEGIN - 50), ((BEGIN - 50, None), BEGIN)]
+)
+def test_what_the_log_says_of_lost_copies_is_known_by_the_newest_of_them(times: tuple[float, float | None], lost_at: float) -> None:
+    records = [copied(f"r{number}", at=at) for number, at in enumerate(times)]
+    submission = submission_of(GivenRows([row_of(*records)]), backup=row_of())
+    submission.advance()
+    assert submission.state.lost_at == lost_at
+
+
+def test_a_row_that_comes_again_with_a_copy_counts() -> None:
+    service = GivenRows([row_of()], again=[row_of(copied())], replicas={"x": "available"})
+    result = submission_of(service, backup=row_of()).advance()
+    assert isinstance(result, Result)
+    assert (result.counts["already"], service.sent) == (1, [])
+
+
+def test_a_later_look_looks_up_what_was_lost_before_and_nothing_else() -> None:
+    service = GivenRows([row_of(copied("r"), replace(copied("q"), destination_backup_id="y"))], replicas={"x": "available"})
+    submission = submission_of(service, backup=row_of())
+    submission.advance()
+    assert (service.shown, submission.state.lost_replicas) == (["x", "y"], ["q"])
+    submission.advance()
+    assert service.shown == ["x", "y", "y"]
+    service.rows = [row_of(copied("r"))]
+    assert isinstance(submission.advance(), Result)
+    assert (service.shown, submission.state.lost_replicas, submission.state.lost_at) == (["x", "y", "y"], [], None)
+
+
+def test_while_the_new_copy_is_followed_no_replica_is_looked_up() -> None:
+    known = ReplicationState(deadline=BEGIN + 86400, as_of=BEGIN, wanted=[A], accepted={"r": A}, lost_replicas=["old"])
+    service = GivenRows([row_of(copied("old"), record("r", "replicating"))])
+    pause = submission_of(service, known, backup=row_of()).advance()
+    assert isinstance(pause, Pause)
+    assert (pause.records, service.shown) == (("r",), [])
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ([], f"vault vault-nightly ({SOURCE_VAULT}) does not list it"),
+        ([row_of(status="error")], "its status is error, not available"),
+    ],
+)
+def test_a_backup_that_cannot_be_replicated_says_why_and_what_to_do(rows: list[Backup], reason: str) -> None:
+    submission = submission_of(GivenRows(rows), backup=row_of())
+    with pytest.raises(CbrNothingToReplicateError) as caught:
+        submission.advance()
+    assert f"({A}) cannot be replicated: {reason}." in str(caught.value)
+    assert caught.value.advice
+
+
+def test_a_replica_in_error_is_permanent_and_says_which_to_delete() -> None:
+    with pytest.raises(CbrReplicationFailedError, match="replica x is there, and its status is error") as caught:
+        submission_of(GivenRows([row_of(copied())], replicas={"x": "error"}), backup=row_of()).advance()
+    assert caught.value.permanent is True
+    assert caught.value.advice is not None
+    assert "Delete replica x" in caught.value.advice
+
+
+def test_where_no_records_are_listed_the_destination_is_looked_at() -> None:
+    service = GivenRows([backup(A, replication_records=None, checkpoint_id="c")], answers=[[A]])
+    pause = submission_of(service, backup=row_of()).advance()
+    assert isinstance(pause, Pause)
+    assert [asked["vault_id"] for asked in service.asked][:2] == [SOURCE_VAULT, DESTINATION.vault_id]
+    assert service.sent == [A]

@@ -161,7 +161,7 @@ def judged(
 )
 def test_a_replica_says_by_its_status_how_far_the_copy_is(status: str | None, standing_at: CoverageStatus, said: str) -> None:
     one = standing(replica(name="night-a", status=status))
-    assert (one.status, one.reason, one.backup.id) == (standing_at, said, "a")
+    assert (one.status, one.reason, one.backup.id, one.trace) == (standing_at, said, "a", "replica replica")
 
 
 @pytest.mark.parametrize(
@@ -299,3 +299,19 @@ def test_each_backup_stands_for_itself() -> None:
 def test_a_replica_is_told_from_that_of_a_backup_which_is_covered_already() -> None:
     skipped = source("b", name="night-a", status="error")
     assert standing(replica(name="night-a"), sources=(source("a"), skipped)).status is CoverageStatus.SUCCEEDED, "a skipped one has none"
+
+
+@pytest.mark.parametrize(
+    ("there", "logs", "known", "trace"),
+    [
+        ((), ("running",), {}, "operation log l"),
+        ((), ("success",), {}, "operation log l"),
+        ((), ("success",), {"accepted": {"r": "a"}, "unseen": {"a": BEGIN - SETTLE}}, "operation log l"),
+        ((), ("failed",), {}, "operation log l"),
+        ((replica(),), (), {}, "replica replica"),
+        ((replica(name="night-a"),), ("failed",), {}, "replica replica"),
+        ((), (), {}, ""),
+    ],
+)
+def test_what_a_status_rests_on_is_named(there: tuple[Backup, ...], logs: tuple[str, ...], known: dict[str, Any], trace: str) -> None:
+    assert standing(*there, logs=tuple(log(status) for status in logs), known=state(**known)).trace == trace

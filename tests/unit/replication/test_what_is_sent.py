@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_cbr.api.stopping import stoppable
 from airflow_cbr.emulator.world import SOURCE_VAULT
-from airflow_cbr.exceptions import CbrCallLimitError
+from airflow_cbr.exceptions import CbrCallLimitError, CbrStoppedError
 from airflow_cbr.once.ceiling import CALLS_PER_ITEM, CallCounts
 from airflow_cbr.once.steps import Pause
 from airflow_cbr.replication.intents import has_sent
+from airflow_cbr.replication.state import ReplicationState
 from airflow_cbr.replication.steps import Step
 from tests.support.cleared_attempts import Intents
+from tests.support.given_rows import GivenRows, submission_of
+from tests.support.hostile_service import BEGIN
+from tests.support.looks import backup
 from tests.support.replication_night import DESTINATION, Night
 
 if TYPE_CHECKING:
@@ -160,3 +165,14 @@ def test_a_task_that_takes_no_earlier_attempt_into_account_writes_nothing_down()
     night.attempt()
     assert night.intents is not None
     assert (night.intents.saves, night.calls) == (0, ["CopyCheckpoint"])
+
+
+@pytest.mark.parametrize(
+    ("one_by_one", "said"), [(False, "CopyCheckpoint was not sent"), (True, f"CopyBackup was not sent for backup {BACKUPS[0]}")]
+)
+def test_a_task_that_is_stopped_after_its_look_counts_writes_down_and_sends_nothing(one_by_one: bool, said: str) -> None:
+    service = GivenRows([backup(BACKUPS[0])])
+    state = ReplicationState(deadline=BEGIN + 86400, as_of=BEGIN, wanted=[BACKUPS[0]], one_by_one=one_by_one)
+    with stoppable(lambda: (Step.LOOK, "after") in service.steps), pytest.raises(CbrStoppedError, match=said):
+        submission_of(service, state).advance()
+    assert (service.sent, service.intents.saves, state.calls) == ([], 0, CallCounts())
