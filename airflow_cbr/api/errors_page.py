@@ -97,7 +97,8 @@ _CHINESE_HEAD: Final = """\
 服务端的每个错误码、含义和处理建议。本包如何处理每个错误（重试、重新认证、认领已有的副本、失败），见[英文页面](../reference/errors.md)。
 联系华为云支持时，请提供错误码和 request id。
 
-任务日志和异常里的处理建议也可以显示中文：设置环境变量 `AIRFLOW_CBR_LANGUAGE=zh`，或者使用中文的系统区域设置（`LANG`）。
+任务日志和异常里的处理建议也可以显示中文：在 Airflow 各组件的环境里设置 `AIRFLOW_CBR_LANGUAGE=zh`，或者使用中文的系统区域设置（`LANG`）。
+这里没有的错误，按日志里的原文查[故障处理手册](runbook.md)。
 """
 
 

@@ -58,9 +58,12 @@ def duration_text(seconds: float) -> str:
 
 
 def rate_text(gb: float, seconds: float) -> str | None:
-    """Return how much was moved in a second, in MB, or None where nothing was, or in no time.
+    """Return how much was moved in a second, in MB, or in GB from 1000 MB on; None where nothing was moved, or in no time.
 
     :param gb: GB that were moved.
     :param seconds: in which time.
     """
-    return f"{gb * _MB_PER_GB / seconds:.3g} MB/s" if gb > 0 and seconds >= 1 else None
+    if gb <= 0 or seconds < 1:
+        return None
+    rate = float(f"{gb * _MB_PER_GB / seconds:.3g}")
+    return f"{rate / _MB_PER_GB:.12g} GB/s" if rate >= _MB_PER_GB else f"{rate:.12g} MB/s"

@@ -285,7 +285,7 @@ def failure(
         skipped = "".join(f"\n  - {one}" for one in coverage.of(CoverageStatus.SKIPPED))
         return CbrNothingToReplicateError(
             f"Nothing to replicate in vault {source_text(spec, state)}: it holds no eligible backup.{skipped}",
-            advice="Check that backups are made, or set allow_empty=True if an empty vault is fine.",
+            advice="Check vault_id and that backups are made; only if an empty vault is fine, set allow_empty=True.",
         )
     return None
 

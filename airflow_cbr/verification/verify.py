@@ -42,7 +42,7 @@ def verify(source: CbrClient, destination: CbrClient, spec: VerificationSpec) ->
     if spec.scope is not Scope.RECORDS and not inventory.newest and not spec.allow_empty:
         raise CbrNothingToReplicateError(
             f"Nothing to verify: the vault holds no eligible backup (vault {spec.vault_id}).",
-            advice="Check that backups are made, or set allow_empty=True if an empty vault is fine.",
+            advice="Check vault_id and that backups are made; only if an empty vault is fine, set allow_empty=True.",
         )
     clocks = Clocks.read(source.server_time, None)
     if spec.looks_at_replicas:

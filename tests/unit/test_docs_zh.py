@@ -11,10 +11,23 @@ from airflow_cbr.languages import in_chinese
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAIRS = {
-    "README.zh-CN.md": ("README.md",),
-    "docs/zh/quick-start.md": ("docs/tutorial/first-vault.md",),
+    "README.zh-CN.md": ("README.md", "docs/reference/errors.md"),
+    "docs/zh/quick-start.md": (
+        "docs/tutorial/first-vault.md",
+        "docs/reference/replicate.md",
+        "docs/reference/verify.md",
+        "docs/reference/emulator.md",
+        "docs/howto/evidence.md",
+        "docs/reference/errors.md",
+    ),
     "docs/zh/connection.md": ("docs/reference/connection.md",),
-    "docs/zh/runbook.md": ("docs/runbook.md", "docs/reference/exceptions.md", "docs/reference/verify.md", "docs/reference/connection.md"),
+    "docs/zh/runbook.md": (
+        "docs/runbook.md",
+        "docs/reference/exceptions.md",
+        "docs/reference/verify.md",
+        "docs/reference/connection.md",
+        "docs/reference/errors.md",
+    ),
 }
 #: Code in a line of text; in Chinese a word and its code stand together, so what is between the marks must hold no Chinese.
 INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")

@@ -109,7 +109,7 @@ def test_a_report_is_written_whole(folder: Path, tmp_path: Path, suffix: str, la
     assert main(["evidence", "report", str(folder), *PERIOD, "--out", str(out), "--lang", language]) == 0
     assert capsys.readouterr().out == f"{out}: 1 vault pair, 4 days, of which 1 in red; 0 problems with 4 files of evidence.\n"
     text = out.read_text(encoding="utf-8")
-    for needle in (HERE.vault_id, THERE.vault_id, str(HERE.name), "no verified replica" if language == "en" else "没有已验证的副本"):
+    for needle in (HERE.vault_id, THERE.vault_id, str(HERE.name), "no verified replica" if language == "en" else "没有已核实的副本"):
         assert needle in text
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
 
