@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -58,9 +59,12 @@ def duration_text(seconds: float) -> str:
 
 
 def rate_text(gb: float, seconds: float) -> str | None:
-    """Return how much was moved in a second, in MB, or None where nothing was, or in no time.
+    """Return how much was moved in a second, in MB to three digits, or None where nothing was, or in no time.
 
     :param gb: GB that were moved.
     :param seconds: in which time.
     """
-    return f"{gb * _MB_PER_GB / seconds:.3g} MB/s" if gb > 0 and seconds >= 1 else None
+    if gb <= 0 or seconds < 1:
+        return None
+    # By way of Decimal, since nobody reads 2e+04 in the morning.
+    return f"{Decimal(f'{gb * _MB_PER_GB / seconds:.3g}'):f} MB/s"

@@ -154,14 +154,14 @@ def test_the_last_line_says_how_many_are_where_how_much_and_how_fast(emulator: E
     run = replicating()
     run.attempt()
     first = r"INFO vault-nightly: cn-north-4 -> cn-shenzhen-1: 3 of 3 eligible backups are there: "
-    assert re.fullmatch(first + r"3 copied now \(at most 200 GB in \d+ s, [\d.e+]+ MB/s\), 0 before", run.lines[-1])
+    assert re.fullmatch(first + r"3 copied now \(at most 200 GB in \d+ s, [\d.]+ MB/s\), 0 before", run.lines[-1])
     emulator.control.advance(24 * 3600)
     emulator.control.add_backup(SOURCE_VAULT, resource_size=123)
     emulator.control.add_backup(SOURCE_VAULT, status="error")
     run = replicating()
     run.attempt()
     second = r"INFO vault-nightly: cn-north-4 -> cn-shenzhen-1: 4 of 4 eligible backups are there: "
-    assert re.fullmatch(second + r"1 copied now \(at most 123 GB in \d+ s, [\d.e+]+ MB/s\), 3 before, 1 not eligible", run.lines[-1])
+    assert re.fullmatch(second + r"1 copied now \(at most 123 GB in \d+ s, [\d.]+ MB/s\), 3 before, 1 not eligible", run.lines[-1])
     assert run.xcoms["replication"] | {"eligible": 4, "gb": 123, "gb_already": 200} == run.xcoms["replication"]
     # Nothing is running and nothing was sent: how long the copies took is not known to this attempt.
     run = replicating()

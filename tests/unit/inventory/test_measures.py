@@ -28,5 +28,6 @@ def test_a_duration_in_words_is_never_longer_and_never_much_shorter(seconds: flo
 def test_gb_and_rates() -> None:
     assert [gb_text(gb) for gb in (0, 40, 0.52, 123456)] == ["0 GB", "40 GB", "0.5 GB", "123456 GB"]
     assert rate_text(200, 725) == "276 MB/s"
+    assert [rate_text(640, 32), rate_text(0.5, 86400)] == ["20000 MB/s", "0.00579 MB/s"]
     assert rate_text(0, 725) is None
     assert rate_text(5, 0) is None
