@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from airflow_cbr.demo.emulator import EmulatorProcess
 
+#: The figures of a run. What a fixture prints at its end is captured; the summary is not.
+FIGURES = pytest.StashKey[Figures]()
 #: What is lost is noticed sooner than with Airflow's own settings, in brackets.
 SOONER = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",  # 300
@@ -40,13 +42,16 @@ def stack(emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="session")
-def figures(pytestconfig: pytest.Config) -> Iterator[Figures]:
-    """Return what collects the figures of the run, and prints them at its end."""
-    collected = Figures()
-    yield collected
-    terminal = pytestconfig.pluginmanager.get_plugin("terminalreporter")
-    assert terminal is not None
-    terminal.write_line("\n" + "\n".join(["Figures of this run:", *collected.lines]))
+def figures(pytestconfig: pytest.Config) -> Figures:
+    """Return what collects the figures of the run, which are printed at its end."""
+    return pytestconfig.stash.setdefault(FIGURES, Figures())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    collected = config.stash.get(FIGURES, None)
+    if collected is not None:
+        terminalreporter.section("Figures of this run")
+        terminalreporter.write_line("\n".join(collected.lines))
 
 
 @pytest.fixture(scope="session")
