@@ -152,7 +152,7 @@ _LEVELS: Final = {
 }
 _LEVEL_OF: Final = {fault: level for level, faults in _LEVELS.items() for fault in faults}
 
-_REPLICATE_AGAIN: Final = "Run the replicate task again: it requests only this backup."
+_REPLICATE_AGAIN: Final = "Run the replicate task again: it requests only what is not copied yet."
 _LOOK_AGAIN: Final = "Wait for the copy to end, then verify again."
 _COPY_AGAIN: Final = "run CbrReplicateBackupOperator for this backup"
 _REPLACE: Final = f"Delete this replica in the destination vault, then {_COPY_AGAIN}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from airflow_cbr.inventory.measures import duration_text
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.report import About, Finding
 from airflow_cbr.verification.resource_state import ResourceState
@@ -123,7 +124,8 @@ def ages(vault: Vault | CbrError, verified: dict[str | None, BackupRow], *, max_
             yield _of_resource(resource, Fault.FROM_THE_FUTURE, reason, last)
         elif (age := (now - last.created).total_seconds()) > max_age:
             made = last.created.isoformat(timespec="seconds")
-            reason = f"its newest verified replica is of {last.subject}, made {made}: {age:.0f} s ago, more than {max_age:g} s"
+            said = f"{age:.0f} s ago ({duration_text(age)}), more than {max_age:g} s ({duration_text(max_age)})"
+            reason = f"its newest verified replica is of {last.subject}, made {made}: {said}"
             yield _of_resource(resource, Fault.TOO_OLD, reason, last)
 
 

@@ -29,6 +29,6 @@ def test_gb_and_rates() -> None:
     assert [gb_text(gb) for gb in (0, 40, 0.52, 123456)] == ["0 GB", "40 GB", "0.5 GB", "123456 GB"]
     assert rate_text(200, 725) == "276 MB/s"
     assert rate_text(160, 31) == "5.16 GB/s", "no 5.16e+03 MB/s"
-    assert rate_text(999.6, 1000) == "1 GB/s"
+    assert [rate_text(999.6, 1000), rate_text(0.5, 86400)] == ["1 GB/s", "0.00579 MB/s"]
     assert rate_text(0, 725) is None
     assert rate_text(5, 0) is None

@@ -101,7 +101,8 @@ def test_the_newest_verified_replica_may_be_as_old_as_is_allowed() -> None:
     (one,) = age(AGE - 1)
     assert (one.about, one.id, one.name, one.faults) == (About.RESOURCE, "server", "name of server", (Fault.TOO_OLD,))
     assert (one.record_id, one.replica_id) == ("r1", "replica")
-    assert one.reason == ("its newest verified replica is of db (b1), made 2026-11-23T00:00:00+00:00: 129600 s ago, more than 129599 s")
+    said = "129600 s ago (1 d 12 h), more than 129599 s (1 d 11 h)"
+    assert one.reason == f"its newest verified replica is of db (b1), made 2026-11-23T00:00:00+00:00: {said}"
 
 
 def test_an_older_backup_counts_where_the_newest_has_no_verified_replica() -> None:
