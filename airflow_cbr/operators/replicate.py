@@ -56,7 +56,7 @@ class CbrReplicateCheckpointOperator(ReplicatingOperator):
     :param max_poll_interval: longest time between two looks, in seconds. Default: 600.
     :param timeout: seconds for the whole task, counted from the first attempt after the last clear; when it passes, the task fails without
         a retry, and the copies continue in CBR. Default: 86400.
-    :param allow_empty: succeed when the vault holds no eligible backup at all. Default: False, the task fails.
+    :param allow_empty: succeed when the vault exists and holds no eligible backup at all. Default: False, the task fails.
     :param max_backups: refuse to start more copies than this. Default: no limit.
     :param durable: take earlier attempts into account. False is the one way to copy twice. Default: True.
     :param settle_time: seconds within which the service shows a replication that it accepted; before a call of unknown outcome is

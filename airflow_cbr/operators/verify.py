@@ -67,8 +67,9 @@ class CbrVerifyReplicationOperator(TracedOperator, BetweenRegions, WaitingOperat
         (templated)
     :param region: source region id. Default: the connection's. (templated)
     :param project_id: source project id. Default: the connection's, or looked up. (templated)
-    :param allow_empty: do not fail when there is nothing to check: no record ids and no eligible backup. Resources that are bound to such a
-        vault are still findings of ``coverage`` and ``rpo``, where these are judged. Default: False, the task fails.
+    :param allow_empty: do not fail when there is nothing to check: no record ids and no eligible backup of a vault that exists.
+        Resources that are bound to such a vault are still findings of ``coverage`` and ``rpo``, where these are judged. Default: False,
+        the task fails.
     :param levels: what a violation does to the task: ``fail``, ``warn`` or ``skip``, by level. A level that is not named is not judged.
         Default: ``record`` and ``replica`` fail, and ``coverage`` fails where the Dag leaves ``replication_record_ids`` out.
     :param max_age: greatest age of the newest verified replica of each resource in seconds, from the creation of its source backup to the

@@ -49,7 +49,7 @@ from airflow_cbr.replication.publisher import RecordPublisher
 from airflow_cbr.replication.refusals import declines_backup, describe, note_of, says_nothing_left
 from airflow_cbr.replication.steps import Result, Step
 from airflow_cbr.replication.unlisted import NOTICE, UnlistedCopies
-from airflow_cbr.replication.vault_names import ask_for_names, source_text
+from airflow_cbr.replication.vault_names import ask_for_names, source_text, why_not_there
 from airflow_cbr.waiting.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -351,7 +351,8 @@ class Submission(Machine[Result]):
 
     def _failure(self, coverage: Coverage) -> CbrError | None:
         """Return why the task fails once nothing runs and nothing more can be asked for; None when it succeeds."""
-        return decisions.failure(coverage, self.state, self._spec)
+        error = decisions.failure(coverage, self.state, self._spec)
+        return error or why_not_there(coverage, self._client, self._spec, self.state, self._log)
 
     # --- pausing
 

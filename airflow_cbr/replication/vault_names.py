@@ -1,18 +1,21 @@
-"""The names of both vaults, for messages: asked for once, and never a reason to fail."""
+"""The names of both vaults, for messages: asked for once, and never a reason to fail. And whether the source vault is there at all."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_cbr.api.texts import LONGEST_NAME, one_line
+from airflow_cbr.inventory.absence import why_not_empty
 from airflow_cbr.inventory.vaults import named_vault
 
 if TYPE_CHECKING:
     from airflow_cbr.api.client import CbrClient
+    from airflow_cbr.exceptions import CbrError
+    from airflow_cbr.inventory.coverage import Coverage
     from airflow_cbr.replication.spec import ReplicationSpec
     from airflow_cbr.replication.state import ReplicationState
 
-__all__ = ["ask_for_names", "destination_text", "source_text"]
+__all__ = ["ask_for_names", "destination_text", "source_text", "why_not_there"]
 
 
 def ask_for_names(client: CbrClient, spec: ReplicationSpec, state: ReplicationState) -> None:
@@ -35,6 +38,20 @@ def ask_for_names(client: CbrClient, spec: ReplicationSpec, state: ReplicationSt
     except Exception:
         # Not every cloud offers this call.
         state.destination_name = None
+
+
+def why_not_there(coverage: Coverage, client: CbrClient, spec: ReplicationSpec, state: ReplicationState, log: Any) -> CbrError | None:
+    """Return why a vault without an eligible backup may not be called replicated; None when it may.
+
+    A vault that has told its name is there: only where :func:`ask_for_names` has learnt none is it asked for again.
+
+    :param coverage: the newest look.
+    :param client: a client of the source region and project.
+    :param spec: what is asked.
+    :param state: has the names.
+    :param log: takes the warning that its existence could not be checked.
+    """
+    return None if coverage.eligible_number or state.vault_name else why_not_empty(client, spec.vault_id, log=log)
 
 
 def source_text(spec: ReplicationSpec, state: ReplicationState) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_cbr.exceptions import CbrError, CbrNothingToReplicateError
+from airflow_cbr.inventory.absence import why_not_empty
 from airflow_cbr.verification.clocks import Clocks
 from airflow_cbr.verification.destination_vault import destination_vault
 from airflow_cbr.verification.levels import Level, Scope
@@ -35,11 +36,14 @@ def verify(source: CbrClient, destination: CbrClient, spec: VerificationSpec) ->
     :param spec: what is verified.
     :return: the report.
     :raises CbrNothingToReplicateError: no records were given, the vault holds no eligible backup, and ``allow_empty`` is not set.
-    :raises CbrError: one of the two lists cannot be read. A vault whose own row cannot be read is a finding.
+    :raises CbrNotFoundError: the same, ``allow_empty`` is set, and there is no such vault.
+    :raises CbrError: one of the two lists cannot be read. A vault whose own row cannot be read is a finding, unless it may be no vault at
+        all because no eligible backup is listed of it.
     """
     levels, there = spec.levels, spec.destination
     inventory = read_source(source, spec)
-    if spec.scope is not Scope.RECORDS and not inventory.newest and not spec.allow_empty:
+    has_nothing = spec.scope is not Scope.RECORDS and not inventory.newest
+    if has_nothing and not spec.allow_empty:
         raise CbrNothingToReplicateError(
             f"Nothing to verify: the vault holds no eligible backup (vault {spec.vault_id}).",
             advice="Check vault_id and that backups are made; only if an empty vault is fine, set allow_empty=True.",
@@ -68,6 +72,8 @@ def verify(source: CbrClient, destination: CbrClient, spec: VerificationSpec) ->
                 vault_id=there.vault_id,
                 require_locked=spec.require_locked,
             )
+    if has_nothing and (error := why_not_empty(source, spec.vault_id, seen=vault)):
+        raise error
     here = {"region": source.region, "project_id": source.project_id, "vault_id": spec.vault_id}
     return Report(
         spec,

@@ -15,7 +15,7 @@ from airflow_cbr.exceptions import CbrNothingToReplicateError, CbrReplicationFai
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.operators.cbr import CbrReplicateCheckpointOperator
 from airflow_cbr.replication.steps import Step
-from tests.support.task_run import IDS, replicating, set_connection
+from tests.support.task_run import IDS, replicating, set_connection, verifying
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -357,6 +357,17 @@ def test_no_eligible_backup_fails_unless_empty_is_allowed(emulator: EmulatorServ
     run = replicating(allow_empty=True)
     assert run.attempt() == []
     assert run.xcoms["replication"]["skipped"] == (0 if kind == "empty" else 3)
+    assert calls(emulator) == {}
+
+
+@pytest.mark.parametrize("run", [replicating, verifying], ids=["replicate", "verify"])
+def test_a_vault_that_does_not_exist_fails_for_good_though_an_empty_one_is_allowed(
+    emulator: EmulatorServer, run: Callable[..., Any]
+) -> None:
+    wrong = "00000000-0000-4000-8000-00000000dead"
+    given: dict[str, Any] = {} if run is replicating else {"replication_record_ids": []}
+    with pytest.raises(AirflowFailException, match=f"Vault {wrong} does not exist in cn-north-4 .*BackupService.6105.*What to do"):
+        run(**given, vault_id=wrong, allow_empty=True).attempt()
     assert calls(emulator) == {}
 
 

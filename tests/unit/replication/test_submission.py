@@ -11,6 +11,7 @@ from airflow_cbr.emulator.world import SOURCE_VAULT
 from airflow_cbr.exceptions import (
     CbrError,
     CbrLimitError,
+    CbrNotFoundError,
     CbrNothingToReplicateError,
     CbrOutcomeUnknownError,
     CbrPermissionError,
@@ -378,6 +379,27 @@ def test_a_vault_without_any_eligible_backup(allow_empty: bool) -> None:
         with pytest.raises(CbrNothingToReplicateError, match="Nothing to replicate in vault"):
             night.attempt()
     assert night.calls == []
+
+
+def test_a_vault_that_does_not_exist_is_not_an_empty_one() -> None:
+    night = Night(spec={"allow_empty": True, "vault_id": "00000000-0000-4000-8000-00000000dead"})
+    with pytest.raises(CbrNotFoundError, match=r"Vault 0000\S+dead does not exist in cn-north-4 \(project ") as caught:
+        night.attempt()
+    assert caught.value.permanent
+
+
+@pytest.mark.parametrize(("faults", "requests"), [(0, 1), (1, 2), (2, 2)])
+def test_an_empty_vault_is_asked_for_again_only_if_it_has_not_told_its_name(
+    faults: int, requests: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    night = Night(spec={"allow_empty": True})
+    for backup_id in BACKUPS:
+        night.control.remove_backup(backup_id)
+    if faults:
+        night.control.fault("status", status=403, call="ShowVault", count=faults)
+    assert night.attempt().record_ids == []
+    assert night.ledger["requests"]["ShowVault"] == requests
+    assert ("could not be checked" in caplog.text) is (faults == 2)
 
 
 def test_without_waiting_a_copy_that_runs_counts_as_covered() -> None:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from airflow_cbr.api.models import BackupExtendInfo, ReplicationExtra
-from airflow_cbr.exceptions import CbrNothingToReplicateError, CbrPermissionError
+from airflow_cbr.exceptions import CbrNotFoundError, CbrNothingToReplicateError, CbrPermissionError
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.levels import Level, Scope
 from tests.support.replication_rows import HERE, THERE, Side, copied, judged, record, replica, source, vault
@@ -386,6 +386,23 @@ def test_a_vault_without_an_eligible_backup_is_an_error_unless_that_is_allowed()
     assert [one.faults for one in outcome.findings] == [(Fault.RESOURCE_UNCOVERED,), (Fault.AGE_UNKNOWN,)], "something is bound"
     nothing_bound = Side([source(status="error")], [vault(HERE)])
     assert judged(nothing_bound, Side(), allow_empty=True, levels=levels, max_age=3600.0).verdict == "verified"
+
+
+@pytest.mark.parametrize("levels", [[Level.RECORD], [Level.RECORD, Level.REPLICA], [Level.COVERAGE]])
+@pytest.mark.parametrize("scope", [Scope.NEWEST, Scope.ALL])
+def test_a_vault_that_does_not_exist_is_not_an_empty_one(levels: list[Level], scope: Scope) -> None:
+    here = Side([], [vault("another")])
+    with pytest.raises(CbrNotFoundError, match=f"Vault {HERE} does not exist in here"):
+        judged(here, Side(), allow_empty=True, levels=levels, scope=scope)
+    assert here.calls["show_vault"] == 1
+
+
+@pytest.mark.parametrize("levels", [[Level.RECORD], [Level.RECORD, Level.REPLICA]])
+def test_an_empty_vault_that_may_not_be_looked_at_warns(levels: list[Level], caplog: pytest.LogCaptureFixture) -> None:
+    here = Side([], [CbrPermissionError("ShowVault: no", http_status=403)])
+    assert judged(here, Side(), allow_empty=True, levels=levels).verdict == "verified"
+    assert here.calls["show_vault"] == 1
+    assert "could not be checked" in caplog.text
 
 
 # --- retention --------------------------------------------------------------------------------------------------------------
