@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_cbr.api.texts import counted
 from airflow_cbr.inventory.measures import duration_text, gb_text
+from airflow_cbr.verification.level_outcome import LevelOutcome, outcomes
 from airflow_cbr.verification.levels import Action, Level
 from airflow_cbr.verification.report import Outcome
 
@@ -19,7 +20,7 @@ __all__ = ["closing_line"]
 def closing_line(report: Report) -> tuple[int, str]:
     """Return the last line with its logging level.
 
-    It says the verdict, how many of how many, how much, which levels were judged, and how old the worst resource is.
+    It says the verdict, how many of how many, how much, what came of each level, and how old the worst resource is.
 
     :param report: what was found.
     """
@@ -36,10 +37,15 @@ def closing_line(report: Report) -> tuple[int, str]:
 
 
 def _levels(report: Report) -> str:
-    passed = [str(level) for level, count in report.violations.items() if not count]
+    found = outcomes(report)
+    passed = [str(level) for level, outcome in found.items() if outcome is LevelOutcome.PASSED]
+    unjudged = [str(level) for level, outcome in found.items() if outcome is LevelOutcome.NOT_JUDGED]
     violated = [_violated(report, level, count) for level, count in report.violations.items() if count]
     said = [f"violated: {', '.join(violated)}"] if violated else []
     said += [f"passed: {', '.join(passed)}"] if passed else []
+    if unjudged:
+        has_backups = report.counts["failed"] or report.counts["missing"]
+        said.append(f"not judged: {', '.join(unjudged)} ({'no record led to one' if has_backups else 'there was no backup to judge'})")
     return "; ".join(said)
 
 

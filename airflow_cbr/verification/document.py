@@ -16,6 +16,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from airflow_cbr.verification.faults import Fault
+from airflow_cbr.verification.level_outcome import LevelOutcome, outcomes
 from airflow_cbr.verification.levels import Action, Level, Scope
 from airflow_cbr.verification.report import FIRST_FINDINGS, FIRST_RESOURCES, About, Entry, Outcome
 from airflow_cbr.verification.resource_state import ResourceState
@@ -60,7 +61,7 @@ class LevelResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The result of one level."""
 
     action: Action
-    outcome: Literal["passed", "violated"]
+    outcome: Annotated[LevelOutcome, Meta(description="not_judged: no backup was there to judge, or no record led to a replica.")]
     violations: Annotated[int, Meta(ge=0, description="How many backups, resources or findings about the vault violate it.")]
 
 
@@ -108,7 +109,7 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     counts: Counts
     levels: Annotated[
         dict[Level, LevelResult],
-        Meta(description="The levels that were judged.", min_length=1, extra_json_schema={"propertyNames": {"enum": list(Level)}}),
+        Meta(description="The levels that were asked for.", min_length=1, extra_json_schema={"propertyNames": {"enum": list(Level)}}),
     ]
     findings_total: Annotated[int, Meta(ge=0, description="How many findings there are; findings may hold only the first of them.")]
     asked: Question
@@ -223,8 +224,8 @@ def _document(
         outcome=report.outcome,
         counts=Counts(**report.counts),
         levels={
-            level: LevelResult(action=spec.levels[level], outcome="violated" if count else "passed", violations=count)
-            for level, count in violations.items()
+            level: LevelResult(action=spec.levels[level], outcome=outcome, violations=violations[level])
+            for level, outcome in outcomes(report).items()
         },
         findings_total=sum(violations.values()),
         asked=Question(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_cbr.verification.closing import closing_line
-from airflow_cbr.verification.levels import Action, Level
+from airflow_cbr.verification.levels import Action, Level, Scope
 from tests.support.replication_rows import HERE, NOW, THERE, Side, copied, judged, record, replica, source, vault
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def night(good: int, *others: Backup, there: tuple[Backup, ...] = (), **fields: 
     """Verify so many good copies, and others."""
     pairs = [copied(number, resource_size=10) for number in range(good)]
     replicas = [replica(id=one.id, resource_id=one.resource_id, checkpoint_id=one.checkpoint_id, resource_size=10) for _, one in pairs]
-    return judged(Side([*(one for one, _ in pairs), *others]), Side([*replicas, *there]), **fields)
+    return judged(Side([*(one for one, _ in pairs), *others], [vault(HERE)]), Side([*replicas, *there]), **fields)
 
 
 def body(report: Report) -> str:
@@ -43,7 +43,17 @@ SKIPPED = source(id="bs", resource_id="s", status="error", checkpoint_id="s")
         (2, (), "2 of 2 backups have a verified replica, 20 GB; passed: record, replica"),
         (1, (SKIPPED,), "1 of 1 backup has a verified replica, 10 GB; 1 not judged; passed: record, replica"),
         (1, (MISSING,), "1 of 2 backups has a verified replica, 10 GB; violated: record (1 time); passed: replica"),
-        (0, (MISSING,), "0 of 1 backup has a verified replica, 0 GB; violated: record (1 time); passed: replica"),
+        (
+            0,
+            (MISSING,),
+            "0 of 1 backup has a verified replica, 0 GB; violated: record (1 time); not judged: replica (no record led to one)",
+        ),
+        (0, (FAILED,), "0 of 1 backup has a verified replica, 0 GB; violated: replica (1 time); passed: record"),
+        (
+            0,
+            (SKIPPED,),
+            "0 of 0 backups have a verified replica, 0 GB; 1 not judged; not judged: record, replica (there was no backup to judge)",
+        ),
         (0, (FAILED, MISSING), "0 of 2 backups have a verified replica, 0 GB; violated: record (1 time), replica (1 time)"),
         (
             2,
@@ -54,7 +64,7 @@ SKIPPED = source(id="bs", resource_id="s", status="error", checkpoint_id="s")
 )
 def test_the_last_line_counts_what_is_good_among_all_that_is_judged(good: int, others: tuple[Backup, ...], said: str) -> None:
     levels = {Level.RECORD: Action.FAIL, Level.REPLICA: Action.FAIL}
-    report = night(good, *others, there=(SMALL,), levels=levels)
+    report = night(good, *others, there=(SMALL,), levels=levels, scope=Scope.ALL, allow_empty=True)
     report.resources = ()
     assert body(report) == said
 

@@ -17,6 +17,7 @@ from airflow_cbr.verification.report import FIRST_FINDINGS
 from tests.support.replication_rows import HERE, THERE, Side, copied, judged, record, replica, source, vault
 
 if TYPE_CHECKING:
+    from airflow_cbr.api.models import Backup
     from airflow_cbr.verification.report import Report
 
 
@@ -103,6 +104,24 @@ def test_a_document_says_what_was_asked_and_what_was_found() -> None:
         {"about": "backup", "id": "b1", "name": "db", "action": "fail", "record_id": "r1", "replica_id": "replica"},
         {"about": "resource", "id": "server", "name": "name of server", "action": "warn", "record_id": None, "replica_id": None},
     ]
+
+
+@pytest.mark.parametrize(
+    ("backups", "levels", "outcomes"),
+    [
+        ([source(record())], [Level.RECORD, Level.REPLICA], ["passed", "passed"]),
+        ([source()], [Level.RECORD, Level.REPLICA], ["violated", "not_judged"]),
+        ([source()], [Level.RECORD], ["violated"]),
+        ([source()], [Level.REPLICA], ["violated"]),
+        ([], [Level.RECORD, Level.REPLICA, Level.VAULT], ["not_judged", "not_judged", "passed"]),
+    ],
+    ids=["copied", "never copied", "by records alone", "by replicas alone", "nothing there"],
+)
+def test_a_level_that_had_nothing_to_look_at_has_not_passed(backups: list[Backup], levels: list[Level], outcomes: list[str]) -> None:
+    there = Side([replica()], [vault(THERE.vault_id, protect_type="replication")])
+    document = whole(judged(Side(backups, [vault(HERE, "server")]), there, levels=levels, allow_empty=True), None)
+    assert [one["outcome"] for one in document["levels"].values()] == outcomes
+    assert published().is_valid(document)
 
 
 def test_a_document_names_both_vaults_and_what_each_finding_is_about() -> None:
