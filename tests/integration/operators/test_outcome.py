@@ -43,7 +43,9 @@ def test_a_verification_lists_its_verdict_and_the_age_of_the_worst_replica(emula
     assert (outcome["kind"], outcome["verdict"], outcome["max_age"]) == ("verification", "verified", 86400)
     assert outcome["verified_at"].replace("+00:00", "Z") == report["verified_at"].replace("+00:00", "Z")
     assert (outcome["counts"], outcome["size_gb"], outcome["at"]) == (report["counts"], report["size_gb"], report["at"])
-    assert (outcome["source"], outcome["destination"]) == (SOURCE, DESTINATION)
+    assert outcome["source"] == SOURCE | {"vault_name": "vault-nightly"}
+    assert outcome["destination"] == DESTINATION | {"vault_name": "vault-replicas"}
+    assert outcome["resources"] == {"total": len(report["resources"]), "unprotected": 0}
     assert outcome["consoles"]["destination"] == "https://console.huaweicloud.com/cbr/?region=cn-shenzhen-1"
     assert fields["vault_id"] == SOURCE_VAULT, "beside what was rendered"
 
@@ -55,6 +57,7 @@ def test_a_verification_that_fails_lists_the_reasons_and_what_to_do(emulator: Em
     outcome, findings = listed(run)["outcome"], run.xcoms["verification"]["findings"]
 
     assert (outcome["verdict"], outcome["verified_at"], outcome["findings_total"]) == ("failed", None, len(findings))
+    assert outcome["resources"]["unprotected"] == outcome["resources"]["total"] == len(run.xcoms["verification"]["resources"]) > 0
     assert [one["reason"] for one in outcome["findings"]] == [one["reason"] for one in findings[:MOST_FINDINGS]]
     assert all(one["advice"] for one in outcome["findings"])
     assert "error" not in outcome, "its findings say it better"
