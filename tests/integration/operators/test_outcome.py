@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_cbr.airflow_names import AirflowSkipException
+from airflow_cbr.api.texts import LONGEST_NAME
 from airflow_cbr.emulator.world import BACKUPS, DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_PROJECT, SOURCE_VAULT
 from airflow_cbr.exceptions import CbrVerificationError
 from airflow_cbr.operators.cbr import CbrReplicateCheckpointOperator, CbrVerifyReplicationOperator
@@ -66,6 +67,7 @@ def test_a_verification_that_fails_lists_the_reasons_and_what_to_do(emulator: Em
 def test_hostile_names_do_not_make_the_outcome_longer_than_airflow_takes(emulator: EmulatorServer) -> None:
     for backup_id in BACKUPS:
         emulator.control.change_backup(backup_id, name="<img src=x onerror=alert(1)>\"'\\" * 300)
+    emulator.control.change_vault(SOURCE_VAULT, name="<img src=x onerror=alert(1)>\n\"'\\" * 300)
     run = verifying(None)
     with pytest.raises(CbrVerificationError):
         run.attempt()
@@ -73,6 +75,8 @@ def test_hostile_names_do_not_make_the_outcome_longer_than_airflow_takes(emulato
 
     assert isinstance(outcome, dict), "Airflow would cut it off"
     assert len(str(outcome)) <= LARGEST
+    assert len(outcome["source"]["vault_name"]) <= LONGEST_NAME
+    assert outcome["source"]["vault_name"].isprintable()
     assert 0 < len(outcome["findings"]) < outcome["findings_total"]
 
 
