@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 __all__ = [
     "CONSOLE_XCOM_KEY",
     "DESTINATION_XCOM_KEY",
-    "FAILURE_XCOM_KEY",
     "REPORT_XCOM_KEY",
     "CbrDestinationLink",
     "CbrFailureLink",
@@ -26,7 +25,6 @@ __all__ = [
 
 CONSOLE_XCOM_KEY = "cbr_console"
 DESTINATION_XCOM_KEY = "cbr_console_destination"
-FAILURE_XCOM_KEY = "cbr_failure"
 REPORT_XCOM_KEY = "cbr_report"
 
 
@@ -106,7 +104,9 @@ class CbrFailureLink(BaseOperatorLink):
         :param operator: the task's operator.
         :param ti_key: the task instance.
         """
-        vault_id = XCom.get_value(key=FAILURE_XCOM_KEY, ti_key=ti_key)
+        # Airflow asks for it in the process that ran the task. An XCom that only a failure pushes would be looked for in vain at the end of
+        # each good task, and Airflow logs that as an error.
+        vault_id = getattr(operator, "failed_vault_id", None)
         return f"{_airflow()}/plugin/cbr-replication?search={quote(vault_id, safe='')}" if isinstance(vault_id, str) else ""
 
 

@@ -20,7 +20,7 @@ from airflow_cbr.api.stopping import refuse_if_stopped, stoppable
 from airflow_cbr.exceptions import CbrError, CbrParameterError, CbrStoppedError
 from airflow_cbr.hooks.cbr import CbrHook
 from airflow_cbr.hooks.failures import raise_for_airflow
-from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, DESTINATION_XCOM_KEY, FAILURE_XCOM_KEY, CbrDestinationLink, CbrVaultLink, console_url
+from airflow_cbr.links.cbr import CONSOLE_XCOM_KEY, DESTINATION_XCOM_KEY, CbrDestinationLink, CbrVaultLink, console_url
 from airflow_cbr.operators.outcome import of_failure
 from airflow_cbr.operators.parameters import check_access, check_destination, check_intervals, check_seconds, check_way
 
@@ -65,6 +65,8 @@ class BaseCbrOperator(BaseOperator):
 
     outcome: dict[str, Any] | None = None
     """What became of the task, for whoever lists tasks."""
+    failed_vault_id: str | None = None
+    """The source vault of a task that failed, whose row on the page the link to the failing record leads to."""
 
     template_fields: Sequence[str] = ("cbr_conn_id", "region", "project_id")
     operator_extra_links: Collection[BaseOperatorLink] = (CbrVaultLink(),)
@@ -88,13 +90,6 @@ class BaseCbrOperator(BaseOperator):
     def _push_links(self, context: Context) -> None:
         """Push what the task's links lead to."""
         context["ti"].xcom_push(key=CONSOLE_XCOM_KEY, value=self._console(self.hook.client.region))
-
-    def _push_failure(self, context: Context, vault_id: str) -> None:
-        """Push what the link to the failing record leads to: the vault's row on the page. Never raise: why the task fails counts."""
-        try:
-            context["ti"].xcom_push(key=FAILURE_XCOM_KEY, value=vault_id)
-        except Exception:
-            self.log.warning("The link to the failing record could not be pushed", exc_info=True)
 
     def _console(self, region: str) -> str:
         fields = self.hook.fields
@@ -297,7 +292,7 @@ class WaitingOperator(BaseCbrOperator, Generic[Returned]):
             # A wait that the triggerer has ended comes back without an outcome.
             source = (self.outcome or {}).get("source") or {"vault_id": getattr(self, "vault_id", None)}
             if is_id(vault_id := source["vault_id"]) and not isinstance(error, CbrParameterError):
-                self._push_failure(context, vault_id)
+                self.failed_vault_id = vault_id
             self.tell(of_failure(self.outcome, error))
             raise_for_airflow(error)
 

@@ -178,7 +178,7 @@ class CbrReplicationSensor(BaseCbrOperator, BaseSensorOperator):
                 still_running, unlisted = self._look(record_ids)
         except CbrError as error:
             if isinstance(error, CbrReplicationFailedError | CbrUnlistedRecordError):
-                self._push_failure(context, self.vault_id)
+                self.failed_vault_id = self.vault_id
             raise_for_airflow(error)
         is_done = not (still_running or unlisted)
         if not is_done and self._deadline is not None and time.time() >= self._deadline:

@@ -14,6 +14,8 @@ from tests.support.thinned import thinned
 if TYPE_CHECKING:
     from airflow_cbr.checkpoints.steps import CheckpointResult
 
+pytestmark = pytest.mark.campaign
+
 MOMENTS = [(step, moment) for step in CheckpointStep for moment in ("before", "after")]
 #: On Airflow before 3.3 there is nowhere to write anything down: these steps do not exist there.
 NEEDS_STORE = {CheckpointStep.RECORD_INTENT, CheckpointStep.KEEP}

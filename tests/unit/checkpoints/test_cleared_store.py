@@ -14,6 +14,8 @@ from tests.support.thinned import thinned
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.campaign
+
 STEPS = [step for step in CheckpointStep if step is not CheckpointStep.LOOK_AT_LOG]
 MOMENTS = [(step, moment) for step in STEPS for moment in ("before", "after")]
 

@@ -127,6 +127,7 @@ def test_the_mark_is_the_same_in_every_attempt_and_in_no_other_task() -> None:
 @pytest.mark.parametrize("delay", [0, 100])
 @pytest.mark.parametrize("names", [{}, {"checkpoint_backup_names": "own"}, NAMELESS], ids=["named", "in its row", "nameless"])
 @pytest.mark.parametrize("fault", LOST, ids=lambda fault: "-".join(str(part) for part in fault.values()))
+@pytest.mark.campaign
 def test_an_answer_lost_after_the_commit_leads_to_adoption(fault: dict[str, Any], names: dict[str, str], delay: float) -> None:
     night = CheckpointNight()
     night.control.switch(careless=True, checkpoint_delay=delay, operation_log_delay=delay, **names)
@@ -457,6 +458,7 @@ def test_a_refusal_that_lasts_is_red_at_once(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", ["6125", "0002", "1001", "2010", "6134", "6203", "4004", "6107", "7501", "8400"])
+@pytest.mark.campaign
 def test_a_refusal_that_ends_by_itself_is_waited_out(code: str) -> None:
     night = CheckpointNight()
     night.control.fault("code", code=code, call="CreateCheckpoint", when="before", count=3)

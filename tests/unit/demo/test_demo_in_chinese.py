@@ -26,6 +26,8 @@ from airflow_cbr.demo.loopback import clean_environment
 from airflow_cbr.demo.run import next_steps
 from airflow_cbr.languages import VARIABLE, translated
 
+pytestmark = pytest.mark.campaign
+
 TEXTS: dict[str, str] = json.loads(files("airflow_cbr.languages").joinpath("zh.json").read_text(encoding="utf-8"))
 MODULES = sorted(Path(airflow_cbr.demo.__file__).parent.glob("*.py"))
 #: What speaks to whoever runs the demo.

@@ -34,6 +34,8 @@ from tests.support.fresh_machine import new_machine
 if TYPE_CHECKING:
     import requests
 
+pytestmark = pytest.mark.campaign
+
 PACKAGE = Path(airflow_cbr.__file__).parent
 WORDS = ("delete_backup", "deleteBackup", "Delete_Backup", "delete-backup")
 TROUBLES: list[dict[str, Any]] = [

@@ -7,6 +7,8 @@ import pytest
 from tests.support.drill_night import DrillNight
 from tests.support.drill_nights import play, sweep
 
+pytestmark = pytest.mark.campaign
+
 
 def offenders(seeds: range) -> dict[int, object]:
     found = {seed: play(seed) for seed in seeds}

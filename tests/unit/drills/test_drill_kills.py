@@ -11,6 +11,8 @@ from tests.support.drill_night import DrillNight
 from tests.support.replication_night import Killed
 from tests.support.thinned import thinned
 
+pytestmark = pytest.mark.campaign
+
 LOST = [None, {"kind": "reset", "when": "after"}, {"kind": "status", "status": 504, "when": "after"}, {"kind": "reset", "when": "before"}]
 MAKING = [step for step in DrillStep if step is not DrillStep.LOOK_AT_JOB]
 

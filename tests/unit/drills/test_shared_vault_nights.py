@@ -11,6 +11,8 @@ from airflow_cbr.api.calls.images import ImageCalls
 from airflow_cbr.pruning import plan
 from tests.support.shared_vault_nights import Outcome, play
 
+pytestmark = pytest.mark.campaign
+
 
 @pytest.fixture(autouse=True)
 def _quiet() -> Iterator[None]:

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
     from tests.support.emulator import ControlClient
 
+pytestmark = pytest.mark.campaign
+
 BOUNDED = settings(derandomize=True, max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 NUMBERS = [

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -112,6 +113,7 @@ def is_clear(rows: list[Row]) -> bool:
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(rows=st.lists(ROW, max_size=6).filter(is_clear), seed=st.integers(0, 2**32), state=STATE)
+@pytest.mark.campaign
 def test_what_follows_from_a_look_does_not_hang_on_what_is_kept_of_it(rows: list[Row], seed: int, state: ReplicationState) -> None:
     shuffled = random.Random(seed).sample(rows, len(rows))
     expected = what_follows(look(rows, state, reduced=False), state)

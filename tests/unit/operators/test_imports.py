@@ -12,6 +12,9 @@ import pytest
 from airflow_cbr.operators import cbr
 from tests.support.python_process import run_python
 
+# One process looks at all of it, for all of its cases.
+pytestmark = pytest.mark.xdist_group("imports")
+
 OPERATORS = "from airflow_cbr.operators.cbr import"
 #: A statement of a Dag file: the modules that it may load over ``airflow.sdk`` with the bases of operators, hooks and links. Each costs a
 #: third of a millisecond, so whoever raises a number says why.

@@ -388,6 +388,7 @@ MOMENTS = [(step, moment, number) for step in PruneStep for moment in ("before",
 @pytest.mark.parametrize("takes", [0.0, 30.0], ids=["at once", "by and by"])
 @pytest.mark.parametrize("kept", [True, False], ids=["3.3", "3.1"])
 @pytest.mark.parametrize(("step", "moment", "number"), thinned(MOMENTS, every=5), ids=lambda value: str(value).replace(" ", "-"))
+@pytest.mark.campaign
 def test_a_kill_at_every_step(step: PruneStep, moment: str, number: int, kept: bool, takes: float) -> None:
     world = four_days(switches={"delete_seconds": takes})
     intents = Intents() if kept else None

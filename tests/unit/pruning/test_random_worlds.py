@@ -137,6 +137,7 @@ def test_whatever_goes_wrong_nothing_that_must_stay_is_deleted(size: int) -> Non
 
 
 @pytest.mark.parametrize("size", SIZES[:3])
+@pytest.mark.campaign
 def test_when_the_trouble_is_over_a_run_finishes_what_others_began(size: int) -> None:
     """After faults and kills, a run without them leaves exactly what a run without any trouble leaves."""
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from airflow_cbr.verification.source_inventory import BackupRow
     from tests.support.mornings import Morning
 
+pytestmark = pytest.mark.campaign
+
 SEEDS = 1000
 CHUNK = 50
 FIRST_SEED = int(os.environ.get("CBR_CAMPAIGN_SEED", "0"))

@@ -797,6 +797,7 @@ def test_looks_that_fail_for_good_end_a_wait_only_three_times_in_a_row(deferred:
 
 
 @pytest.mark.parametrize("deferred", [False, True])
+@pytest.mark.campaign
 def test_looks_at_the_operation_log_that_fail_for_good_end_an_attempt_only_three_times_in_a_row(deferred: bool) -> None:
     def logs_that_may_be_read_except(bad: set[int]) -> tuple[Night, Callable[[Step, str], None]]:
         night = Night()

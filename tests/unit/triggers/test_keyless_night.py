@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+pytestmark = pytest.mark.campaign
+
 LIFE = 900.0
 RENEWED_AFTER = 0.9 * LIFE
 DAY = 86400.0

@@ -185,6 +185,7 @@ def test_the_copies_of_a_night_make_one_event_when_the_last_has_ended() -> None:
     play(scene, [[5, 30, 60]])
 
 
+@pytest.mark.campaign
 def test_copies_that_ended_wait_for_others_no_longer_than_they_may() -> None:
     async def scene(service: Service) -> None:
         (vault,) = service.vaults
@@ -269,6 +270,7 @@ def test_a_copy_that_a_schedule_started_is_told_where_only_those_are_wanted() ->
 # --- restarts ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.campaign
 def test_a_restart_repeats_nothing_and_misses_nothing() -> None:
     async def scene(service: Service) -> None:
         (vault,) = service.vaults
@@ -381,6 +383,7 @@ def test_a_store_that_is_away_costs_no_event() -> None:
     play(scene)
 
 
+@pytest.mark.campaign
 def test_nothing_is_written_as_long_as_nothing_happens() -> None:
     async def scene(service: Service) -> None:
         store = Store()

@@ -750,6 +750,7 @@ def test_a_connection_that_cannot_be_resolved_just_now_is_asked_for_again() -> N
 # --- a service that says: not so fast ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.campaign
 def test_on_429_everybody_on_the_account_waits_and_returns_when_it_clears() -> None:
     async def scene(service: Service) -> None:
         waits = [asyncio.create_task(end(service, vault)) for vault in service.vaults]
