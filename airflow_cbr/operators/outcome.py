@@ -10,6 +10,8 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_cbr.api.texts import LONGEST_NAME, one_line
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -25,7 +27,7 @@ _LONGEST: Final = 400
 
 
 def of_report(facts: Mapping[str, Any], report: Report, consoles: Mapping[str, str]) -> dict[str, Any]:
-    """Return the outcome of a verification: what it tells others, and the first findings.
+    """Return the outcome of a verification: what it tells others, the names of both vaults, and the first findings.
 
     :param facts: what it tells others, from :func:`airflow_cbr.operators.facts.verified`.
     :param report: what it found.
@@ -35,6 +37,10 @@ def of_report(facts: Mapping[str, Any], report: Report, consoles: Mapping[str, s
     outcome: dict[str, Any] = {
         **facts,
         "kind": "verification",
+        "source": {**facts["source"], "vault_name": _named(report.vault_name)},
+        "destination": {**facts["destination"], "vault_name": _named(report.destination_name)},
+        # That a replica is not there is known, where its age would not be.
+        "resources": {"total": len(report.resources), "unprotected": sum(one.backup_id is None for one in report.resources)},
         # Half an address leads nowhere.
         "report": path if path is None or len(path) <= _LONGEST else None,
         "size_gb": report.size_gb,
@@ -58,7 +64,7 @@ def of_replication(
 ) -> dict[str, Any]:
     """Return the outcome of a replication: what has been accepted, and what has become of it so far.
 
-    :param source: region, project and vault.
+    :param source: region, project and vault, and its name, if that is known.
     :param destination: likewise.
     :param counts: the counts of the XCom ``replication``.
     :param consoles: as of :func:`of_report`.
@@ -90,6 +96,10 @@ def of_failure(outcome: Mapping[str, Any] | None, error: CbrError) -> dict[str, 
         "problems": [problem[:_LONGEST] for problem in problems[:MOST_FINDINGS]],
     }
     return _shortened(failed, "problems")
+
+
+def _named(name: str | None) -> str | None:
+    return (one_line(name, LONGEST_NAME).strip() or None) if name else None
 
 
 def _shortened(outcome: dict[str, Any], name: str) -> dict[str, Any]:

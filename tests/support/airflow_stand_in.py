@@ -36,12 +36,20 @@ def vault_id(number: int) -> str:
 
 
 def outcome_of(
-    vault: str, *, verdict: str = "verified", age: float | None = 3600, max_age: float | None = 86400, at: datetime = NOW, **more: Any
+    vault: str,
+    *,
+    verdict: str = "verified",
+    age: float | None = 3600,
+    max_age: float | None = 86400,
+    at: datetime = NOW,
+    names: tuple[str | None, str | None] = (None, None),
+    **more: Any,
 ) -> dict[str, Any]:
     """Return the outcome of a verification.
 
     :param vault: the source vault.
     :param age: of the worst resource's newest verified replica in seconds, at ``at``.
+    :param names: of the source and of the destination vault. Default: not known.
     """
     return {
         "kind": "verification",
@@ -52,8 +60,8 @@ def outcome_of(
         "size_gb": 120.0,
         "at": at.isoformat(),
         "report": None,
-        "source": {"region": "cn-north-4", "project_id": "0" * 32, "vault_id": vault},
-        "destination": {"region": "cn-shenzhen-1", "project_id": "1" * 32, "vault_id": "d" + vault[1:]},
+        "source": {"region": "cn-north-4", "project_id": "0" * 32, "vault_id": vault, "vault_name": names[0]},
+        "destination": {"region": "cn-shenzhen-1", "project_id": "1" * 32, "vault_id": "d" + vault[1:], "vault_name": names[1]},
         "consoles": {"source": "https://console.huaweicloud.com/cbr/?region=cn-north-4"},
         "findings_total": 0,
         "findings": [],

@@ -1,6 +1,6 @@
 // The page: what was read, as a table. Every word of Airflow goes into the document as text, never as markup.
 
-import { AnswerError, Reading, VERDICTS, chosen, findingsOf, known, readXcom, rowsOf, words } from "./rows.js";
+import { AnswerError, Reading, VERDICTS, calledOf, chosen, findingsOf, known, readXcom, rowsOf, words } from "./rows.js";
 import { duration, language, moment, text, theme } from "./texts.js";
 
 // The page lies beside the REST API, below whatever path the server has.
@@ -117,7 +117,7 @@ function opener(row) {
       class: "badge",
       "aria-expanded": String(isOpen),
       "aria-controls": isOpen ? `details-${row.number}` : null,
-      "aria-label": `${text(row.verdict)}. ${text("details", { vault: row.label ?? row.pair.vault })}`,
+      "aria-label": `${text(row.verdict)}. ${text("details", { vault: calledOf(row) })}`,
       click: toggle,
     },
     text(row.verdict),
@@ -125,13 +125,22 @@ function opener(row) {
 }
 
 function vaults({ label, pair }) {
-  const place = (arrow, vault, region) =>
-    make("span", { class: "place" }, arrow, region ? foreign(region) : "?", " ", make("code", {}, foreign(vault)));
-  const named = label !== null && label !== pair.vault ? make("strong", {}, foreign(label)) : null;
-  return [named, place("", pair.vault, pair.region), place("→ ", pair.toVault, pair.toRegion)];
+  const place = (arrow, name, vault, region) => {
+    const where = region ? foreign(region) : "?";
+    const id = make("code", {}, foreign(vault));
+    const parts = name ? [make("strong", {}, foreign(name)), " ", where, " ", make("small", {}, id)] : [where, " ", id];
+    return make("span", { class: "place" }, arrow, ...parts);
+  };
+  // What the operators offer for a map_index_template says the same as the two lines below it.
+  const ways = [`${pair.region} -> ${pair.toRegion}`, `-> ${pair.toRegion}`];
+  const offered = [pair.name, pair.vault].flatMap((vault) => [vault, ...ways.map((way) => `${vault}: ${way}`)]);
+  const called = label === null || offered.includes(label) ? null : make("strong", {}, foreign(label));
+  return [called, place("", pair.name, pair.vault, pair.region), place("→ ", pair.toName, pair.toVault, pair.toRegion)];
 }
 
 function age(row) {
+  const lacking = row.unprotected;
+  if (lacking !== null) return [lacking.count === lacking.total ? text("none") : text("noneOfSome", lacking)];
   if (row.verifiedAt === null) return [text("notKnown")];
   const values = { age: duration(row.age), max: row.maxAge === null ? "" : duration(row.maxAge) };
   const shown = [make("span", {}, text(row.maxAge === null ? "old" : "oldOfMax", values))];
@@ -323,12 +332,14 @@ async function refresh() {
 /** Return what the address around this page asks to search for: a task's link leads here with its vault. */
 const searched = () => new URLSearchParams(window.parent.location.search).get("search")?.slice(0, 200) ?? "";
 
-/** Open the only row that an address leads to. */
+/** Open the row that an address leads to: the only one, or the only one of them that failed, where a vault has several destinations. */
 function openSearched() {
   if (searched() === "" || reading.at === null) return;
   const found = chosen(rowsOf(reading, now()), searched(), sorting.column, sorting.isDescending, text);
-  if (found.length !== 1) return;
-  opened.set(found[0].key, {});
+  const failed = found.filter((row) => row.verdict === "failed");
+  const only = [found, failed].find((rows) => rows.length === 1);
+  if (only === undefined) return;
+  opened.set(only[0].key, {});
   show();
 }
 

@@ -53,6 +53,9 @@ async function ask(base, path, filters = null) {
 export const known = (value) => (value !== null && typeof value === "object" && !Array.isArray(value) ? value : {});
 /** Return a text; null where it is something else, or empty. */
 export const words = (value) => (typeof value === "string" && value !== "" ? value : null);
+const nameIn = (value) => words(words(value)?.trim());
+// Airflow calls a mapped task instance by its index where there is no map_index_template: that names nothing.
+const labelIn = (value) => (/^\d+$/.test(nameIn(value) ?? "") ? null : nameIn(value));
 const number = (value) => (typeof value === "number" && Number.isFinite(value) ? value : null);
 const time = (value) => (typeof value === "string" ? Date.parse(value) : NaN);
 
@@ -219,8 +222,10 @@ function taskOf(row) {
   const there = known(outcome.destination);
   const pair = {
     vault: words(source.vault_id) ?? words(fields.vault_id),
+    name: nameIn(source.vault_name),
     region: words(source.region) ?? words(fields.region),
     toVault: words(there.vault_id) ?? words(fields.destination_vault_id),
+    toName: nameIn(there.vault_name),
     toRegion: words(there.region) ?? words(fields.destination_region),
     toProject: words(there.project_id) ?? words(fields.destination_project_id),
   };
@@ -240,7 +245,7 @@ function taskOf(row) {
     task: String(row.task_id),
     mapIndex,
     tryNumber: number(row.try_number) ?? 0,
-    label: words(row.rendered_map_index),
+    label: labelIn(row.rendered_map_index),
     runAfter: time(row.run_after),
     began: time(row.start_date) || 0,
     ended: time(row.end_date) || 0,
@@ -306,7 +311,8 @@ function rowOf(key, tasks, now, partialUntil) {
   const maxAge = number(verifications.find((task) => number(task.outcome.max_age) !== null)?.outcome.max_age);
   const verifiedAt = oldestReplica(told);
   const age = verifiedAt === null ? null : (now - verifiedAt) / 1000;
-  const facts = { newest, copying, maxAge, age, isPartial: (newest[0] ?? tasks[0]).runAfter <= partialUntil };
+  const unprotected = age === null ? unprotectedOf(told) : null;
+  const facts = { newest, copying, maxAge, age, unprotected, isPartial: (newest[0] ?? tasks[0]).runAfter <= partialUntil };
   const [verdict, why] = judge(facts);
   const size = Math.max(...told.map((task) => number(task.outcome.size_gb) ?? -1));
   return {
@@ -316,6 +322,7 @@ function rowOf(key, tasks, now, partialUntil) {
     maxAge,
     verifiedAt,
     age: age === null ? null : Math.max(age, 0),
+    unprotected,
     pair: Object.assign({}, ...[...tasks].reverse().map((task) => given(task.pair))),
     label: tasks.find((task) => task.label !== null)?.label ?? null,
     size: size < 0 ? null : size,
@@ -346,8 +353,18 @@ function oldestReplica(told) {
   return times.length === 0 || times.some(Number.isNaN) ? null : Math.min(...times);
 }
 
+/**
+ * Return how many of how many resources have no verified replica, count and total; null where that is not known, or none lacks one.
+ * Several tasks of a run may each have judged a part: only where none of them has seen any replica is it known that there is none.
+ */
+function unprotectedOf(told) {
+  const counts = told.map(({ outcome }) => known(outcome.resources)).map((all) => ({ total: number(all.total), count: number(all.unprotected) }));
+  if (counts.length === 0 || !counts.every(({ total, count }) => total !== null && count > 0 && count <= total)) return null;
+  return counts.length === 1 || counts.every(({ total, count }) => count === total) ? counts[0] : null;
+}
+
 /** Return a verdict and why. Only a verify task that said verified, of a replica that is young enough by now, makes a row green. */
-function judge({ newest, copying, maxAge, age, isPartial }) {
+function judge({ newest, copying, maxAge, age, unprotected, isPartial }) {
   const copied = copying[0];
   if (copying.some((task) => FAILED.has(task.state)) && (newest.length === 0 || copied.runAfter > newest[0].runAfter)) {
     return ["failed", "notVerifiedSince"];
@@ -360,6 +377,7 @@ function judge({ newest, copying, maxAge, age, isPartial }) {
   if (!say("verified", "unproven")) return ["unknown", "noVerdict"];
   if (!say("verified")) return ["unknown", "notProven"];
   if (isPartial) return ["unknown", "partial"];
+  if (unprotected !== null) return ["unknown", "unprotected"];
   if (age === null || age < -CLOCKS_APART) return ["unknown", "ageUnknown"];
   if (maxAge === null) return ["unjudged", "noRpo"];
   return age > maxAge ? ["late", "late"] : ["verified", null];
@@ -402,9 +420,12 @@ export function findingsOf(tasks) {
 
 // --- choosing ----------------------------------------------------------------------------------------------------------------
 
+/** Return what a row is called: what its tasks' map_index_template says, else the name of the source vault, else its id. */
+export const calledOf = ({ label, pair }) => label ?? pair.name ?? pair.vault;
+
 const SORT_KEYS = {
   verdict: (row) => VERDICTS.indexOf(row.verdict),
-  vault: (row) => row.label ?? row.pair.vault,
+  vault: (row) => `${calledOf(row)}\n${row.key}`, // names are not unique, and rows must not change places
   age: (row) => -(row.age ?? Infinity),
   size: (row) => row.size ?? -1,
   copy: (row) => (row.copies?.isRunning ? 0 : 1),

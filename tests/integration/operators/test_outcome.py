@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_cbr.airflow_names import AirflowSkipException
+from airflow_cbr.api.texts import LONGEST_NAME
 from airflow_cbr.emulator.world import BACKUPS, DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_PROJECT, SOURCE_VAULT
 from airflow_cbr.exceptions import CbrVerificationError
 from airflow_cbr.operators.cbr import CbrReplicateCheckpointOperator, CbrVerifyReplicationOperator
@@ -43,7 +44,9 @@ def test_a_verification_lists_its_verdict_and_the_age_of_the_worst_replica(emula
     assert (outcome["kind"], outcome["verdict"], outcome["max_age"]) == ("verification", "verified", 86400)
     assert outcome["verified_at"].replace("+00:00", "Z") == report["verified_at"].replace("+00:00", "Z")
     assert (outcome["counts"], outcome["size_gb"], outcome["at"]) == (report["counts"], report["size_gb"], report["at"])
-    assert (outcome["source"], outcome["destination"]) == (SOURCE, DESTINATION)
+    assert outcome["source"] == SOURCE | {"vault_name": "vault-nightly"}
+    assert outcome["destination"] == DESTINATION | {"vault_name": "vault-replicas"}
+    assert outcome["resources"] == {"total": len(report["resources"]), "unprotected": 0}
     assert outcome["consoles"]["destination"] == "https://console.huaweicloud.com/cbr/?region=cn-shenzhen-1"
     assert fields["vault_id"] == SOURCE_VAULT, "beside what was rendered"
 
@@ -55,6 +58,7 @@ def test_a_verification_that_fails_lists_the_reasons_and_what_to_do(emulator: Em
     outcome, findings = listed(run)["outcome"], run.xcoms["verification"]["findings"]
 
     assert (outcome["verdict"], outcome["verified_at"], outcome["findings_total"]) == ("failed", None, len(findings))
+    assert outcome["resources"]["unprotected"] == outcome["resources"]["total"] == len(run.xcoms["verification"]["resources"]) > 0
     assert [one["reason"] for one in outcome["findings"]] == [one["reason"] for one in findings[:MOST_FINDINGS]]
     assert all(one["advice"] for one in outcome["findings"])
     assert "error" not in outcome, "its findings say it better"
@@ -63,6 +67,7 @@ def test_a_verification_that_fails_lists_the_reasons_and_what_to_do(emulator: Em
 def test_hostile_names_do_not_make_the_outcome_longer_than_airflow_takes(emulator: EmulatorServer) -> None:
     for backup_id in BACKUPS:
         emulator.control.change_backup(backup_id, name="<img src=x onerror=alert(1)>\"'\\" * 300)
+    emulator.control.change_vault(SOURCE_VAULT, name="<img src=x onerror=alert(1)>\n\"'\\" * 300)
     run = verifying(None)
     with pytest.raises(CbrVerificationError):
         run.attempt()
@@ -70,6 +75,8 @@ def test_hostile_names_do_not_make_the_outcome_longer_than_airflow_takes(emulato
 
     assert isinstance(outcome, dict), "Airflow would cut it off"
     assert len(str(outcome)) <= LARGEST
+    assert len(outcome["source"]["vault_name"]) <= LONGEST_NAME
+    assert outcome["source"]["vault_name"].isprintable()
     assert 0 < len(outcome["findings"]) < outcome["findings_total"]
 
 

@@ -126,7 +126,7 @@ def test_of_two_triggerers_one_is_enough(
 def waiting_on_workers(stack: CeleryStack, control: ControlClient, vault_count: int, limit: float) -> Night:
     """Return a night whose tasks wait on workers."""
     night = Night.prepare(stack, control, min(vault_count, SYNCHRONOUS))
-    night.begin_runs("replicate_aksk")
+    night.begin_runs("replicate_with_pauses")
     night.until_submitted(1.0, limit=limit)
     night.until(lambda: night.count("running") == len(night.pairs), "all tasks wait on workers", limit=limit)
     return night

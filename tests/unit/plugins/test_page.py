@@ -413,6 +413,64 @@ def test_the_search_looks_at_all_that_is_shown(airflow: AirflowStandIn, opened: 
         assert found or "No vault pair matches" in page.inner_text("#rows")
 
 
+def test_vaults_are_called_by_their_names_and_a_row_by_no_bare_number(airflow: AirflowStandIn, opened: Opened) -> None:
+    names = ("vault-nightly", "vault-replicas")
+    way = "vault-nightly: cn-north-4 -> cn-shenzhen-1"
+    outcomes = {number: outcome_of(vault_id(number), names=names) for number in range(4)} | {4: outcome_of(vault_id(4))}
+    outcomes[5] = outcome_of(vault_id(5), names=("007", " "))
+    for number, label in enumerate([None, "1", way, "finance", "0", " 5 "]):
+        airflow.rows.append(task_row(vault_id(number), outcome=outcomes[number], rendered_map_index=label))
+    # What a task that knew no names has said since does not take them away.
+    airflow.rows.append(task_row(vault_id(0), operator=REPLICATE, state="running"))
+    with opened() as page:
+        shown = {int(vault[-2:]): vault_text for vault, vault_text in page.eval_on_selector_all(
+            "td.vault", "cells => cells.map(cell => [cell.querySelector('code').textContent, cell.innerText.split(/\\s*\\n/)])"
+        )}  # fmt: skip
+        assert [text for text in page.locator("td.vault strong").all_inner_texts() if text.strip().isdigit()] == ["007"]
+        page.fill("#search", "vault-REPLICAS vault-nightly")
+        assert sorted(verdicts(page)) == ["0", "1", "2", "3"]
+        page.click("#by-vault")
+        assert list(verdicts(page)) == ["3", "0", "1", "2"], "sorted by what they are called"
+    source, destination = (f"{one} {vault_id(0)[:-1]}" for one in ("vault-nightly cn-north-4", "→ vault-replicas cn-shenzhen-1"))
+    destination = destination.replace(" 0000", " d000")
+    for number in (0, 1, 2):
+        assert shown[number] == [f"{source}{number}", f"{destination}{number}"]
+    assert shown[3] == ["finance", f"{source}3", f"{destination}3"]
+    assert shown[4] == [f"cn-north-4 {vault_id(4)}", f"→ cn-shenzhen-1 d{vault_id(4)[1:]}"]
+    assert shown[5] == [f"007 cn-north-4 {vault_id(5)}", f"→ cn-shenzhen-1 d{vault_id(5)[1:]}"]
+
+
+def test_where_there_is_no_replica_the_age_says_so_and_not_where_that_is_not_known(airflow: AirflowStandIn, opened: Opened) -> None:
+    cases: list[tuple[list[Any], str, str]] = [
+        ([{"total": 3, "unprotected": 3}], "none", "没有"),
+        ([{"total": 3, "unprotected": 1}], "none for 1 of 3 resources", "3 个资源中有 1 个没有"),
+        ([{"total": 3, "unprotected": 0}], "not known", "不明"),
+        ([{"total": 0, "unprotected": 0}], "not known", "不明"),
+        ([None], "not known", "不明"),
+        ([7], "not known", "不明"),
+        ([{"total": "3", "unprotected": "3"}], "not known", "不明"),
+        ([{"total": 2, "unprotected": 3}], "not known", "不明"),
+        # Of two tasks of one run, each has judged a part.
+        ([{"total": 2, "unprotected": 2}, {"total": 2, "unprotected": 2}], "none", "没有"),
+        ([{"total": 2, "unprotected": 1}, {"total": 2, "unprotected": 1}], "not known", "不明"),
+        ([{"total": 2, "unprotected": 2}, None], "not known", "不明"),
+    ]
+    for number, (tasks, _, _) in enumerate(cases):
+        for part, resources in enumerate(tasks):
+            told = outcome_of(vault_id(number), verdict="failed", age=None, resources=resources)
+            airflow.rows.append(task_row(vault_id(number), outcome=told, state="failed", task_id=f"verify_{part}"))
+    some = outcome_of(vault_id(90), age=None, resources={"total": 2, "unprotected": 1})
+    airflow.rows.append(task_row(vault_id(90), outcome=some))
+    ages = "rows => rows.map(row => [row.querySelector('code').textContent, row.querySelector('td.age').innerText])"
+    for locale, column in (("en-GB", 1), ("zh-CN", 2)):
+        with opened(locale=locale) as page:
+            shown = {int(vault[-2:]): age for vault, age in page.eval_on_selector_all("tr[data-verdict]", ages)}
+            assert [shown[number] for number in range(len(cases))] == [case[column] for case in cases]
+            assert verdicts(page)["90"] == "unknown", "whatever is verified beside it"
+            if locale == "en-GB":
+                assert "a resource has no verified replica" in page.inner_text("tr.unknown td.verdict")
+
+
 def test_a_failure_shows_its_reason_its_advice_and_the_way_on(airflow: AirflowStandIn, opened: Opened) -> None:
     some_vaults(airflow)
     finding = {"name": "nightly-07", "id": "b7", "reason": "the copy was lost", "advice": "Copy it again."}
@@ -457,6 +515,27 @@ def test_a_tasks_link_leads_to_its_vault_with_what_failed_open(airflow: AirflowS
         assert frame.locator("#search").input_value() == vault_id(1)
 
 
+def test_an_address_leads_to_what_failed_of_a_vault_with_two_destinations_and_knows_names(
+    airflow: AirflowStandIn, browser: Browser
+) -> None:
+    vault, names = vault_id(1), ("vault-nightly", "vault-replicas")
+    elsewhere = outcome_of(vault, verdict="failed", findings=[FINDING], names=names)
+    elsewhere["destination"]["vault_id"] = vault_id(77)
+    airflow.rows = [
+        task_row(vault, outcome=outcome_of(vault, names=names)),
+        task_row(vault, outcome=elsewhere, state="failed", dag="elsewhere"),
+        task_row(vault_id(2), outcome=outcome_of(vault_id(2), names=("other", None)), state="failed"),
+    ]
+    with open_page(browser) as page:
+        page.goto(f"{airflow.url}/plugin/cbr-replication?search={vault.upper()}")
+        page.frames[1].wait_for_selector("tr.details")
+        assert page.frames[1].locator("tr[data-verdict]").count() == 2
+        assert page.frames[1].locator("tr.failed + tr.details").count() == page.frames[1].locator("tr.details").count() == 1
+        page.goto(f"{airflow.page}?search=Other%20cn-north-4")
+        page.wait_for_selector("tr.details")
+        assert verdicts(page) == {"2": "failed"}
+
+
 def test_refresh_shows_what_has_changed_and_keeps_what_is_open(airflow: AirflowStandIn, opened: Opened) -> None:
     some_vaults(airflow)
     with opened() as page:
@@ -469,17 +548,19 @@ def test_refresh_shows_what_has_changed_and_keeps_what_is_open(airflow: AirflowS
 
 def test_hostile_words_are_words(airflow: AirflowStandIn, opened: Opened) -> None:
     finding = {"subject": HOSTILE, "reason": HOSTILE, "advice": HOSTILE}
-    outcome = outcome_of(HOSTILE, verdict="failed", findings=[finding], report="javascript:window.harm=1")
+    outcome = outcome_of(
+        HOSTILE, verdict="failed", names=(f"here {HOSTILE}", f"there {HOSTILE}"), findings=[finding], report="javascript:window.harm=1"
+    )
     outcome |= {"consoles": {"source": "javascript:window.harm=1", "destination": "data:text/html,<script>window.harm=1</script>"}}
     outcome["source"]["region"] = outcome["destination"]["region"] = HOSTILE
-    row = task_row(
-        HOSTILE, outcome=outcome, state="failed", dag="../../" + HOSTILE, task_id=HOSTILE, dag_run_id=HOSTILE, rendered_map_index=HOSTILE
-    )
+    row = task_row(HOSTILE, outcome=outcome, state="failed", dag="../../" + HOSTILE, task_id=HOSTILE, dag_run_id=HOSTILE)
+    row["rendered_map_index"] = f"label {HOSTILE}"
     airflow.rows = [row]
     airflow.xcoms[HOSTILE, "verification"] = {"findings": [{**finding, "name": HOSTILE}], "resources": [{"name": HOSTILE}, 7, None]}
     with opened() as page:
         page.click(".badge")
         page.wait_for_selector("tr.details")
+        assert page.locator("td.vault strong bdi").all_text_contents() == [f"label {HOSTILE}", f"here {HOSTILE}", f"there {HOSTILE}"]
         assert page.evaluate("window.harm") is None
         assert page.locator("main img, main script").count() == 0
         hrefs = page.eval_on_selector_all("main a", "links => links.map(a => a.href)")
@@ -562,6 +643,7 @@ def test_a_report_that_cannot_be_had_is_said(airflow: AirflowStandIn, opened: Op
 def test_everybody_can_read_it(airflow: AirflowStandIn, opened: Opened, locale: str, width: int, theme: str) -> None:
     some_vaults(airflow)
     airflow.rows[0]["rendered_map_index"] = "a-very-long-name-of-a-vault-" * 5
+    airflow.rows[0]["rendered_fields"]["outcome"]["source"]["vault_name"] = "another" * 14
     # axe brings styles of its own, which the page's policy refuses.
     with opened(theme=theme, width=width, locale=locale, bypass_csp=True) as page:
         page.click("tr.failed .badge")
