@@ -40,7 +40,8 @@ def _rows() -> list[dict[str, Any]]:
     ]
     rows = []
     for (name, state, more), ids in zip(shown, audited_vaults(), strict=True):
-        outcome = outcome_of(ids["vault_id"], max_age=36 * hour, at=MORNING, **more)
+        names = f"vault-{name}", "vault-replicas"
+        outcome = outcome_of(ids["vault_id"], max_age=36 * hour, at=MORNING, names=names, **more)
         label = f"vault-{name}: cn-north-4 -> cn-shenzhen-1"
         rows.append(task_row(ids["vault_id"], outcome=outcome, state=state, dag="cbr_audit", rendered_map_index=label))
     return rows
