@@ -10,8 +10,6 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_cbr.api.texts import LONGEST_NAME, one_line
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -99,6 +97,8 @@ def of_failure(outcome: Mapping[str, Any] | None, error: CbrError) -> dict[str, 
 
 
 def _named(name: str | None) -> str | None:
+    from airflow_cbr.api.texts import LONGEST_NAME, one_line
+
     return (one_line(name, LONGEST_NAME).strip() or None) if name else None
 
 

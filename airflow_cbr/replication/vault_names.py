@@ -43,7 +43,8 @@ def ask_for_names(client: CbrClient, spec: ReplicationSpec, state: ReplicationSt
 def why_not_there(coverage: Coverage, client: CbrClient, spec: ReplicationSpec, state: ReplicationState, log: Any) -> CbrError | None:
     """Return why a vault without an eligible backup may not be called replicated; None when it may.
 
-    A vault that has told its name is there: only where :func:`ask_for_names` has learnt none is it asked for again.
+    A vault of which any backup is listed is there, and so is one that has told its name: only where :func:`ask_for_names` has learnt none
+    is it asked for again.
 
     :param coverage: the newest look.
     :param client: a client of the source region and project.
@@ -51,7 +52,7 @@ def why_not_there(coverage: Coverage, client: CbrClient, spec: ReplicationSpec, 
     :param state: has the names.
     :param log: takes the warning that its existence could not be checked.
     """
-    return None if coverage.eligible_number or state.vault_name else why_not_empty(client, spec.vault_id, log=log)
+    return None if coverage.eligible_number or coverage.by_backup or state.vault_name else why_not_empty(client, spec.vault_id, log=log)
 
 
 def source_text(spec: ReplicationSpec, state: ReplicationState) -> str:
