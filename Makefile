@@ -44,7 +44,7 @@ stack-celery: .venv-celery/.installed
 
 # What a contributor runs all the time: no services, no browser and no campaigns.
 test-unit: $(STAMP)
-	$(PYTEST) -n $(WORKERS) --dist loadgroup -m "not full and not campaign and not browser" tests/unit
+	$(PYTEST) -n $(WORKERS) --dist loadgroup --hypothesis-profile quick -m "not full and not campaign and not browser" tests/unit
 
 test: $(STAMP) chromium
 	$(PYTEST) -n $(WORKERS) --dist loadgroup -m "not full"

@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from tests.support.exclusively import alone_in
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
     from xdist.workermanage import WorkerController
+
+# For `make test-unit`: a fifth of the examples, where a test does not say how many it needs.
+hypothesis.settings.register_profile("quick", max_examples=20)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

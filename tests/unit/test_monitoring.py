@@ -69,6 +69,7 @@ def fired(scenario: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
 
 
 @pytest.mark.parametrize("scenario", thinned(RECORDED["tests"], every=3), ids=lambda scenario: scenario["name"])
+@pytest.mark.campaign
 def test_the_alerts_on_recorded_series(scenario: dict[str, Any]) -> None:
     found = list(fired(scenario))
 

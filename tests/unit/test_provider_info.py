@@ -61,6 +61,7 @@ def test_the_entry_point_leads_to_the_function() -> None:
     assert entry_point.load() is get_provider_info
 
 
+@pytest.mark.campaign
 def test_airflow_accepts_it() -> None:
     from airflow.providers_manager import _create_provider_info_schema_validator
 
@@ -141,6 +142,7 @@ def airflow_providers(*arguments: str) -> Any:
     return json.loads(run_python("-m", "airflow", "providers", *arguments, "--output", "json"))
 
 
+@pytest.mark.campaign
 def test_airflow_providers_get_shows_it() -> None:
     (shown,) = airflow_providers("get", "airflow-cbr", "--full")
 
@@ -152,6 +154,7 @@ def test_airflow_providers_get_shows_it() -> None:
 
 
 @pytest.mark.full
+@pytest.mark.campaign
 def test_airflow_providers_hooks_shows_the_hook() -> None:
     (shown,) = (hook for hook in airflow_providers("hooks") if hook["connection_type"] == "huaweicloud_cbr")
 
@@ -165,6 +168,7 @@ def test_airflow_providers_hooks_shows_the_hook() -> None:
 
 
 @pytest.mark.full
+@pytest.mark.campaign
 def test_airflow_providers_links_shows_the_link() -> None:
     assert {"extra_link_class_name": "airflow_cbr.links.cbr.CbrVaultLink"} in airflow_providers("links")
 

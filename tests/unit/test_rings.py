@@ -196,6 +196,7 @@ def test_importing_every_module_warns_of_nothing() -> None:
     ],
     ids=["the client", "the emulator", "the evidence", "the command"],
 )
+@pytest.mark.campaign
 def test_it_can_be_imported_without(parts: list[str], without: list[str]) -> None:
     run_python(
         "-c",
@@ -204,6 +205,7 @@ def test_it_can_be_imported_without(parts: list[str], without: list[str]) -> Non
     )
 
 
+@pytest.mark.campaign
 def test_a_dag_file_loads_neither_requests_nor_a_web_framework() -> None:
     heavy = run_python(
         "-c",
@@ -216,6 +218,7 @@ def test_a_dag_file_loads_neither_requests_nor_a_web_framework() -> None:
     assert heavy.splitlines() == []
 
 
+@pytest.mark.campaign
 def test_a_dag_file_loads_no_other_provider() -> None:
     """Airflow's decorators bring the standard provider and models with them: 75 modules that each parse of a Dag file would pay for."""
     loaded = run_python(

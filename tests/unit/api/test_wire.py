@@ -91,6 +91,7 @@ ALL = 6000
 
 
 @pytest.mark.parametrize("direction", ["upward", "downward"])
+@pytest.mark.campaign
 def test_wherever_a_proxy_cuts_one_request_arrives_and_what_is_not_certain_is_said(route: Any, direction: str) -> None:
     """The proxy passes on so many bytes and drops both ends; only its first connection is cut."""
     ends = set()
@@ -227,6 +228,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize(("first", "again"), thinned(ANSWERS.values(), every=3), ids=ANSWERS)
 @pytest.mark.parametrize("call", [show, copy_vault])
+@pytest.mark.campaign
 def test_no_exchange_outlasts_its_time_whatever_dribbles(
     make_client: MakeClient, call: Callable[[CbrClient], object], first: bytes, again: bytes
 ) -> None:

@@ -74,6 +74,7 @@ def test_stop_finds_what_a_dead_parent_has_left(make_component: Callable[[str], 
     assert component.members() == []
 
 
+@pytest.mark.campaign
 def test_what_is_started_again_after_a_kill_is_stopped_again(make_component: Callable[[str], Component]) -> None:
     component = make_component(PARENT_OF_A_GROUP)
     component.start()

@@ -489,6 +489,7 @@ def test_airflows_own_backstop_is_a_timeout_like_any_other(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("default", thinned(["True", "False"], every=2))
+@pytest.mark.campaign
 def test_the_default_is_airflows_own(default: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", default)
     shown = run_python(
