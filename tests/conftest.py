@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
     from xdist.workermanage import WorkerController
 
-# For `make test-unit`: a fifth of the examples, where a test does not say how many it needs.
-hypothesis.settings.register_profile("quick", max_examples=20)
+# For `make test-unit`: a tenth of the examples, where a test does not say how many it needs.
+hypothesis.settings.register_profile("quick", max_examples=10)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -112,6 +112,7 @@ def test_arbitrary_bytes_are_read_or_refused(envelope: type[Any], body: bytes) -
 
 @pytest.mark.parametrize("envelope", thinned(ENVELOPES, every=4))
 @given(content=st.dictionaries(st.sampled_from(KEYS), JSON, max_size=4) | JSON)
+@pytest.mark.campaign
 def test_arbitrary_json_is_read_or_refused(envelope: type[Any], content: object) -> None:
     # Nothing but this may be raised.
     with contextlib.suppress(CbrProtocolError):

@@ -26,6 +26,7 @@ def prepare(step: Step, *, durable_store: bool) -> Night:
 @pytest.mark.parametrize("durable_store", [True, False], ids=["3.3", "3.1"])
 @pytest.mark.parametrize("deferred", [False, True], ids=["sync", "deferred"])
 @pytest.mark.parametrize(("step", "moment"), MOMENTS, ids=lambda value: str(value).replace(" ", "-"))
+@pytest.mark.campaign
 def test_a_kill_at_every_step(step: Step, moment: str, deferred: bool, durable_store: bool) -> None:
     night = prepare(step, durable_store=durable_store)
     hits: list[Step] = []

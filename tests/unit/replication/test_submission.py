@@ -116,6 +116,7 @@ def _next_run(night: Night) -> Night:
     ],
     ids=lambda fault: "-".join(map(str, fault.values())),
 )
+@pytest.mark.campaign
 def test_a_lost_or_wrong_answer_never_copies_twice(fault: dict[str, str], when: str, deferred: bool) -> None:
     night = Night()
     night.control.switch(record_delay=60, operation_log_delay=60, careless=True)

@@ -122,6 +122,7 @@ EXPECTED = {
 
 @pytest.mark.parametrize("soft_fail", thinned([False, True], every=2))
 @pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.campaign
 def test_it_ends_alike_in_all_modes(scene: Callable[[Stage], None], soft_fail: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     ends = {}
     for mode in MODES:
@@ -282,6 +283,7 @@ def test_a_record_that_was_never_listed_is_named_and_fails_after_a_stated_time(
 
 @pytest.mark.parametrize("store", [True, False])
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.campaign
 def test_a_record_that_shows_late_keeps_the_timeout_of_the_whole_wait(mode: str, store: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = Stage(monkeypatch, {"record_delay": 600.0})
     copies_take_too_long(stage)

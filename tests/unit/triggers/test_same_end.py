@@ -128,6 +128,7 @@ def anonymous(value: Any, records: dict[str, str]) -> Any:
 
 
 @pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.campaign
 def test_it_ends_alike_on_a_worker_and_in_the_triggerer(scene: Callable[[Stage], dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         on_a_worker, stage = play(scene, patch, deferrable=False)

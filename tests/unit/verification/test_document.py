@@ -159,6 +159,7 @@ def test_a_document_is_the_same_however_it_is_cut_into_pieces(piece: int, monkey
     assert json.loads(file.getvalue()) == whole(every_kind(), None)
 
 
+@pytest.mark.campaign
 def test_a_document_with_more_or_less_than_the_types_is_not_valid() -> None:
     document = whole(every_kind(), None)
 

@@ -355,6 +355,7 @@ def test_a_watch_that_has_ended_begins_anew() -> None:
     play(scene)
 
 
+@pytest.mark.campaign
 def test_a_wait_is_no_bigger_after_a_thousand_looks() -> None:
     async def scene(service: Service) -> None:
         (vault,) = service.vaults
@@ -591,6 +592,7 @@ BY_KEY = AkSkCredentials("EMULATORACCESSKEY001", "emulator-secret-key-for-local-
 
 
 @pytest.mark.parametrize("credentials", [BY_PASSWORD, BY_KEY], ids=["password", "key"])
+@pytest.mark.campaign
 def test_refused_credentials_are_not_tried_for_every_vault(
     credentials: PasswordCredentials | AkSkCredentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -634,6 +636,7 @@ def count_of_refusals(service: Service, monkeypatch: pytest.MonkeyPatch) -> list
     return tried
 
 
+@pytest.mark.campaign
 def test_changed_credentials_are_tried_at_once() -> None:
     async def scene(service: Service) -> None:
         waits = [asyncio.create_task(end(service, vault)) for vault in service.vaults]
