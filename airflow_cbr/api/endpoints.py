@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
-from airflow_cbr.api.ids import LABEL, check_given, check_id, check_region, is_id, is_region, shown
+from airflow_cbr.api.ids import LABEL, check_given, check_region, shown
 from airflow_cbr.exceptions import CbrConfigurationError, CbrParameterError
 
 __all__ = [
@@ -22,12 +22,7 @@ __all__ = [
     "Service",
     "check_cloud",
     "check_endpoint",
-    "check_given",
-    "check_id",
-    "check_region",
-    "is_id",
     "is_loopback",
-    "is_region",
 ]
 
 DEFAULT_CLOUD: Final = "myhuaweicloud.com"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.api.models import Vault
 
-__all__ = ["why_not_empty"]
+__all__ = ["vault_or_error", "why_not_empty"]
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ def why_not_empty(client: CbrClient, vault_id: str, *, seen: Vault | CbrError | 
     :param seen: the vault, or the error with which it could not be read, where it was asked for already. Default: it is asked for now.
     :param log: takes the warning that its existence could not be checked.
     """
-    error = _read(client, vault_id) if seen is None else seen
+    error = vault_or_error(client, vault_id) if seen is None else seen
     if not isinstance(error, CbrError):
         return None
     where = f"{client.region} (project {client.project_id})"
@@ -46,7 +46,12 @@ def why_not_empty(client: CbrClient, vault_id: str, *, seen: Vault | CbrError | 
     )
 
 
-def _read(client: CbrClient, vault_id: str) -> Vault | CbrError:
+def vault_or_error(client: CbrClient, vault_id: str) -> Vault | CbrError:
+    """Return a vault, or the error with which it cannot be read: to some callers that is a finding, and no failure.
+
+    :param client: a client of the vault's region and project.
+    :param vault_id: the vault.
+    """
     try:
         return client.show_vault(vault_id)
     except CbrError as error:

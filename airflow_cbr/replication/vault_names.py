@@ -52,7 +52,7 @@ def why_not_there(coverage: Coverage, client: CbrClient, spec: ReplicationSpec, 
     :param state: has the names.
     :param log: takes the warning that its existence could not be checked.
     """
-    return None if coverage.eligible_number or coverage.by_backup or state.vault_name else why_not_empty(client, spec.vault_id, log=log)
+    return None if coverage.settled.backups or coverage.by_backup or state.vault_name else why_not_empty(client, spec.vault_id, log=log)
 
 
 def source_text(spec: ReplicationSpec, state: ReplicationState) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_cbr.exceptions import CbrError, CbrNothingToReplicateError
-from airflow_cbr.inventory.absence import why_not_empty
+from airflow_cbr.inventory.absence import vault_or_error, why_not_empty
 from airflow_cbr.verification.clocks import Clocks
 from airflow_cbr.verification.destination_vault import destination_vault
 from airflow_cbr.verification.levels import Level, Scope
@@ -55,7 +55,7 @@ def verify(source: CbrClient, destination: CbrClient, spec: VerificationSpec) ->
     resources: list[ResourceState] = []
     vault = target = None
     if spec.looks_at_source_vault or spec.looks_at_replicas:
-        vault, target = _look_at(source, spec.vault_id), _look_at(destination, there.vault_id)
+        vault, target = vault_or_error(source, spec.vault_id), vault_or_error(destination, there.vault_id)
         if spec.looks_at_replicas:
             # A verdict that no look at the destination confirmed is the word of the source.
             verified = newest_verified(inventory)
@@ -89,11 +89,3 @@ def verify(source: CbrClient, destination: CbrClient, spec: VerificationSpec) ->
 
 def _name_of(vault: Vault | CbrError | None) -> str | None:
     return None if vault is None or isinstance(vault, Exception) else vault.name
-
-
-def _look_at(client: CbrClient, vault_id: str) -> Vault | CbrError:
-    """Return a vault, or the error with which it cannot be read, which the level in question reports."""
-    try:
-        return client.show_vault(vault_id)
-    except CbrError as error:
-        return error

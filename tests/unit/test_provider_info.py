@@ -260,7 +260,8 @@ def test_the_form_has_a_placeholder_for_every_empty_field() -> None:
 def test_the_form_and_the_client_refuse_the_same(field: str, good: list[str], bad: list[str]) -> None:
     from jsonschema import Draft7Validator
 
-    from airflow_cbr.api.endpoints import check_cloud, check_id, check_region
+    from airflow_cbr.api.endpoints import check_cloud
+    from airflow_cbr.api.ids import check_id, check_region
     from airflow_cbr.exceptions import CbrParameterError
 
     check = {"region": check_region, "project_id": lambda value: check_id(value, "project_id"), "cloud": check_cloud}[field]

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_cbr.api.endpoints import SERVICES, Endpoints, Service, check_cloud, check_endpoint, check_id, check_region, is_loopback
+from airflow_cbr.api.endpoints import SERVICES, Endpoints, Service, check_cloud, check_endpoint, is_loopback
+from airflow_cbr.api.ids import check_id, check_region
 from airflow_cbr.exceptions import CbrConfigurationError, CbrParameterError
 
 CRAFTED: list[Any] = [

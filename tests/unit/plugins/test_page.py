@@ -277,6 +277,14 @@ def test_before_33_what_has_ended_meanwhile_is_shown_as_it_ended(airflow: Airflo
         assert verdicts(page) == {"1": "failed"}
 
 
+def check_that_a_refresh_mends_it(airflow: AirflowStandIn, page: Page) -> None:
+    """Let Airflow answer as it should, and check that the page shows what is right again."""
+    airflow.answer = lambda _: None
+    page.click("#refresh")
+    page.wait_for_selector("table")
+    assert page.is_hidden("#problem")
+
+
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
@@ -297,10 +305,7 @@ def test_before_33_nothing_is_made_up_where_the_second_list_is_missing(
     with opened() as page:
         assert says in page.inner_text("#problem")
         assert page.locator("table").count() == 0
-        airflow.answer = lambda _: None
-        page.click("#refresh")
-        page.wait_for_selector("table")
-        assert page.is_hidden("#problem")
+        check_that_a_refresh_mends_it(airflow, page)
 
 
 def test_before_33_nothing_is_used_behind_a_task_that_is_gone(airflow: AirflowStandIn, opened: Opened) -> None:
@@ -611,11 +616,7 @@ def test_an_error_is_said_and_nothing_is_made_up(airflow: AirflowStandIn, opened
         assert says in page.inner_text("#problem")
         assert page.locator("#problem a").count() == (1 if "signed in" in says else 0)
         assert page.locator("table").count() == 0
-        # What is right again shows with a refresh.
-        airflow.answer = lambda _: None
-        page.click("#refresh")
-        page.wait_for_selector("table")
-        assert page.is_hidden("#problem")
+        check_that_a_refresh_mends_it(airflow, page)
 
 
 def test_a_server_that_is_gone_is_said(airflow: AirflowStandIn, opened: Opened) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -259,20 +260,24 @@ CHANGES: dict[str, Callable[[PruneWorld], Any]] = {
 }
 
 
+def before_look(number: int, happens: Callable[[], Any]) -> Callable[[PruneStep, str], None]:
+    """Return an observer that lets something happen before the look that precedes a deletion, the first or a later one."""
+    looks = itertools.count(1)
+
+    def observe(step: PruneStep, moment: str) -> None:
+        if (step, moment) == (PruneStep.LOOK_AGAIN, "before") and next(looks) == number:
+            happens()
+
+    return observe
+
+
 @pytest.mark.parametrize("what", CHANGES)
 def test_a_change_since_the_plan_stops_the_run_before_that_backup(what: str) -> None:
     """The change is made after the second look before a deletion: the first two backups are gone, and the fourth is not touched."""
     world = four_days()
-    looks: list[str] = []
-
-    def observe(step: PruneStep, moment: str) -> None:
-        if (step, moment) == (PruneStep.LOOK_AGAIN, "before"):
-            looks.append(moment)
-            if len(looks) == 2:
-                CHANGES[what](world)
 
     with pytest.raises(CbrPruneStoppedError, match=rf"Source .*{VICTIM}.* was not deleted") as caught:
-        world.run(observe=observe)
+        world.run(observe=before_look(2, lambda: CHANGES[what](world)))
     assert world.deleted == caught.value.deleted == ["b0b0b0b0-0000-4000-8000-000003000000"]
     assert not caught.value.permanent
     assert world.violations == []
@@ -307,16 +312,9 @@ SIBLING_CHANGES: dict[str, Callable[[PruneWorld], Any]] = {
 def test_a_change_of_another_backup_of_the_checkpoint_stops_the_run_too(what: str, checkpoint: str) -> None:
     """The checkpoint was complete when the plan was made, and is not any more: nothing of it goes."""
     world = four_days(switches={"replica_checkpoint": checkpoint})
-    looks: list[str] = []
-
-    def observe(step: PruneStep, moment: str) -> None:
-        if (step, moment) == (PruneStep.LOOK_AGAIN, "before"):
-            looks.append(moment)
-            if len(looks) == 1:
-                SIBLING_CHANGES[what](world)
 
     with pytest.raises(CbrPruneStoppedError, match=rf"Source .*{FIRST}.* was not deleted: .*checkpoint"):
-        world.run(observe=observe)
+        world.run(observe=before_look(1, lambda: SIBLING_CHANGES[what](world)))
     assert world.deleted == []
     assert world.violations == []
 
@@ -353,15 +351,9 @@ def test_a_change_since_the_plan_stops_the_run_before_that_replica(what: str) ->
     for backup in list(world.store.in_vault(SOURCE_VAULT)):
         if not backup.id.startswith("b0b0b0b0-0000-4000-8000-000000"):
             world.store.remove_backup(backup)
-    started: list[str] = []
-
-    def observe(step: PruneStep, moment: str) -> None:
-        if (step, moment) == (PruneStep.LOOK_AGAIN, "before") and not started:
-            started.append(moment)
-            REPLICA_CHANGES[what](world, replica_id)
 
     with pytest.raises(CbrPruneStoppedError, match=r"Replica .* was not deleted"):
-        world.run(observe=observe)
+        world.run(observe=before_look(1, lambda: REPLICA_CHANGES[what](world, replica_id)))
     assert world.deleted == []
 
 

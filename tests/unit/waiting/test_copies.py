@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from airflow_cbr.api.copy_state import CopyState
 from airflow_cbr.api.decoding import decode_json
-from airflow_cbr.api.endpoints import is_id
+from airflow_cbr.api.ids import is_id
 from airflow_cbr.api.models import Backup, ReplicationRecord
 from airflow_cbr.waiting.copies import CopiesSeen, CopyCollector
 from airflow_cbr.waiting.ended import EndedCopies
