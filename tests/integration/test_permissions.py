@@ -92,14 +92,29 @@ def calls_of_methods() -> dict[str, set[str]]:
     return {name: calls for name, calls in made.items() if calls} | {"list_replication_logs": {"ListOpLogs"}}
 
 
+def names_in(tree: ast.AST) -> set[str]:
+    """Return every name and attribute that stands in a piece of code."""
+    return {
+        node.attr if isinstance(node, ast.Attribute) else node.id for node in ast.walk(tree) if isinstance(node, ast.Attribute | ast.Name)
+    }
+
+
+@cache
+def calls_of_shared_functions() -> dict[str, set[str]]:
+    """Return the calls that the functions of `inventory`, which the tasks share, make themselves or through each other."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (REPOSITORY / "airflow_cbr" / "inventory").rglob("*.py")]
+    said = {node.name: names_in(node) for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef)}
+    made = {name: {call for one in names for call in calls_of_methods().get(one, ())} for name, names in said.items()}
+    for _ in said:
+        made = {name: calls.union(*(made[one] for one in said[name] & set(said))) for name, calls in made.items()}
+    return {name: calls for name, calls in made.items() if calls}
+
+
 def calls_of_modules(*parts: str) -> set[str]:
-    """Return the calls that modules make: by the names of the client's methods that stand in them."""
-    called: set[str] = set()
-    for path in (path for part in parts for path in (REPOSITORY / "airflow_cbr" / part).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
-            called |= calls_of_methods().get(name, set())
-    return called
+    """Return the calls that modules make: by the names of the client's methods, and of shared functions, that stand in them."""
+    calls = calls_of_methods() | calls_of_shared_functions()
+    trees = (ast.parse(path.read_text(encoding="utf-8")) for part in parts for path in (REPOSITORY / "airflow_cbr" / part).rglob("*.py"))
+    return {call for tree in trees for name in names_in(tree) for call in calls.get(name, ())}
 
 
 @pytest.mark.parametrize("task", TASK_MODULES)
