@@ -66,6 +66,24 @@ def until_it_looks(pair: VaultPair, stack: AirflowStack) -> None:
     wait_until(lambda: looks(pair) > before + 2, limit=240, what="the watcher looks at the vault", check=stack.check, every=0.5)
 
 
+def until_it_has_its_place(stack: AirflowStack, told: int) -> None:
+    """Wait until the watcher's cursor in Airflow's store has passed the copies that were told.
+
+    A triggerer that is killed within seconds after an event tells it again, since it may not have handed it over. Before Airflow 3.3
+    there is no such store, and a watcher begins anew.
+    """
+    (asset,) = stack.api.request("GET", "assets", params={"name_pattern": "copies"})["assets"]
+    store = f"assets/{asset['id']}/state-store"
+    if stack.api.request("GET", store, absent_ok=True) is None:
+        return
+
+    def has_passed() -> bool:
+        (row,) = stack.api.request("GET", store)["asset_state_store"]
+        return (len(row["value"]["told"]), row["value"]["open"]) == (told, {})
+
+    wait_until(has_passed, limit=120, what=f"the watcher keeps its place after {told} copies", check=stack.check, every=0.5)
+
+
 def somebody_replicates(service: EmulatorServer, pair: VaultPair) -> list[str]:
     """Start the copies of a vault as a policy does; return their records."""
     user = default_world().users[0]
@@ -124,6 +142,7 @@ def test_a_dag_starts_when_copies_of_somebody_else_were_verified_and_only_then(
     assert second.xcom("ended") == [failed]
     assert second.xcom("verify")["verdict"] == "failed"
 
+    until_it_has_its_place(watching, told=len([*records, failed]))
     for triggerer in triggerers(watching):
         triggerer.kill()
     watching.start_triggerer()
