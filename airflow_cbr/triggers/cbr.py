@@ -128,13 +128,13 @@ class CbrReplicationTrigger(BaseTrigger):
                 reported = self._report(poll, reported)
                 if poll.refused:
                     return self._event(Wake.REFUSED, waiter, refusal_in(poll.error))
-                if poll.error is not None:
-                    continue
                 if poll.are_final:
                     return self._event(Wake.FINAL, waiter)
-                if vanished := self._vanished(poll, unlisted_since, loop.time()):
+                if poll.error is None and (vanished := self._vanished(poll, unlisted_since, loop.time())):
                     self.log.warning("These replication records are not listed: %s", ", ".join(vanished))
                     return self._event(Wake.LOST, waiter)
+                # Thousands of waits sleep here; what each keeps, the garbage collector walks through while nothing else can run.
+                del poll
 
     def _report(self, poll: PollResult, reported: Any) -> Any:
         """Log what changed since the last line; return what the line said."""

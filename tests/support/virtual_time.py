@@ -44,14 +44,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """The loop.
 
     ``longest_freeze`` is the longest time that callbacks have kept it from looking at anything else, in seconds: real time, as far as this
-    process was at work, in whichever of its threads. While it was not, other programs had the machine.
+    process was at work, in whichever of its threads. While it was not, other programs had the machine. ``longest_turn`` is the same
+    without the time for which Python collected garbage, as ``collected`` tells it: a function that returns the seconds so far.
     """
 
     def __init__(self) -> None:
         self.passed = 0.0
         self.at_work = 0
-        self.longest_freeze = 0.0
-        self._busy_since: tuple[float, float] | None = None
+        self.longest_freeze = self.longest_turn = 0.0
+        self.collected: Callable[[], float] = float
+        self._busy_since: tuple[float, float, float] | None = None
         super().__init__(_Selector(self))
 
     def time(self) -> float:
@@ -81,11 +83,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def note_idle(self) -> None:
         if self._busy_since is not None:
-            real, worked = time.perf_counter() - self._busy_since[0], time.process_time() - self._busy_since[1]
+            real, worked, collected = (now - then for now, then in zip(self._clocks(), self._busy_since, strict=True))
             self.longest_freeze = max(self.longest_freeze, min(real, worked))
+            self.longest_turn = max(self.longest_turn, min(real, worked) - collected)
 
     def note_busy(self) -> None:
-        self._busy_since = time.perf_counter(), time.process_time()
+        self._busy_since = self._clocks()
+
+    def _clocks(self) -> tuple[float, float, float]:
+        return time.perf_counter(), time.process_time(), self.collected()
 
 
 class _OneLane:
