@@ -9,7 +9,7 @@ from airflow_cbr.exceptions import CbrNotFoundError, CbrPruneStoppedError
 from airflow_cbr.inventory.backups import name_of
 from airflow_cbr.pruning.look import Held, claims_of, incomplete_checkpoints, listed, time_of
 from airflow_cbr.pruning.protection import protections_of
-from airflow_cbr.pruning.rows import RemovalState, decisive, names, show, state_of
+from airflow_cbr.pruning.rows import RemovalState, decisive, has_expired, names, show, state_of
 from airflow_cbr.pruning.spec import Side
 from airflow_cbr.verification.clocks import Clocks
 
@@ -85,12 +85,14 @@ def look_again(
     )
     for _, text in protections_of(fresh, judged):
         raise _surprise(removal, text)
+    if has_expired(fresh_partner, judged.now):
+        raise _surprise(removal, f"replica {partner.backup.id}, without which it must stay, has expired")
     if decisive(fresh.backup) != decisive(backup):
         raise _surprise(removal, "its row has changed")
     if side is Side.SOURCE:
         if not _is_as_planned(fresh.backup, removal):
             raise _surprise(removal, f"no successful record of it names its replica {partner.backup.id} any more")
-        for text in siblings.changes(removal, found, beside, deleted=deleted):
+        for text in siblings.changes(removal, found, beside, deleted=deleted, now=judged.now):
             raise _surprise(removal, text)
     return RemovalState.AS_PLANNED
 

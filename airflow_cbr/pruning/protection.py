@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from airflow_cbr.api.copy_state import ENDS
 from airflow_cbr.api.ids import is_id
 from airflow_cbr.api.models import parse_time
+from airflow_cbr.pruning.rows import has_expired
 from airflow_cbr.pruning.spec import Side
 from airflow_cbr.verification.rules import CLOCK_MARGIN, is_plausible_size
 
@@ -161,8 +162,7 @@ def _is_undated(row: Held, look: Look) -> bool:
 
 
 def _has_expired(row: Held, look: Look) -> bool:
-    expiry = parse_time(row.backup.expired_at)
-    return expiry is not None and (look.now is None or expiry <= look.now)
+    return has_expired(row.backup, look.now)
 
 
 def _is_unverified(row: Held, look: Look) -> bool:

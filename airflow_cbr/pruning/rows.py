@@ -7,13 +7,16 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from airflow_cbr.api.copy_state import CopyState
+from airflow_cbr.api.models import parse_time
 from airflow_cbr.exceptions import CbrNotFoundError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.api.models import Backup
 
-__all__ = ["GOING", "RemovalState", "decisive", "names", "show", "state_of"]
+__all__ = ["GOING", "RemovalState", "decisive", "has_expired", "names", "show", "state_of"]
 
 GOING: Final = frozenset({"deleting", "waiting_delete"})
 """The statuses of a backup that is being deleted."""
@@ -45,6 +48,16 @@ def names(source: Backup, replica_id: str) -> bool:
     """
     records = source.replication_records or ()
     return any(record.destination_backup_id == replica_id and record.state is CopyState.SUCCEEDED for record in records)
+
+
+def has_expired(backup: Backup, now: datetime | None) -> bool:
+    """Return whether a backup has expired, although it may still be listed; one that expires at all has, where the time is not known.
+
+    :param backup: the backup.
+    :param now: the service's time, or None.
+    """
+    expiry = parse_time(backup.expired_at)
+    return expiry is not None and (now is None or expiry <= now)
 
 
 def show(client: CbrClient, backup_id: str) -> Backup | None:

@@ -6,11 +6,12 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from airflow_cbr.pruning.look import listed
-from airflow_cbr.pruning.rows import GOING, decisive, names
+from airflow_cbr.pruning.rows import GOING, decisive, has_expired, names
 from airflow_cbr.pruning.spec import Side
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
+    from datetime import datetime
 
     from airflow_cbr.api.client import CbrClient
     from airflow_cbr.api.models import Backup
@@ -51,7 +52,13 @@ class Siblings:
         return found
 
     def changes(
-        self, removal: Removal, found: Mapping[str, list[Backup]], replicas: Mapping[str, list[Backup]], *, deleted: Collection[str]
+        self,
+        removal: Removal,
+        found: Mapping[str, list[Backup]],
+        replicas: Mapping[str, list[Backup]],
+        *,
+        deleted: Collection[str],
+        now: datetime | None,
     ) -> Iterator[str]:
         """Yield in words what makes the checkpoint of a source backup another one than that of the plan.
 
@@ -59,6 +66,7 @@ class Siblings:
         :param found: the backups of its checkpoint, with their records, as they are now.
         :param replicas: what :meth:`replicas` has read.
         :param deleted: ids of what this run has deleted.
+        :param now: the service's time, or None when it is not known.
         """
         for id_, rows in found.items():
             if id_ == removal.id or id_ in deleted or any(one.status in GOING for one in rows):
@@ -67,9 +75,9 @@ class Siblings:
             if known is None or known.source is None:
                 yield f"backup {id_} of its checkpoint was not there when the plan was made"
             elif known.source.is_eligible:
-                yield from self._changes_of(known, rows, replicas)
+                yield from self._changes_of(known, rows, replicas, now)
 
-    def _changes_of(self, known: Held, rows: list[Backup], replicas: Mapping[str, list[Backup]]) -> Iterator[str]:
+    def _changes_of(self, known: Held, rows: list[Backup], replicas: Mapping[str, list[Backup]], now: datetime | None) -> Iterator[str]:
         id_, replica = known.backup.id, self._replicas.get(known.backup.id)
         if replica is None:
             yield f"the replica of backup {id_} of its checkpoint is not listed"
@@ -81,3 +89,5 @@ class Siblings:
             yield f"replica {replica.id} of backup {id_} of its checkpoint no longer exists"
         elif any(decisive(one) != decisive(replica) for one in replicas[replica.id]):
             yield f"replica {replica.id} of backup {id_} of its checkpoint has changed"
+        elif any(has_expired(one, now) for one in replicas[replica.id]):
+            yield f"replica {replica.id} of backup {id_} of its checkpoint has expired"

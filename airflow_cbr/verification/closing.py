@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_cbr.api.texts import counted
 from airflow_cbr.inventory.measures import duration_text, gb_text
-from airflow_cbr.verification.level_outcome import LevelOutcome, outcomes
+from airflow_cbr.verification.level_outcome import LevelOutcome, outcomes, why_not_judged
 from airflow_cbr.verification.levels import Action, Level
 from airflow_cbr.verification.report import Outcome
 
@@ -37,15 +37,14 @@ def closing_line(report: Report) -> tuple[int, str]:
 
 
 def _levels(report: Report) -> str:
-    found = outcomes(report)
-    passed = [str(level) for level, outcome in found.items() if outcome is LevelOutcome.PASSED]
-    unjudged = [str(level) for level, outcome in found.items() if outcome is LevelOutcome.NOT_JUDGED]
+    passed = [str(level) for level, outcome in outcomes(report).items() if outcome is LevelOutcome.PASSED]
     violated = [_violated(report, level, count) for level, count in report.violations.items() if count]
     said = [f"violated: {', '.join(violated)}"] if violated else []
     said += [f"passed: {', '.join(passed)}"] if passed else []
-    if unjudged:
-        has_backups = report.counts["failed"] or report.counts["missing"]
-        said.append(f"not judged: {', '.join(unjudged)} ({'no record led to one' if has_backups else 'there was no backup to judge'})")
+    unjudged: dict[str, list[str]] = {}
+    for level, why in why_not_judged(report).items():
+        unjudged.setdefault(why, []).append(str(level))
+    said += [f"not judged: {', '.join(levels)} ({why})" for why, levels in unjudged.items()]
     return "; ".join(said)
 
 

@@ -11,7 +11,7 @@ from airflow_cbr.verification.verdicts import Verdict
 if TYPE_CHECKING:
     from airflow_cbr.verification.report import Report
 
-__all__ = ["LevelOutcome", "outcomes"]
+__all__ = ["LevelOutcome", "outcomes", "why_not_judged"]
 
 
 class LevelOutcome(StrEnum):
@@ -27,19 +27,28 @@ def outcomes(report: Report) -> dict[Level, LevelOutcome]:
 
     :param report: what was found.
     """
-    idle = _idle(report)
+    idle = why_not_judged(report)
     return {
         level: LevelOutcome.VIOLATED if count else LevelOutcome.NOT_JUDGED if level in idle else LevelOutcome.PASSED
         for level, count in report.violations.items()
     }
 
 
-def _idle(report: Report) -> frozenset[Level]:
-    """Return the levels about copies that had nothing to look at: no backup at all, or no record that led to a replica."""
+def why_not_judged(report: Report) -> dict[Level, str]:
+    """Return the levels that had nothing to look at, unless they are violated, each with why.
+
+    :param report: what was found.
+    """
+    why: dict[Level, str] = {}
     counts = report.counts
     if counts[Verdict.VERIFIED]:
-        return frozenset()
-    if counts[Verdict.FAILED] or counts[Verdict.MISSING]:
+        pass
+    elif counts[Verdict.FAILED] or counts[Verdict.MISSING]:
         # Without a verified backup, the replica level has judged only what it has caught.
-        return frozenset({Level.REPLICA})
-    return frozenset({Level.RECORD, Level.REPLICA})
+        why[Level.REPLICA] = "no record led to one"
+    else:
+        why |= dict.fromkeys((Level.RECORD, Level.REPLICA), "there was no backup to judge")
+    if not report.resources:
+        # Resources that cannot be read are a violation.
+        why |= dict.fromkeys((Level.COVERAGE, Level.RPO), "no resource is bound to the source vault")
+    return {level: reason for level, reason in why.items() if report.violations.get(level) == 0}

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from airflow_cbr.api.endpoints import SERVICES, Endpoints
 from airflow_cbr.cli import _parser
 from airflow_cbr.hooks.cbr import CbrHook
 from tests.support.celery_stack import CeleryStack
@@ -157,6 +158,13 @@ def test_the_values_the_pod_template_and_the_volumes_say_the_same(values: dict[s
     assert worker["extraVolumeMounts"][0] in container["volumeMounts"]
     assert claims == {one["persistentVolumeClaim"]["claimName"] for one in template["volumes"]}
     assert values["logs"]["persistence"]["existingClaim"] in claims
+
+
+def test_the_page_names_every_host_that_is_asked_and_no_other() -> None:
+    _, _, egress = (FOLDER / "index.md").read_text().partition("**Egress.**")
+    named = set(re.findall(r"`([a-z]+\.<region>\.[a-z.]+)`", egress.partition("**Triggerers.**")[0]))
+    asked = {Endpoints().url_of(service, "here-1", home_region="here-1") for service in SERVICES}
+    assert {f"https://{host.replace('<region>', 'here-1')}" for host in named} == asked
 
 
 def test_the_page_makes_each_secret_that_the_values_name(values: dict[str, Any]) -> None:

@@ -350,6 +350,16 @@ def test_the_example_of_a_callback_tells_errors_apart(capsys: pytest.CaptureFixt
     assert capsys.readouterr().out == "still running: ['record']\nfor support: BackupService.9910 r1\n"
 
 
+def test_the_line_about_the_connections_type_that_is_quoted_is_airflows_own() -> None:
+    from airflow.models.connection import Connection
+
+    from airflow_cbr.airflow_names import AIRFLOW_VERSION
+
+    (quoted,) = (block.text for block in blocks(CONNECTION_PAGE) if block.text.startswith("Connection schemes"))
+    is_written = quoted.strip().replace("huaweicloud_cbr", "%s") in inspect.getsource(Connection)
+    assert is_written is (AIRFLOW_VERSION < (3, 4))
+
+
 def test_json_examples_can_be_read() -> None:
     unreadable = []
     for block in (block for page in PAGES for block in blocks(page) if block.language == "json"):

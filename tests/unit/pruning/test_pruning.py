@@ -319,6 +319,18 @@ def test_a_change_of_another_backup_of_the_checkpoint_stops_the_run_too(what: st
     assert world.violations == []
 
 
+@pytest.mark.parametrize("checkpoint", ["own", "source"])
+@pytest.mark.parametrize("whose", [FIRST, VICTIM], ids=["its own", "that of another backup of its checkpoint"])
+def test_a_replica_that_has_expired_since_the_plan_is_none_although_it_is_still_listed(whose: str, checkpoint: str) -> None:
+    world = four_days(switches={"replica_checkpoint": checkpoint})
+    world.control.change_backup(replica_of(world, whose), expired_at=world.clock.now() + 1800)
+
+    with pytest.raises(CbrPruneStoppedError, match=rf"Source .*{FIRST}.* was not deleted: replica .* has expired"):
+        world.run(observe=before_look(1, lambda: world.clock.advance(3600)))
+    assert world.deleted == []
+    assert world.violations == []
+
+
 REPLICA_CHANGES: dict[str, Callable[[PruneWorld, str], Any]] = {
     "it is in error": lambda world, id_: change(world, id_, status="error"),
     "an image is made of it": lambda world, id_: change(world, id_, images=[OTHER]),

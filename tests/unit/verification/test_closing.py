@@ -73,6 +73,15 @@ def test_by_records_alone_the_last_line_speaks_of_records_and_of_no_age() -> Non
     assert body(night(2, levels=[Level.RECORD])) == "2 of 2 backups have a successful record, 0 GB; passed: record"
 
 
+def test_a_vault_to_which_nothing_is_bound_has_neither_coverage_nor_age() -> None:
+    levels = dict.fromkeys((Level.REPLICA, Level.COVERAGE, Level.RPO), Action.FAIL)
+    nobody = "not judged: coverage, rpo (no resource is bound to the source vault)"
+    report = judged(Side([source(record())], [vault(HERE)]), Side([replica()]), levels=levels, max_age=86400.0)
+    assert body(report) == f"1 of 1 backup has a verified replica, 40 GB; passed: replica; {nobody}"
+    report = judged(Side([], [vault(HERE)]), Side([]), levels=levels, max_age=86400.0, allow_empty=True)
+    assert body(report).endswith(f"; not judged: replica (there was no backup to judge); {nobody}")
+
+
 @pytest.mark.parametrize("max_age", [None, 86400.0])
 @pytest.mark.parametrize(
     ("backup", "bound", "said"),

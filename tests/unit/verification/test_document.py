@@ -107,19 +107,24 @@ def test_a_document_says_what_was_asked_and_what_was_found() -> None:
 
 
 @pytest.mark.parametrize(
-    ("backups", "levels", "outcomes"),
+    ("backups", "bound", "levels", "outcomes"),
     [
-        ([source(record())], [Level.RECORD, Level.REPLICA], ["passed", "passed"]),
-        ([source()], [Level.RECORD, Level.REPLICA], ["violated", "not_judged"]),
-        ([source()], [Level.RECORD], ["violated"]),
-        ([source()], [Level.REPLICA], ["violated"]),
-        ([], [Level.RECORD, Level.REPLICA, Level.VAULT], ["not_judged", "not_judged", "passed"]),
+        ([source(record())], ["server"], list(Level), ["passed"] * 5),
+        ([source()], ["server"], [Level.RECORD, Level.REPLICA], ["violated", "not_judged"]),
+        ([source()], ["server"], [Level.RECORD], ["violated"]),
+        ([source()], ["server"], [Level.REPLICA], ["violated"]),
+        ([], ["server"], [Level.RECORD, Level.REPLICA, Level.VAULT], ["not_judged", "not_judged", "passed"]),
+        ([source(record())], [], list(Level), ["passed", "passed", "not_judged", "not_judged", "passed"]),
+        ([], [], list(Level), ["not_judged"] * 4 + ["passed"]),
     ],
-    ids=["copied", "never copied", "by records alone", "by replicas alone", "nothing there"],
+    ids=["copied", "never copied", "by records alone", "by replicas alone", "nothing there", "nothing bound", "nothing at all"],
 )
-def test_a_level_that_had_nothing_to_look_at_has_not_passed(backups: list[Backup], levels: list[Level], outcomes: list[str]) -> None:
+def test_a_level_that_had_nothing_to_look_at_has_not_passed(
+    backups: list[Backup], bound: list[str], levels: list[Level], outcomes: list[str]
+) -> None:
     there = Side([replica()], [vault(THERE.vault_id, protect_type="replication")])
-    document = whole(judged(Side(backups, [vault(HERE, "server")]), there, levels=levels, allow_empty=True), None)
+    here = Side(backups, [vault(HERE, *bound)])
+    document = whole(judged(here, there, levels=levels, allow_empty=True, max_age=10 * 365 * 86400.0), None)
     assert [one["outcome"] for one in document["levels"].values()] == outcomes
     assert published().is_valid(document)
 
