@@ -59,7 +59,7 @@ def installed(environment: Mapping[str, str], folder: Path = ENVIRONMENT) -> Pat
             _run(["uv", "venv", "--quiet", "--python", sys.executable, str(folder)], environment)
             _run(["uv", "pip", "install", "--quiet", "--python", str(python), REQUIREMENT], environment)
         else:
-            # A pip of its own, and byte code of thousands of modules of which few are imported, would take a minute of a run.
+            # A pip of its own, and byte code of thousands of modules of which few are imported, would cost some twenty seconds of a run.
             pip = [sys.executable, "-m", "pip"]
             shared = _runs([*pip, "--version"], environment)
             _run([sys.executable, "-m", "venv", *(["--without-pip"] if shared else []), str(folder)], environment)
