@@ -56,10 +56,16 @@ def _isolate() -> None:
     os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
     os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "True"
     os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(REPOSITORY / "dags")
-    # Airflow reads this once in a process, so the tests that need a folder of their own cannot set it later.
+    # Airflow reads this once in a process, so the tests that need a folder of their own cannot set it later. Each example has a bundle to
+    # itself, since dag.test() reads all of its Dag's bundle anew at every run.
+    folders = {"integration": REPOSITORY / "tests" / "integration" / "dags"}
+    for example in sorted((REPOSITORY / "dags").glob("*.py")):
+        folders[example.stem] = _DIRECTORY / "bundles" / example.stem
+        folders[example.stem].mkdir(parents=True)
+        shutil.copy(example, folders[example.stem])
     bundles = [
-        {"name": name, "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle", "kwargs": {"path": str(REPOSITORY / folder)}}
-        for name, folder in (("examples", "dags"), ("integration", "tests/integration/dags"))
+        {"name": name, "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle", "kwargs": {"path": str(folder)}}
+        for name, folder in folders.items()
     ]
     os.environ["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"] = json.dumps(bundles)
 

@@ -178,6 +178,7 @@ def test_both_operators_can_be_mapped_over_vaults(emulator: EmulatorServer, mapp
     assert [ran.xcom("verify", map_index=place)["verified"] for place in range(2)] == [3, 2]
 
 
+@pytest.mark.full
 def test_the_output_of_replicate_can_be_mapped_over_one_by_one(emulator: EmulatorServer, mapped: Any) -> None:
     ran = Ran(mapped.over_records)
     assert ran.state() == "success"

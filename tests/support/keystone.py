@@ -59,8 +59,12 @@ def installed(environment: Mapping[str, str], folder: Path = ENVIRONMENT) -> Pat
             _run(["uv", "venv", "--quiet", "--python", sys.executable, str(folder)], environment)
             _run(["uv", "pip", "install", "--quiet", "--python", str(python), REQUIREMENT], environment)
         else:
-            _run([sys.executable, "-m", "venv", str(folder)], environment)
-            _run([str(python), "-m", "pip", "install", "--quiet", REQUIREMENT], environment)
+            # A pip of its own, and byte code of thousands of modules of which few are imported, would cost some twenty seconds of a run.
+            pip = [sys.executable, "-m", "pip"]
+            shared = _runs([*pip, "--version"], environment)
+            _run([sys.executable, "-m", "venv", *(["--without-pip"] if shared else []), str(folder)], environment)
+            pip = [*pip, "--python", str(python)] if shared else [str(python), "-m", "pip"]
+            _run([*pip, "install", "--quiet", "--no-compile", REQUIREMENT], environment)
         stamp.write_text(wanted)
     return python
 

@@ -14,26 +14,41 @@ if TYPE_CHECKING:
     import pytest
     from xdist.remote import Producer
 
-#: Beginnings of node ids; what begins alike runs on one worker.
-TOGETHER = (
+#: Beginnings of node ids: what begins with one of a group runs on one worker.
+TOGETHER: tuple[tuple[str, ...], ...] = (
     # The nights are as long as all the rest of the stack's cases together, so they get a stack of their own.
-    "tests/system/stack/test_random_nights.py::",
-    "tests/system/stack/",
+    ("tests/system/stack/test_random_nights.py::",),
+    ("tests/system/stack/",),
     # The demos share nothing, but each starts an Airflow of its own: one at a time is enough, and as a group they do not come last.
-    "tests/system/test_demo_command.py::",
-    "tests/integration/test_example_dag.py::",
-    "tests/integration/test_keystone.py::",
+    ("tests/system/test_demo_command.py::",),
+    # dag.test(): its first run in a process loads all of Airflow and builds the API that tasks speak to.
+    (
+        "tests/integration/test_example_dag.py::",
+        "tests/integration/test_drill_dag.py::",
+        "tests/integration/test_many_vaults.py::",
+        "tests/integration/test_policy_copies_dag.py::",
+        "tests/integration/test_proof_dags.py::",
+        "tests/integration/operators/test_outlet_events.py::test_airflow_makes_",
+    ),
+    ("tests/integration/test_keystone.py::",),
     # A browser each.
-    "tests/unit/plugins/test_page.py::",
-    "tests/unit/evidence/test_html.py::",
+    ("tests/unit/plugins/test_page.py::",),
+    ("tests/unit/evidence/test_html.py::",),
+    ("tests/unit/test_browser.py::",),
+    # They read the whole package.
+    ("tests/unit/test_rings.py::",),
+    # One process imports the Dag files' statements for all of them.
+    ("tests/unit/operators/test_imports.py::",),
     # One process reads the connection form for all of them.
-    "tests/unit/test_provider_info.py::",
+    ("tests/unit/test_provider_info.py::",),
+    # Airflow's routes of connections ask all providers for their forms, once in a process.
+    ("tests/integration/test_connection_page.py::",),
 )
 
 
 def group_of(nodeid: str) -> str:
     """Return what runs together: a group's name, or the test alone."""
-    return next((beginning for beginning in TOGETHER if nodeid.startswith(beginning)), nodeid)
+    return next((group[0] for group in TOGETHER if nodeid.startswith(group)), nodeid)
 
 
 class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist shows its types to nobody

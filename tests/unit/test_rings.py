@@ -10,15 +10,12 @@ import subprocess
 import sys
 import tomllib
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.python_process import run_python
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = REPOSITORY / "airflow_cbr"
@@ -90,14 +87,17 @@ def name_of(path: Path) -> str:
     return path.relative_to(REPOSITORY).as_posix()
 
 
-def imports_of(path: Path) -> Iterator[str]:
-    """Yield every dotted name that a module imports: at its top, inside functions, and for type checking."""
+@cache
+def imports_of(path: Path) -> tuple[str, ...]:
+    """Return every dotted name that a module imports: at its top, inside functions, and for type checking."""
+    names: list[str] = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{name_of(path)} imports relatively"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            names += (f"{node.module}.{alias.name}" for alias in node.names)
+    return tuple(names)
 
 
 def modules_of(*parts: str) -> list[str]:
@@ -170,7 +170,7 @@ def test_what_moves_in_airflow_is_taken_from_airflow_names() -> None:
 
 
 def test_airflow_names_has_its_names_from_airflow_itself() -> None:
-    imported = list(imports_of(PACKAGE / "airflow_names.py"))
+    imported = imports_of(PACKAGE / "airflow_names.py")
 
     assert "airflow.sdk.BaseOperator" in imported
     assert [name for name in imported if name.startswith("airflow.providers")] == []

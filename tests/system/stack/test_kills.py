@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from airflow_cbr.demo.waiting import wait_until
 from tests.support.airflow_processes import kill_task
 from tests.support.airflow_rest import trigger
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from tests.support.emulated_vaults import VaultPair
 
 
+# A task that kills itself right after its call is in every run: see test_kill_at_every_step.py.
+@pytest.mark.full
 def test_a_killed_task_process_is_retried_and_adopts_its_own_copies(
     stack: AirflowStack, api: AirflowApi, vaults: Callable[..., VaultPair]
 ) -> None:

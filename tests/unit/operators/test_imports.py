@@ -13,7 +13,7 @@ from airflow_cbr.operators import cbr
 from tests.support.python_process import run_python
 
 # One process looks at all of it, for all of its cases.
-pytestmark = [pytest.mark.campaign, pytest.mark.xdist_group("imports")]
+pytestmark = pytest.mark.campaign
 
 OPERATORS = "from airflow_cbr.operators.cbr import"
 #: A statement of a Dag file: the modules that it may load over ``airflow.sdk`` with the bases of operators, hooks and links. Each costs a

@@ -25,7 +25,7 @@ SETTINGS = settings(
 #: `make test-unit` plays the first number, `make test` the second, and `make test-full` all of them.
 SIZES = [
     pytest.param(10, id="10"),
-    pytest.param(40, marks=pytest.mark.campaign, id="40"),
+    pytest.param(20, marks=pytest.mark.campaign, id="20"),
     pytest.param(1000, marks=pytest.mark.full, id="1000"),
     pytest.param(10_000, marks=pytest.mark.full, id="10000"),
 ]
