@@ -91,7 +91,7 @@ def _is_restorable(row: BackupRow) -> bool:
 def _restorable(row: BackupRow, resource_name: str | None) -> Restorable:
     return Restorable(
         replica_id=row.replica_id or "",
-        backup_id=row.texts.id,
+        backup_id=row.id,
         backup_name=row.texts.name,
         resource_id=row.resource_id,
         resource_name=resource_name,
