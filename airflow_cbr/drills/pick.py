@@ -85,14 +85,14 @@ def find_restorable(source: CbrClient, destination: CbrClient, *, vault_id: str,
 
 
 def _is_restorable(row: BackupRow) -> bool:
-    return row.is_verified and row.replica_id is not None and row.resource_type == _SERVER and row.has_system_disk is not False
+    return row.is_verified and row.replica_id is not None and row.kind.resource_type == _SERVER and row.kind.has_system_disk is not False
 
 
 def _restorable(row: BackupRow, resource_name: str | None) -> Restorable:
     return Restorable(
         replica_id=row.replica_id or "",
         backup_id=row.id,
-        backup_name=row.name,
+        backup_name=row.texts.name,
         resource_id=row.resource_id,
         resource_name=resource_name,
         made_at=row.created.isoformat() if row.created is not None else None,

@@ -15,7 +15,7 @@ from airflow_cbr.inventory.coverage import CoverageStatus, coverage_of, failure_
 from airflow_cbr.verification.comparisons import RecordCase, where_it_leads, wrongs_of_record
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.levels import Scope, Source
-from airflow_cbr.verification.source_inventory import BackupRow, SourceInventory
+from airflow_cbr.verification.source_inventory import BackupKind, BackupRow, SourceInventory, packed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,7 +38,7 @@ def read_source(client: CbrClient, spec: VerificationSpec) -> SourceInventory:
     """
     wanted = set(spec.record_ids)
     reader = Reader(spec, Source(client.region, client.project_id, spec.vault_id))
-    read, repeated = reader.row_by_status, list[BackupRow]()
+    read, rows, repeated = reader.row_by_status, list[BackupRow](), list[BackupRow]()
     found: set[str] = set()
 
     def read_asked(backup: JudgedBackup) -> BackupRow:
@@ -48,10 +48,16 @@ def read_source(client: CbrClient, spec: VerificationSpec) -> SourceInventory:
         return read(backup)
 
     read_one = read_asked if wanted else read
-    listed = client.read_backups(
-        JudgedBackup, vault_id=spec.vault_id, show_replication=True, on_repeat=lambda backup: repeated.append(read_one(backup))
-    )
-    rows = [read_one(backup) for backup in listed]
+
+    def read_again(backup: JudgedBackup) -> None:
+        row = read_one(backup)
+        # With the last row of each page the next one begins, mostly unchanged.
+        if rows[-1:] != [row]:
+            repeated.append(row)
+
+    keep = rows.append
+    for backup in client.read_backups(JudgedBackup, vault_id=spec.vault_id, show_replication=True, on_repeat=read_again):
+        keep(read_one(backup))
     _compare_repeated(rows, repeated)
     inventory = SourceInventory(rows, [record_id for record_id in spec.record_ids if record_id not in found], reader.resource_names)
     if spec.scope is Scope.NEWEST:
@@ -61,7 +67,9 @@ def read_source(client: CbrClient, spec: VerificationSpec) -> SourceInventory:
 
 
 def _compare_repeated(rows: list[BackupRow], repeated: Sequence[BackupRow]) -> None:
-    """Judge the rows that were listed again with other contents. The last row of each page is listed again, mostly unchanged."""
+    """Judge the rows that were listed again with other contents."""
+    if not repeated:
+        return
     again: dict[str, list[BackupRow]] = {}
     for row in repeated:
         again.setdefault(row.id, []).append(row)
@@ -70,7 +78,7 @@ def _compare_repeated(rows: list[BackupRow], repeated: Sequence[BackupRow]) -> N
         if len(both) == 1:
             continue
         # Whichever came first: what is said of the others must not hang on it.
-        row = rows[position] = min(both, key=msgspec.json.encode)
+        row = rows[position] = min(both, key=lambda one: msgspec.json.encode(_contents(one)))
         row.is_judged = any(one.is_judged for one in both)
         row.is_eligible = any(one.is_eligible for one in both)
         if any(one.created != row.created for one in both):
@@ -95,7 +103,7 @@ class Reader:
         self._names_skipped = spec.scope is not Scope.RECORDS
         self._no_record: Final = f"it has no replication record to {spec.destination}"
         self.resource_names: dict[str | None, str] = {}
-        self._texts: dict[str | None, str | None] = {}
+        self._kinds: dict[tuple[str | bool | None, ...], BackupKind] = {}
         self._right_backup: tuple[str | None, ...] = ()
         self._right_record: tuple[str | None, ...] = ()
         self._right_vault_beside: str | None = None
@@ -126,7 +134,7 @@ class Reader:
         row.is_eligible = coverage_of(backup, self._destination).status not in _NOT_ELIGIBLE
         for record in sorted(wanted, key=_order):
             if astray := where_it_leads(RecordCase(backup, record, self._source, self._destination)):
-                row.record_id = record.id
+                row.decide_by(record.id)
                 _settle_wrongs(row, astray)
                 return row
         record = _best(wanted)
@@ -191,30 +199,28 @@ class Reader:
         checkpoint_there: str | None = None,
         begun_at: str | None = None,
     ) -> BackupRow:
-        # The rows of a checkpoint stand next to each other; one text for all of them is enough, as it is for a resource and a kind.
+        # The rows of a checkpoint stand next to each other; one text for all of them is enough.
         if backup.checkpoint_id != self._checkpoint:
             self._checkpoint = backup.checkpoint_id
-        resource_id, extend_info, share = backup.resource_id, backup.extend_info, self._texts.setdefault
+        resource_id, extend_info = backup.resource_id, backup.extend_info
         if resource_id not in self.resource_names and resource_id and backup.resource_name:
             self.resource_names[resource_id] = backup.resource_name
-        if alike is None:
-            alike = tuple(share(text, text) for text in (backup.provider_id, backup.resource_type))
+        provider_id, resource_type = (backup.provider_id, backup.resource_type) if alike is None else alike[:2]
+        has_system_disk = None if extend_info is None else extend_info.contain_system_disk
+        kind = self._kinds.get((resource_id or None, provider_id, resource_type, has_system_disk))
+        if kind is None:
+            kind = BackupKind(resource_id or None, provider_id, resource_type, has_system_disk)
+            self._kinds[kind] = kind
         return BackupRow(
-            backup.id,
-            backup.name,
-            share(resource_id, resource_id) if resource_id else None,
+            packed(backup.id, backup.name, record_id, begun_at),
+            kind,
             self._checkpoint,
             backup.resource_size,
             parse_time(backup.created_at),
-            alike[0],
-            alike[1],
-            None if extend_info is None else extend_info.contain_system_disk,
             self._judges_all,
             True,
-            record_id,
             replica_id,
             checkpoint_there,
-            begun_at,
         )
 
     # --- line by line -----------------------------------------------------------------------------------------------------
@@ -238,17 +244,17 @@ class Reader:
             else:
                 row.refuse(self._no_record, Fault.NO_RECORD)
         elif status is CoverageStatus.ELSEWHERE:
-            row.record_id = record.id
+            row.decide_by(record.id)
             row.refuse(one.reason, Fault.ELSEWHERE)
         elif status is CoverageStatus.UNCLEAR:
-            row.record_id = record.id
+            row.decide_by(record.id)
             row.refuse(f"{self._no_record}; {one.reason}", Fault.NO_RECORD)
         else:
             self._claim_or_refuse(row, backup, cast("ReplicationRecord", record))
         return row
 
     def _claim_or_refuse(self, row: BackupRow, backup: JudgedBackup, record: ReplicationRecord) -> None:
-        row.record_id = record.id
+        row.decide_by(record.id)
         records = backup.replication_records or ()
         if any(other.id == record.id and other != record for other in records):
             row.refuse("its record is listed more than once, with different contents", Fault.RECORD_TWICE)
@@ -261,7 +267,8 @@ class Reader:
                 self._learn(backup, record)
 
     def _claim(self, row: BackupRow, backup: JudgedBackup, record: ReplicationRecord) -> None:
-        row.begun_at, row.replica_checkpoint_id = record.created_at, record.destination_checkpoint_id
+        row.decide_by(record.id, record.created_at)
+        row.replica_checkpoint_id = record.destination_checkpoint_id
         row.replica_id = record.destination_backup_id or None
         if wrong := wrongs_of_record(RecordCase(backup, record, self._source, self._destination)):
             _settle_wrongs(row, wrong)
@@ -270,6 +277,12 @@ class Reader:
         elif row.replica_id == row.id:
             row.refuse("its record names its source backup as the replica", Fault.REPLICA_IS_SOURCE)
 
+
+_contents: Final = attrgetter(
+    *("texts.name", "kind.resource_id", "checkpoint_id", "size", "created", "kind.provider_id", "kind.resource_type"),
+    *("kind.has_system_disk", "is_judged", "is_eligible", "texts.record_id", "replica_id", "replica_checkpoint_id", "begun_at"),
+    *("verdict", "faults", "reason"),
+)
 
 # What decides about a backup with a single record, apart from what differs from one backup to the next. The kind comes first.
 _decisive_of_backup: Final = attrgetter("provider_id", "resource_type", "vault_id", "project_id", "status", "image_type")

@@ -78,16 +78,13 @@ class ReplicaCheck:
                 replica.parent_id,
             )
             != right
-            or row.provider_id != right[0]
-            or row.resource_type != right[1]
             or resource_id is None
-            or resource_id != row.resource_id
+            or (resource_id, right[0], right[1], None if extend_info is None else extend_info.contain_system_disk) != row.kind
             or size is None
             or size != row.size
             or not 0 < size <= LARGEST_GB
             or not row.replica_checkpoint_id
             or replica.checkpoint_id != row.replica_checkpoint_id
-            or (None if extend_info is None else extend_info.contain_system_disk) is not row.has_system_disk
         ):
             return False
         made, created = parse_time(replica.created_at), row.created

@@ -215,16 +215,17 @@ class Report:
             yield Entry(None, None, None, verdict, level, faults if level else (), reason, record_id, None)
 
     def _entry(self, row: BackupRow) -> Entry:
-        name = self._name_of_resource(row.resource_id)
+        texts, resource_id = row.texts, row.kind.resource_id
+        id, name, record_id, resource_name = texts.id, texts.name, texts.record_id, self._name_of_resource(resource_id)
         if row.verdict is Verdict.VERIFIED and self._judges_replicas:
-            return Entry(row.id, row.name, row.resource_id, _VERIFIED, None, (), _IN_PLACE, row.record_id, row.replica_id, name)
+            return Entry(id, name, resource_id, _VERIFIED, None, (), _IN_PLACE, record_id, row.replica_id, resource_name)
         verdict, level, faults, reason = row.verdict, None, row.faults, row.reason
         if verdict is Verdict.VERIFIED or verdict is None:
             verdict, reason = self._by_record_alone()
         elif faults:
             verdict, level, reason = self._as_judged(verdict, faults, reason)
             faults = faults if level else ()
-        return Entry(row.id, row.name, row.resource_id, str(verdict), level, faults, reason, row.record_id, row.replica_id, name)
+        return Entry(id, name, resource_id, str(verdict), level, faults, reason, record_id, row.replica_id, resource_name)
 
     def _by_record_alone(self) -> tuple[Verdict, str]:
         if Level.RECORD in self.spec.levels:

@@ -57,16 +57,16 @@ def states(vault: Vault | CbrError, verified: dict[str | None, BackupRow], *, no
 def _state(resource: VaultResource, last: BackupRow | None, now: datetime | None) -> ResourceState:
     if last is None:
         return ResourceState(resource.id, resource.name, resource.type, None, None, None, None, None, None, None)
-    made = last.created
+    made, texts = last.created, last.texts
     if made is not None and (now is None or made - now > CLOCK_MARGIN):
         made = None
     return ResourceState(
         resource.id,
         resource.name,
         resource.type,
-        last.id,
-        last.name,
-        last.record_id,
+        texts.id,
+        texts.name,
+        texts.record_id,
         last.replica_id,
         made,
         None if made is None or now is None else max(0.0, (now - made).total_seconds()),
@@ -149,7 +149,7 @@ def _of_resource(resource: VaultResource, fault: Fault, reason: str, row: Backup
         resource.name,
         (fault,),
         reason,
-        record_id=None if row is None else row.record_id,
+        record_id=None if row is None else row.texts.record_id,
         replica_id=None if row is None else row.replica_id,
         resource_name=resource.name,
     )

@@ -12,7 +12,7 @@ from airflow_cbr.api.models import Backup, BackupExtendInfo, ReplicationExtra, p
 from airflow_cbr.verification.comparisons import RecordCase, ReplicaCase, where_it_leads, wrongs_of_record, wrongs_of_replica
 from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.levels import Source
-from airflow_cbr.verification.source_inventory import BackupRow
+from tests.support.backup_rows import backup_row
 from tests.support.replication_rows import HERE, NOW, SERVERS, THERE, record, replica, source
 
 PLACE = Source("cn-north-4", "d" * 32, HERE)
@@ -121,7 +121,7 @@ def wrongs(row: dict[str, Any] | None = None, *, retention: float | None = RETEN
         "replica_checkpoint_id": "night there",
     }
     one: Backup = replica(extend_info=DISKS[0], expired_at="2027-01-01T00:00:00", parent_id="b1")
-    return wrongs_of_replica(ReplicaCase(BackupRow(**given | (row or {})), msgspec.structs.replace(one, **fields), THERE, NOW, retention))
+    return wrongs_of_replica(ReplicaCase(backup_row(**given | (row or {})), msgspec.structs.replace(one, **fields), THERE, NOW, retention))
 
 
 @pytest.mark.parametrize(

@@ -186,6 +186,16 @@ def test_what_is_plain_is_learnt_from_a_good_row_and_used_for_the_next(vault_nam
     assert reader.plain_row(second) == Reader(VerificationSpec(HERE, THERE, scope=Scope.ALL), PLACE).judged_row(second)
 
 
+def test_the_backups_of_a_resource_share_what_they_have_in_common() -> None:
+    reader = Reader(VerificationSpec(HERE, THERE, scope=Scope.ALL), PLACE)
+    backups = [full_source(full_record(f"r{one}", source_backup_id=f"b{one}"), id=f"b{one}") for one in range(3)]
+    diskless = msgspec.structs.replace(backups[1], extend_info=BackupExtendInfo(contain_system_disk=False))
+    first, second, other, third = [reader.row_by_status(one) for one in (*backups[:2], diskless, backups[2])]
+    assert first.kind is second.kind
+    assert second.kind is third.kind
+    assert (second.kind.has_system_disk, other.kind.has_system_disk) == (True, False)
+
+
 def test_what_records_were_asked_about_teaches_nothing_that_only_they_may_leave_out() -> None:
     reader = Reader(VerificationSpec(HERE, THERE, scope=Scope.RECORDS, record_ids=("r1",)), PLACE)
     silent = full_record(destination_region=None, destination_vault_id=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,9 +13,12 @@ from airflow_cbr.verification.faults import Fault
 from airflow_cbr.verification.levels import VerificationSpec
 from airflow_cbr.verification.report import Report
 from airflow_cbr.verification.settling import Settling, SettlingState
-from airflow_cbr.verification.source_inventory import BackupRow
 from airflow_cbr.verification.verdicts import Verdict
+from tests.support.backup_rows import backup_row
 from tests.support.replication_rows import HERE, NOW, THERE, Side, record, replica, source
+
+if TYPE_CHECKING:
+    from airflow_cbr.verification.source_inventory import BackupRow
 
 BEGAN = 1_800_000_000.0
 
@@ -54,7 +57,7 @@ def test_what_does_not_settle_is_not_waited_for(monkeypatch: pytest.MonkeyPatch,
 
 def row(**fields: Any) -> BackupRow:
     values: dict[str, Any] = {"id": "b", "name": None, "resource_id": "s", "checkpoint_id": "c", "size": 1, "created": NOW} | fields
-    return BackupRow(**values)
+    return backup_row(**values)
 
 
 @pytest.mark.parametrize(

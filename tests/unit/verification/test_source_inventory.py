@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_cbr.verification.faults import Fault
-from airflow_cbr.verification.source_inventory import BackupRow, SourceInventory
+from airflow_cbr.verification.source_inventory import SourceInventory
 from airflow_cbr.verification.verdicts import Verdict
+from tests.support.backup_rows import backup_row
+
+if TYPE_CHECKING:
+    from airflow_cbr.verification.source_inventory import BackupRow
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 def row(id: str, resource_id: str | None = "server", *, age: int | None = 0, **fields: Any) -> BackupRow:
     """Return a row of a backup that was made so many days ago, or does not say when."""
-    given: dict[str, Any] = {"name": None, "checkpoint_id": None, "size": 1} | fields
-    return BackupRow(id=id, resource_id=resource_id, created=None if age is None else NOW - timedelta(days=age), **given)
+    return backup_row(id, resource_id=resource_id, created=None if age is None else NOW - timedelta(days=age), **fields)
 
 
 def perhaps_newest(*rows: BackupRow, resource_id: str = "server") -> set[str]:
@@ -74,6 +79,35 @@ def test_the_rows_that_get_a_verdict_come_in_the_order_of_the_listing() -> None:
 
 
 # --- one row ------------------------------------------------------------------------------------------------------------------
+
+ALL_TEXTS = st.text() | st.uuids().map(str) | st.uuids().map(lambda one: one.hex) | st.sampled_from(["", "None", "null", "\0", "备份"])
+MAYBE = st.none() | ALL_TEXTS
+
+
+@given(ALL_TEXTS, MAYBE, MAYBE, MAYBE)
+def test_a_row_says_what_it_was_given_whatever_that_looks_like(
+    id: str, name: str | None, record_id: str | None, begun_at: str | None
+) -> None:
+    one = backup_row(id, name, record_id=record_id, begun_at=begun_at)
+    assert (one.id, one.begun_at) == (id, begun_at)
+    assert (one.texts.id, one.texts.name, one.texts.record_id) == (id, name, record_id)
+
+
+@given(ALL_TEXTS, MAYBE, MAYBE, ALL_TEXTS, MAYBE)
+def test_the_record_that_decides_changes_nothing_else_in_a_row(
+    id: str, name: str | None, before: str | None, record_id: str, begun_at: str | None
+) -> None:
+    one = backup_row(id, name, record_id=before, begun_at="2026-11-24", resource_id="server", replica_id="replica")
+    one.decide_by(record_id, begun_at)
+    assert one == backup_row(id, name, record_id=record_id, begun_at=begun_at, resource_id="server", replica_id="replica")
+    one.decide_by(record_id)
+    assert (one.texts.record_id, one.begun_at) == (record_id, None)
+
+
+@given(st.tuples(ALL_TEXTS, MAYBE, MAYBE, MAYBE), st.tuples(ALL_TEXTS, MAYBE, MAYBE, MAYBE))
+def test_rows_are_alike_exactly_if_all_their_texts_are(ours: Any, theirs: Any) -> None:
+    rows = [backup_row(id, name, record_id=record_id, begun_at=begun_at) for id, name, record_id, begun_at in (ours, theirs)]
+    assert (rows[0] == rows[1]) is (ours == theirs)
 
 
 @pytest.mark.parametrize(("name", "subject"), [("db", "db (b1)"), (None, "b1"), ("", "b1")])
