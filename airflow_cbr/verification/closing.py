@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_cbr.api.texts import counted
 from airflow_cbr.inventory.measures import duration_text, gb_text
-from airflow_cbr.verification.level_outcome import LevelOutcome, outcomes
+from airflow_cbr.verification.level_outcome import LevelOutcome, outcomes, why_not_judged
 from airflow_cbr.verification.levels import Action, Level
 from airflow_cbr.verification.report import Outcome
 
@@ -37,16 +37,21 @@ def closing_line(report: Report) -> tuple[int, str]:
 
 
 def _levels(report: Report) -> str:
-    found = outcomes(report)
-    passed = [str(level) for level, outcome in found.items() if outcome is LevelOutcome.PASSED]
-    unjudged = [str(level) for level, outcome in found.items() if outcome is LevelOutcome.NOT_JUDGED]
+    passed = [level for level, outcome in outcomes(report).items() if outcome is LevelOutcome.PASSED]
     violated = [_violated(report, level, count) for level, count in report.violations.items() if count]
     said = [f"violated: {', '.join(violated)}"] if violated else []
     said += [f"passed: {', '.join(passed)}"] if passed else []
-    if unjudged:
-        has_backups = report.counts["failed"] or report.counts["missing"]
-        said.append(f"not judged: {', '.join(unjudged)} ({'no record led to one' if has_backups else 'there was no backup to judge'})")
+    unjudged = [f"{', '.join(levels)} ({reason})" for reason, levels in _unjudged(report).items()]
+    said += [f"not judged: {', '.join(unjudged)}"] if unjudged else []
     return "; ".join(said)
+
+
+def _unjudged(report: Report) -> dict[str, list[Level]]:
+    """Return the levels that had nothing to look at, by why they had not."""
+    levels: dict[str, list[Level]] = {}
+    for level, reason in why_not_judged(report).items():
+        levels.setdefault(reason, []).append(level)
+    return levels
 
 
 def _violated(report: Report, level: Level, count: int) -> str:

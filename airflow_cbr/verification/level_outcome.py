@@ -5,13 +5,13 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from airflow_cbr.verification.levels import Level
+from airflow_cbr.verification.levels import COPY_LEVELS, Level
 from airflow_cbr.verification.verdicts import Verdict
 
 if TYPE_CHECKING:
     from airflow_cbr.verification.report import Report
 
-__all__ = ["LevelOutcome", "outcomes"]
+__all__ = ["LevelOutcome", "outcomes", "why_not_judged"]
 
 
 class LevelOutcome(StrEnum):
@@ -27,19 +27,27 @@ def outcomes(report: Report) -> dict[Level, LevelOutcome]:
 
     :param report: what was found.
     """
-    idle = _idle(report)
+    unjudged = why_not_judged(report)
     return {
-        level: LevelOutcome.VIOLATED if count else LevelOutcome.NOT_JUDGED if level in idle else LevelOutcome.PASSED
+        level: LevelOutcome.VIOLATED if count else LevelOutcome.NOT_JUDGED if level in unjudged else LevelOutcome.PASSED
         for level, count in report.violations.items()
     }
 
 
-def _idle(report: Report) -> frozenset[Level]:
-    """Return the levels about copies that had nothing to look at: no backup at all, or no record that led to a replica."""
+def why_not_judged(report: Report) -> dict[Level, str]:
+    """Return why a level had nothing to look at, by level; a level that has, or that caught something, is not among them.
+
+    :param report: what was found.
+    """
+    reasons = _of_copies(report)
+    return {level: reasons[level] for level, count in report.violations.items() if not count and level in reasons}
+
+
+def _of_copies(report: Report) -> dict[Level, str]:
     counts = report.counts
     if counts[Verdict.VERIFIED]:
-        return frozenset()
+        return {}
     if counts[Verdict.FAILED] or counts[Verdict.MISSING]:
         # Without a verified backup, the replica level has judged only what it has caught.
-        return frozenset({Level.REPLICA})
-    return frozenset({Level.RECORD, Level.REPLICA})
+        return {Level.REPLICA: "no record led to one"}
+    return dict.fromkeys(COPY_LEVELS, "there was no backup to judge")
