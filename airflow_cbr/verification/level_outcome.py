@@ -39,7 +39,7 @@ def why_not_judged(report: Report) -> dict[Level, str]:
 
     :param report: what was found.
     """
-    reasons = _of_copies(report)
+    reasons = _of_copies(report) | _of_resources(report)
     return {level: reasons[level] for level, count in report.violations.items() if not count and level in reasons}
 
 
@@ -51,3 +51,8 @@ def _of_copies(report: Report) -> dict[Level, str]:
         # Without a verified backup, the replica level has judged only what it has caught.
         return {Level.REPLICA: "no record led to one"}
     return dict.fromkeys(COPY_LEVELS, "there was no backup to judge")
+
+
+def _of_resources(report: Report) -> dict[Level, str]:
+    # Resources that are not known are a finding of both levels; without any, nothing was compared with what is protected.
+    return {} if report.resources else dict.fromkeys((Level.COVERAGE, Level.RPO), "no resource is bound to the source vault")

@@ -69,6 +69,14 @@ def test_the_last_line_counts_what_is_good_among_all_that_is_judged(good: int, o
     assert body(report) == said
 
 
+def test_the_last_line_says_of_each_level_why_it_was_not_judged() -> None:
+    levels = [Level.RECORD, Level.REPLICA, Level.COVERAGE, Level.RPO]
+    assert body(night(0, levels=levels, max_age=86400.0, allow_empty=True)) == (
+        "0 of 0 backups have a verified replica, 0 GB; not judged: record, replica (there was no backup to judge), "
+        "coverage, rpo (no resource is bound to the source vault)"
+    )
+
+
 def test_by_records_alone_the_last_line_speaks_of_records_and_of_no_age() -> None:
     assert body(night(2, levels=[Level.RECORD])) == "2 of 2 backups have a successful record, 0 GB; passed: record"
 
