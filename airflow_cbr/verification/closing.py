@@ -71,5 +71,5 @@ def _age(report: Report) -> str:
     elif worst.age_seconds is None:
         age = f"how old the newest verified replica of {name} is, is not known"
     else:
-        age = f"the oldest newest replica is {duration_text(worst.age_seconds)} old, of {name}"
+        age = f"the worst resource is {name}: its newest verified replica is {duration_text(worst.age_seconds)} old"
     return age if max_age is None else f"{age} (max_age {duration_text(max_age)})"

@@ -85,7 +85,11 @@ def test_by_records_alone_the_last_line_speaks_of_records_and_of_no_age() -> Non
 @pytest.mark.parametrize(
     ("backup", "bound", "said"),
     [
-        (source(record(), resource_size=40), ("server",), "the oldest newest replica is 1 d 12 h old, of name of server"),
+        (
+            source(record(), resource_size=40),
+            ("server",),
+            "the worst resource is name of server: its newest verified replica is 1 d 12 h old",
+        ),
         (source(record()), ("server", "web"), "name of web has no verified replica"),
         (source(record(), created_at=None), ("server",), "how old the newest verified replica of name of server is, is not known"),
     ],
