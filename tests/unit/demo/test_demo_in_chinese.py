@@ -82,7 +82,7 @@ def test_the_emulator_writes_nothing_of_its_own_but_lines_for_programs_and_error
     written = [
         word for call in calls(DEMO.parent / "emulator/server.py", {"write", "print"}) for one in call.args for word in words_outside(one)
     ]
-    assert written == ["\n\nexport AIRFLOW_CONN_HUAWEICLOUD_CBR_DEFAULT='", "CBR emulator: "]
+    assert sorted(written) == ["\n\nexport AIRFLOW_CONN_HUAWEICLOUD_CBR_DEFAULT='", "CBR emulator: "]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,12 @@ def test_the_emulator_says_in_the_language_what_its_connection_is_for(
 ) -> None:
     headings: list[str] = []
     monkeypatch.setenv(VARIABLE, variable)
-    monkeypatch.setattr("airflow_cbr.emulator.server.serve", lambda *_, heading: headings.append(heading) or 0)
+
+    def serve(*_: object, heading: str) -> int:
+        headings.append(heading)
+        return 0
+
+    monkeypatch.setattr("airflow_cbr.emulator.server.serve", serve)
     assert main(["emulator", *arguments]) == 0
     assert headings == [said]
 
