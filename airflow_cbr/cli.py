@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from airflow_cbr.commands.evidence import add_evidence_commands, run_evidence
-from airflow_cbr.languages import VARIABLE, asks_for_chinese
+from airflow_cbr.languages import VARIABLE, asks_for_chinese, translated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,9 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--auth", choices=("aksk", "password"), help="way to authenticate (default: one run with each)")
     demo.add_argument("--ui", action="store_true", help="start Airflow with its web page, the emulator and the example Dags, until Ctrl-C")
     demo.add_argument("--port", type=_port, default=0, help="with --ui: port of the web page (default: any free one)")
-    demo.add_argument("--lang", choices=("en", "zh"), help=f"language of what it says (default: that of {VARIABLE}, or the locale)")
+
+    for one in (emulator, demo):
+        one.add_argument("--lang", choices=("en", "zh"), help=f"language of what it says (default: that of {VARIABLE}, or the locale)")
 
     add_evidence_commands(commands)
     return parser
@@ -66,8 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "emulator":
         from airflow_cbr.emulator.server import serve
 
-        return serve(options.host, options.port, options.world, options.allow_host)
+        _speak(options.lang)
+        heading = translated("To connect Airflow with it:")
+        return serve(options.host, options.port, options.world, options.allow_host, heading=heading)
     if options.command == "evidence":
+        _replace_what_cannot_be_shown()
         return run_evidence(parser, options)
     if options.port and not options.ui:
         parser.error("demo: --port requires --ui")
@@ -89,10 +94,14 @@ def _speak(language: str | None) -> None:
     if language is not None:
         os.environ[VARIABLE] = language
     if asks_for_chinese():
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                # A terminal that cannot show a character is no reason to stop.
-                stream.reconfigure(errors="replace")
+        _replace_what_cannot_be_shown()
+
+
+def _replace_what_cannot_be_shown() -> None:
+    """Let a terminal that cannot show a character be no reason to stop."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from airflow_cbr.api.actions import POLICIES
 from airflow_cbr.api.catalogue_row import IDS, KEYS, LATER, SUPPORT, CatalogueRow, Decision, rows_of
 from airflow_cbr.api.machine_errors import IMAGE_ROWS, SERVER_ROWS
 from airflow_cbr.exceptions import (
@@ -288,7 +289,7 @@ _GATEWAY: Final = [
         Decision.FAIL,
         CbrPermissionError,
         [
-            ("0302", "The IAM user may not call this API.", "Give the user the CBR permissions (cbr:*) of the project."),
+            ("0302", "The IAM user may not call this API.", POLICIES),
             ("0304", "The app may not call this API.", "Use an IAM user or AK/SK instead of an app."),
             (
                 "0306",

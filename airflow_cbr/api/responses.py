@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 import msgspec
 
 from airflow_cbr.api import error_lookup, models
+from airflow_cbr.api.actions import permission_advice
 from airflow_cbr.api.decoding import UNREADABLE, decode_json
 from airflow_cbr.api.summaries import BackupSummary
 from airflow_cbr.api.texts import clean
@@ -45,6 +46,7 @@ LONGEST_RETRY_AFTER: Final = 3600.0
 _SECONDS: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?")
 _NO_PROJECT: Final = "could not find project"
 _ID_IN_PATH_UNKNOWN: Final = "malformed request url"
+_NOT_ALLOWED: Final = "APIG.0302"
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +235,7 @@ def error_from_answer(
         )
 
     error_class = row.error if row else error_lookup.error_class_of_status(status)
-    details["advice"] = _advice(row, status, facts.message, iam=iam)
+    details["advice"] = _advice(row, status, facts.message, call=call, iam=iam)
     if issubclass(error_class, (CbrThrottledError, CbrUnavailableError)):
         return error_class(message, retry_after=retry_after(headers), **details)
     return error_class(message, **details)
@@ -281,7 +283,7 @@ def _first(content: dict[str, Any], *names: str) -> str | None:
     return None
 
 
-def _advice(row: CatalogueRow | None, status: int, message: str, *, iam: bool) -> str | None:
+def _advice(row: CatalogueRow | None, status: int, message: str, *, call: str, iam: bool) -> str | None:
     if iam and _NO_PROJECT in message.lower():
         return (
             "Set project_id in the connection: the user may have access to none of the region's projects but sub-projects. If the region's "
@@ -293,11 +295,11 @@ def _advice(row: CatalogueRow | None, status: int, message: str, *, iam: bool) -
             "can remove the gate."
         )
     if row is not None:
-        return row.advice
+        return (permission_advice(call) if row.code == _NOT_ALLOWED else None) or row.advice
     if status == 401:
         return "Check login, password and auth_type of the connection."
     if status == 403:
-        return "Ask the account's administrator for the CBR permission that the call needs."
+        return "Ask the account's administrator for the permission that the call needs."
     if status == 407:
         return "The proxy between this machine and the service requires credentials: check HTTPS_PROXY in the environment."
     return None

@@ -181,7 +181,7 @@ def _line_of(pair: str, files: int, newest: Any) -> str:
 
 def _report(store: EvidenceStore, keys: PublicKeys | None, options: argparse.Namespace) -> int:
     from airflow_cbr import __version__
-    from airflow_cbr.api.texts import counted, one_line
+    from airflow_cbr.api.texts import one_line
     from airflow_cbr.evidence.overview import Origin
     from airflow_cbr.evidence.period import Period
     from airflow_cbr.evidence.translations import Texts
@@ -190,19 +190,19 @@ def _report(store: EvidenceStore, keys: PublicKeys | None, options: argparse.Nam
     period = Period(options.first, options.last, zone, datetime.now(UTC))
     origin = Origin(period, str(zone), one_line(str(store)), __version__, None if keys is None else keys.ids)
     out: Path = options.out
+    texts = Texts(options.lang)
     unfinished = out.with_name(f"{out.name}.{os.getpid()}.part")
     try:
         with unfinished.open("w", encoding="utf-8", newline="") as file:
-            overview = _writer(out.suffix)(file, _vaults(store, keys, period), origin, Texts(options.lang))
+            overview = _writer(out.suffix)(file, _vaults(store, keys, period), origin, texts)
         unfinished.replace(out)
     finally:
         unfinished.unlink(missing_ok=True)
     if not overview.files:
-        return _say_error(f"There is no evidence in {store}; {out} says so.")
-    print(
-        f"{out}: {counted(len(overview.rows), 'vault pair')}, {counted(overview.judged, 'day')}, of which {overview.gaps} in red; "
-        f"{counted(overview.problem_count, 'problem')} with {counted(overview.files, 'file')} of evidence."
-    )
+        return _say_error(texts("written_empty", store=store, out=out))
+    counts = {"pairs": len(overview.rows), "days": overview.judged, "problems": overview.problem_count, "files": overview.files}
+    told = {name: texts.counted(f"count.{name.removesuffix('s')}", count) for name, count in counts.items()}
+    print(texts("written", out=out, gaps=overview.gaps, **told))
     return 1 if overview.problem_count else 0
 
 

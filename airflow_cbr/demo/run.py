@@ -169,11 +169,10 @@ def next_steps(dags: Path, language: str | None = None) -> str:
     :param dags: folder of the example Dags.
     :param language: what ``--lang`` of this command was. Default: it was not given.
     """
-    command = program()
+    command, asked = program(), f" --lang {language}" if language else ""
     steps = {
-        translated("Where to go next. Airflow with its web page, and with these Dags:"): f"{command} demo --ui"
-        + (f" --lang {language}" if language else ""),
-        translated("The emulator alone, for Dags of your own (it prints the connection to use):"): f"{command} emulator",
+        translated("Where to go next. Airflow with its web page, and with these Dags:"): f"{command} demo --ui{asked}",
+        translated("The emulator alone, for Dags of your own (it prints the connection to use):"): f"{command} emulator{asked}",
         translated("The Dag that has just run, which runs unchanged against Huawei Cloud with your connection and params:"): shlex.quote(
             str(dags / DAG_FILE)
         ),

@@ -93,6 +93,7 @@ class EmulatorUvicorn(uvicorn.Server):
 
     announcement: str | None = None
     connection: str | None = None
+    heading = ""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to listen, then say so."""
@@ -102,7 +103,7 @@ class EmulatorUvicorn(uvicorn.Server):
             sys.stdout.flush()
         if self.connection is not None:
             # Standard error: whoever reads the first line of standard output waits for that line alone.
-            sys.stderr.write(f"To connect Airflow with it:\n\nexport AIRFLOW_CONN_HUAWEICLOUD_CBR_DEFAULT='{self.connection}'\n")
+            sys.stderr.write(f"{self.heading}\n\nexport AIRFLOW_CONN_HUAWEICLOUD_CBR_DEFAULT='{self.connection}'\n")
             sys.stderr.flush()
 
     @contextlib.contextmanager
@@ -171,7 +172,14 @@ def uvicorn_config(emulator: Emulator, hosts: Hosts | None = None) -> uvicorn.Co
     )
 
 
-def serve(host: str, port: int, world_file: str | Path | None = None, allow_hosts: Sequence[str] = ()) -> int:
+def serve(
+    host: str,
+    port: int,
+    world_file: str | Path | None = None,
+    allow_hosts: Sequence[str] = (),
+    *,
+    heading: str = "To connect Airflow with it:",
+) -> int:
     """Serve until SIGTERM or SIGINT.
 
     Prints ``CBR emulator listening on http://HOST:PORT`` when it is ready, and on standard error a connection to it. What goes wrong before
@@ -181,6 +189,7 @@ def serve(host: str, port: int, world_file: str | Path | None = None, allow_host
     :param port: 0 for a free one.
     :param world_file: JSON file of the world. Default: None, the default world.
     :param allow_hosts: further names under which control calls may know it. Default: none but ``host``, ``localhost`` and addresses.
+    :param heading: what stands over the connection, in the reader's language. Default: it in English.
     :return: exit code: 0 after a signal, 1 when it could not start.
     """
     try:
@@ -194,7 +203,7 @@ def serve(host: str, port: int, world_file: str | Path | None = None, allow_host
         return _fail(f"cannot listen on {host}:{port}: {error.strerror or error}")
     server = EmulatorUvicorn(uvicorn_config(emulator, Hosts([host, *allow_hosts])))
     server.announcement = f"CBR emulator listening on {url_of(listener)}"
-    server.connection = connection_json(world, url_of(listener))
+    server.connection, server.heading = connection_json(world, url_of(listener)), heading
     with listener:
         asyncio.run(server.serve(sockets=[listener]))
     return 0

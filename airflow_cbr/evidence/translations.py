@@ -39,6 +39,14 @@ class Texts:
         """
         return self._catalogue[key].format(**facts)
 
+    def counted(self, what: str, count: int) -> str:
+        """Return a number with what it counts.
+
+        :param what: key of the noun: ``count.vault_pair``, of which the catalogue has the singular and the plural.
+        :param count: how many.
+        """
+        return self(f"{what}.{'one' if count == 1 else 'many'}", count=count)
+
     def duration(self, seconds: float | None, none: str = "unknown") -> str:
         """Return a length of time.
 

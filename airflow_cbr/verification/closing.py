@@ -37,15 +37,21 @@ def closing_line(report: Report) -> tuple[int, str]:
 
 
 def _levels(report: Report) -> str:
-    passed = [str(level) for level, outcome in outcomes(report).items() if outcome is LevelOutcome.PASSED]
+    passed = [level for level, outcome in outcomes(report).items() if outcome is LevelOutcome.PASSED]
     violated = [_violated(report, level, count) for level, count in report.violations.items() if count]
     said = [f"violated: {', '.join(violated)}"] if violated else []
     said += [f"passed: {', '.join(passed)}"] if passed else []
-    unjudged: dict[str, list[str]] = {}
-    for level, why in why_not_judged(report).items():
-        unjudged.setdefault(why, []).append(str(level))
-    said += [f"not judged: {', '.join(levels)} ({why})" for why, levels in unjudged.items()]
+    unjudged = [f"{', '.join(levels)} ({reason})" for reason, levels in _unjudged(report).items()]
+    said += [f"not judged: {', '.join(unjudged)}"] if unjudged else []
     return "; ".join(said)
+
+
+def _unjudged(report: Report) -> dict[str, list[Level]]:
+    """Return the levels that had nothing to look at, by why they had not."""
+    levels: dict[str, list[Level]] = {}
+    for level, reason in why_not_judged(report).items():
+        levels.setdefault(reason, []).append(level)
+    return levels
 
 
 def _violated(report: Report, level: Level, count: int) -> str:
@@ -65,5 +71,5 @@ def _age(report: Report) -> str:
     elif worst.age_seconds is None:
         age = f"how old the newest verified replica of {name} is, is not known"
     else:
-        age = f"the oldest newest replica is {duration_text(worst.age_seconds)} old, of {name}"
+        age = f"the worst resource is {name}: its newest verified replica is {duration_text(worst.age_seconds)} old"
     return age if max_age is None else f"{age} (max_age {duration_text(max_age)})"

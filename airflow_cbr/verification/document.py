@@ -63,7 +63,7 @@ class LevelResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     action: Action
     outcome: Annotated[
         LevelOutcome,
-        Meta(description="not_judged: no backup was there to judge, no record led to a replica, or no resource is bound to the vault."),
+        Meta(description="not_judged: it had no backup, no record that led to a replica, or no bound resource to look at."),
     ]
     violations: Annotated[int, Meta(ge=0, description="How many backups, resources or findings about the vault violate it.")]
 

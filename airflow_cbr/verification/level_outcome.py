@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from airflow_cbr.verification.levels import Level
+from airflow_cbr.verification.levels import COPY_LEVELS, Level
 from airflow_cbr.verification.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -27,28 +27,32 @@ def outcomes(report: Report) -> dict[Level, LevelOutcome]:
 
     :param report: what was found.
     """
-    idle = why_not_judged(report)
+    unjudged = why_not_judged(report)
     return {
-        level: LevelOutcome.VIOLATED if count else LevelOutcome.NOT_JUDGED if level in idle else LevelOutcome.PASSED
+        level: LevelOutcome.VIOLATED if count else LevelOutcome.NOT_JUDGED if level in unjudged else LevelOutcome.PASSED
         for level, count in report.violations.items()
     }
 
 
 def why_not_judged(report: Report) -> dict[Level, str]:
-    """Return the levels that had nothing to look at, unless they are violated, each with why.
+    """Return why a level had nothing to look at, by level; a level that has, or that caught something, is not among them.
 
     :param report: what was found.
     """
-    why: dict[Level, str] = {}
+    reasons = _of_copies(report) | _of_resources(report)
+    return {level: reasons[level] for level, count in report.violations.items() if not count and level in reasons}
+
+
+def _of_copies(report: Report) -> dict[Level, str]:
     counts = report.counts
     if counts[Verdict.VERIFIED]:
-        pass
-    elif counts[Verdict.FAILED] or counts[Verdict.MISSING]:
+        return {}
+    if counts[Verdict.FAILED] or counts[Verdict.MISSING]:
         # Without a verified backup, the replica level has judged only what it has caught.
-        why[Level.REPLICA] = "no record led to one"
-    else:
-        why |= dict.fromkeys((Level.RECORD, Level.REPLICA), "there was no backup to judge")
-    if not report.resources:
-        # Resources that cannot be read are a violation.
-        why |= dict.fromkeys((Level.COVERAGE, Level.RPO), "no resource is bound to the source vault")
-    return {level: reason for level, reason in why.items() if report.violations.get(level) == 0}
+        return {Level.REPLICA: "no record led to one"}
+    return dict.fromkeys(COPY_LEVELS, "there was no backup to judge")
+
+
+def _of_resources(report: Report) -> dict[Level, str]:
+    # Resources that are not known are a finding of both levels; without any, nothing was compared with what is protected.
+    return {} if report.resources else dict.fromkeys((Level.COVERAGE, Level.RPO), "no resource is bound to the source vault")

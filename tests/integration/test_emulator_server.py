@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import shlex
 import signal
 import socket
@@ -262,10 +263,24 @@ def test_whatever_bytes_come(served: Plain, pieces: list[bytes], status: int) ->
 
 def test_a_name_of_its_own_and_none_besides() -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "airflow_cbr.cli", "emulator", "--port", "0", "--allow-host", "cbr", "--allow-host", "Emulator.Example"],
+        [
+            sys.executable,
+            "-m",
+            "airflow_cbr.cli",
+            "emulator",
+            "--port",
+            "0",
+            "--allow-host",
+            "cbr",
+            "--allow-host",
+            "Emulator.Example",
+            "--lang",
+            "zh",
+        ],
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
     try:
         url = announced(process)
@@ -281,6 +296,7 @@ def test_a_name_of_its_own_and_none_besides() -> None:
     assert connection["extra"] == {"region": "cn-north-4", "project_id": SOURCE_PROJECT, "cbr_endpoint": url, "iam_endpoint": url}
     assert (connection["conn_type"], connection["login"]) == ("huaweicloud_cbr", "EMULATORACCESSKEY001")
     assert len(err.splitlines()) == 3, "and nothing else"
+    assert err.startswith("用下面的命令让 Airflow 连接它：\n")
 
 
 def test_the_printed_connection_survives_a_shell() -> None:

@@ -91,7 +91,7 @@ def test_an_unknown_project(emulator: EmulatorServer, monkeypatch: pytest.Monkey
 def test_a_missing_permission(emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch, by: str) -> None:
     (set_connection if by == "key" else set_password_connection)(monkeypatch, emulator.url, project_id=SOURCE_PROJECT)
     emulator.control.change_user("backup-bot", denied_calls=["ListVault"])
-    fails("HTTP 403", "APIG.0302", "Give the user the CBR permissions")
+    fails("HTTP 403", "APIG.0302", "Give the user or agency the action cbr:vaults:list")
 
 
 def test_an_endpoint_where_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_cbr.airflow_names import AirflowFailException
+from airflow_cbr.api.actions import ACTION_OF_CALL
 from airflow_cbr.emulator.app import ROUTES
 from airflow_cbr.emulator.image_calls import IMAGE_ROUTES
 from airflow_cbr.emulator.server_calls import SERVER_ROUTES
@@ -46,6 +47,7 @@ def calls_of_the_client() -> set[str]:
 def test_every_call_of_the_client_has_its_action_and_no_other_is_there() -> None:
     assert set(ACTION_OF) == calls_of_the_client()
     assert len(ACTION_OF) == 13
+    assert {call: action for call, action in ACTION_OF_CALL.items() if action.startswith("cbr:")} == ACTION_OF
 
 
 def test_every_call_of_drills_has_its_action_and_no_other_is_there() -> None:
@@ -53,6 +55,7 @@ def test_every_call_of_drills_has_its_action_and_no_other_is_there() -> None:
     names = {name for name, _, _ in (*IMAGE_ROUTES, *SERVER_ROUTES)}
     made = {node.value for module in CLIENT for node in ast.walk(module) if isinstance(node, ast.Constant) and node.value in names}
     assert set(told) == made
+    assert {call: action for call, action in ACTION_OF_CALL.items() if not action.startswith("cbr:")} == told
     (policy,) = re.findall(r"^## Drilling$.*?^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     granted = set(json.loads(policy)["Statement"][0]["Action"])
     assert {action for action in granted if action.startswith(("ims:", "ecs:"))} == set(told.values())

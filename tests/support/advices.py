@@ -17,6 +17,8 @@ __all__ = ["advices_in_the_sources", "shape_of"]
 _PACKAGE: Final = Path(airflow_cbr.__file__).parent
 #: Calls that are given a part of an advice, by a parameter.
 _WITH_PARTS: Final = {"needed": ("on",), "check_record_ids": ("source",)}
+#: Functions that return an advice.
+_FUNCTIONS: Final = ("advice", "permission_advice")
 _PLACE: Final = re.compile(r"(?<!\{)\{\w+\}(?!\})")
 
 
@@ -52,12 +54,14 @@ def _constants(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _values(tree: ast.Module) -> Iterator[ast.expr]:
-    """Yield what is given as an advice: to a call, to a variable or to a class."""
+    """Yield what is given as an advice: to a call, to a variable or to a class, or is returned by a function for one."""
     for node in ast.walk(tree):
         if isinstance(node, ast.keyword) and node.arg == "advice":
             yield node.value
         elif isinstance(node, ast.Call) and _name_of(node.func) in _WITH_PARTS:
             yield from (keyword.value for keyword in node.keywords if keyword.arg in _WITH_PARTS[str(_name_of(node.func))])
+        elif isinstance(node, ast.FunctionDef) and node.name.strip("_") in _FUNCTIONS:
+            yield from (inner.value for inner in ast.walk(node) if isinstance(inner, ast.Return) and inner.value is not None)
         elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             if any(_name_of(target) == "advice" for target in targets):
@@ -76,6 +80,8 @@ def _texts(node: ast.expr, constants: dict[str, ast.expr]) -> list[str]:
             return _texts(constants[name], {})
         case ast.IfExp(body=body, orelse=other):
             return _texts(body, constants) + _texts(other, constants)
+        case ast.BoolOp(values=values):
+            return [text for value in values for text in _texts(value, constants)]
         case ast.JoinedStr(values=parts):
             return ["".join(_part(part, constants) for part in parts)]
     return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
 from airflow_cbr.api import responses
+from airflow_cbr.api.actions import ACTION_OF_CALL
 from airflow_cbr.api.responses import LONGEST_RETRY_AFTER, ServiceResponse, decode, error_from_answer, parse_http_date, retry_after
 from airflow_cbr.api.texts import clean
 from airflow_cbr.exceptions import (
@@ -27,6 +29,7 @@ from airflow_cbr.exceptions import (
     CbrThrottledError,
     CbrUnavailableError,
 )
+from airflow_cbr.languages import in_chinese
 from tests.support.thinned import thinned
 
 ENVELOPES = [value for name, value in vars(responses).items() if name.endswith("Answer")]
@@ -211,6 +214,17 @@ def test_advice_comes_from_the_catalogue_or_the_status() -> None:
     assert "permission" in (error(b"", 403).advice or "")
     assert "login" in (error(b"", 401).advice or "")
     assert "HTTPS_PROXY" in (error(b"", 407).advice or "")
+
+
+@pytest.mark.parametrize("call", [*ACTION_OF_CALL, "KeystoneListProjects"])
+def test_a_call_that_is_not_allowed_names_its_action_and_no_more(call: str) -> None:
+    refused = error_from_answer(403, {}, b'{"error_code": "APIG.0302", "error_msg": "?"}', call=call)
+    advice = refused.advice or ""
+    named = re.findall(r"[a-z]+:[\w:*]+", advice)
+    assert named == ([ACTION_OF_CALL[call]] if call in ACTION_OF_CALL else [])
+    assert "page on permissions" in advice
+    assert re.findall(r"[a-z]+:[\w:*]+", in_chinese(advice)) == named
+    assert in_chinese(advice) != advice
 
 
 @pytest.mark.parametrize(

@@ -107,11 +107,25 @@ def test_where_there_is_nothing_nothing_is_in_order(tmp_path: Path, name: str, c
 def test_a_report_is_written_whole(folder: Path, tmp_path: Path, suffix: str, language: str, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / f"report.{suffix}"
     assert main(["evidence", "report", str(folder), *PERIOD, "--out", str(out), "--lang", language]) == 0
-    assert capsys.readouterr().out == f"{out}: 1 vault pair, 4 days, of which 1 in red; 0 problems with 4 files of evidence.\n"
+    assert (
+        capsys.readouterr().out
+        == {
+            "en": f"{out}: 1 vault pair, 4 days, of which 1 in red; 0 problems with 4 files of evidence.\n",
+            "zh": f"{out}：1 对存储库，4 天，其中红色 1 天；4 个证据文件，0 个问题。\n",
+        }[language]
+    )
     text = out.read_text(encoding="utf-8")
     for needle in (HERE.vault_id, THERE.vault_id, str(HERE.name), "no verified replica" if language == "en" else "没有已核实的副本"):
         assert needle in text
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
+
+
+def test_a_chinese_report_of_nothing_says_so_in_chinese(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    out = tmp_path / "report.json"
+    assert main(["evidence", "report", str(tmp_path / "empty"), *PERIOD, "--out", str(out), "--lang", "zh"]) == 1
+    said = capsys.readouterr().err.replace(str(out), "").replace(str(tmp_path / "empty"), "")
+    assert re.findall(r"[A-Za-z]+", said.removeprefix("airflow-cbr: ")) == []
 
 
 def test_a_report_of_evidence_that_is_not_in_order_says_so_and_is_written(folder: Path, tmp_path: Path) -> None:

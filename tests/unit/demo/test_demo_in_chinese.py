@@ -29,7 +29,9 @@ from airflow_cbr.languages import VARIABLE, translated
 pytestmark = pytest.mark.campaign
 
 TEXTS: dict[str, str] = json.loads(files("airflow_cbr.languages").joinpath("zh.json").read_text(encoding="utf-8"))
-MODULES = sorted(Path(airflow_cbr.demo.__file__).parent.glob("*.py"))
+DEMO = Path(airflow_cbr.demo.__file__).parent
+#: The command line itself says a word for the emulator, which knows no language.
+MODULES = [*sorted(DEMO.glob("*.py")), DEMO.parent / "cli.py"]
 #: What speaks to whoever runs the demo.
 SPEAKING = {"print", "DemoError", "append"}
 COPY = CopyRow(
@@ -76,6 +78,36 @@ def test_nothing_is_said_past_the_catalogue() -> None:
     assert sorted(set(said)) == [("display.py", " s  "), ("rest.py", ": HTTP "), ("run.py", "airflow-cbr: "), ("web.py", "airflow-cbr: ")]
 
 
+def test_the_emulator_writes_nothing_of_its_own_but_lines_for_programs_and_errors() -> None:
+    written = [
+        word for call in calls(DEMO.parent / "emulator/server.py", {"write", "print"}) for one in call.args for word in words_outside(one)
+    ]
+    assert sorted(written) == ["\n\nexport AIRFLOW_CONN_HUAWEICLOUD_CBR_DEFAULT='", "CBR emulator: "]
+
+
+@pytest.mark.parametrize(
+    ("variable", "arguments", "said"),
+    [
+        ("en", ["--lang", "zh"], "用下面的命令让 Airflow 连接它："),
+        ("zh", [], "用下面的命令让 Airflow 连接它："),
+        ("zh", ["--lang", "en"], "To connect Airflow with it:"),
+    ],
+)
+def test_the_emulator_says_in_the_language_what_its_connection_is_for(
+    variable: str, arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headings: list[str] = []
+    monkeypatch.setenv(VARIABLE, variable)
+
+    def serve(*_: object, heading: str) -> int:
+        headings.append(heading)
+        return 0
+
+    monkeypatch.setattr("airflow_cbr.emulator.server.serve", serve)
+    assert main(["emulator", *arguments]) == 0
+    assert headings == [said]
+
+
 def test_the_same_values_stand_in_both_languages() -> None:
     def names(text: str) -> set[str | None]:
         return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
@@ -113,8 +145,9 @@ def test_the_commands_to_go_on_with_are_right_as_they_are_printed(language: str 
     monkeypatch.setenv(VARIABLE, language or "en")
     lines = next_steps(Path("/a folder/dags"), language).splitlines()
     demo, emulator, file = (shlex.split(line) for line in lines[2::4])
-    assert demo[-2:] == (["--lang", language] if language else ["demo", "--ui"])
-    assert emulator[-1] == "emulator"
+    asked = ["--lang", language] if language else []
+    assert demo[-2 - len(asked) :] == ["demo", "--ui", *asked]
+    assert emulator[-1 - len(asked) :] == ["emulator", *asked]
     assert file == ["/a folder/dags/cbr_nightly_replication.py"]
     for command in (demo, emulator):
         done = subprocess.run([*command, "--help"], capture_output=True, text=True, timeout=120, check=True)

@@ -69,6 +69,14 @@ def test_the_last_line_counts_what_is_good_among_all_that_is_judged(good: int, o
     assert body(report) == said
 
 
+def test_the_last_line_says_of_each_level_why_it_was_not_judged() -> None:
+    levels = [Level.RECORD, Level.REPLICA, Level.COVERAGE, Level.RPO]
+    assert body(night(0, levels=levels, max_age=86400.0, allow_empty=True)) == (
+        "0 of 0 backups have a verified replica, 0 GB; not judged: record, replica (there was no backup to judge), "
+        "coverage, rpo (no resource is bound to the source vault)"
+    )
+
+
 def test_by_records_alone_the_last_line_speaks_of_records_and_of_no_age() -> None:
     assert body(night(2, levels=[Level.RECORD])) == "2 of 2 backups have a successful record, 0 GB; passed: record"
 
@@ -86,7 +94,11 @@ def test_a_vault_to_which_nothing_is_bound_has_neither_coverage_nor_age() -> Non
 @pytest.mark.parametrize(
     ("backup", "bound", "said"),
     [
-        (source(record(), resource_size=40), ("server",), "the oldest newest replica is 1 d 12 h old, of name of server"),
+        (
+            source(record(), resource_size=40),
+            ("server",),
+            "the worst resource is name of server: its newest verified replica is 1 d 12 h old",
+        ),
         (source(record()), ("server", "web"), "name of web has no verified replica"),
         (source(record(), created_at=None), ("server",), "how old the newest verified replica of name of server is, is not known"),
     ],

@@ -10,8 +10,10 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
+from airflow_cbr.exceptions import CbrError, CbrPermissionError
 from airflow_cbr.verification.document import Document, beginning, generate_schema, report_schema, whole, write
 from airflow_cbr.verification.faults import Fault
+from airflow_cbr.verification.level_outcome import why_not_judged
 from airflow_cbr.verification.levels import Action, Level, Scope
 from airflow_cbr.verification.report import FIRST_FINDINGS
 from tests.support.replication_rows import HERE, THERE, Side, copied, judged, record, replica, source, vault
@@ -127,6 +129,21 @@ def test_a_level_that_had_nothing_to_look_at_has_not_passed(
     document = whole(judged(here, there, levels=levels, allow_empty=True, max_age=10 * 365 * 86400.0), None)
     assert [one["outcome"] for one in document["levels"].values()] == outcomes
     assert published().is_valid(document)
+
+
+@pytest.mark.parametrize("bound", [[], ["server"], ["server", "another"], None, CbrPermissionError("not allowed")])
+@pytest.mark.parametrize("backups", [[], [source(record())], [source()]], ids=["nothing there", "copied", "never copied"])
+def test_the_levels_about_resources_pass_only_where_a_resource_is_bound(backups: list[Backup], bound: list[str] | CbrError | None) -> None:
+    here = bound if isinstance(bound, CbrError) else vault(HERE, *bound or ())
+    if bound is None:
+        here = vault(HERE, resources=None)
+    report = judged(Side(backups, [here]), Side([replica()]), levels=list(Level), max_age=7e9, allow_empty=True)
+    outcomes = {level: one["outcome"] for level, one in whole(report, None)["levels"].items()}
+    expected = (
+        "not_judged" if bound == [] else "passed" if bound == ["server"] and backups and backups[0].replication_records else "violated"
+    )
+    assert (outcomes["coverage"], outcomes["rpo"]) == (expected, expected)
+    assert {level for level, outcome in outcomes.items() if outcome == "not_judged"} == set(why_not_judged(report))
 
 
 def test_a_document_names_both_vaults_and_what_each_finding_is_about() -> None:

@@ -144,8 +144,8 @@ def test_the_last_line_says_how_many_how_much_which_levels_and_how_old() -> None
     assert severity == logging.INFO
     assert line == (
         f"VERIFIED vault-nightly: here -> {THERE.region}: 1 of 1 backup has a verified replica, 40 GB; passed: record, replica, rpo; "
-        f"the oldest newest replica is {duration_text((NOW - datetime(2026, 11, 23, 21, tzinfo=UTC)).total_seconds())} old, "
-        "of name of server (max_age 2 d)"
+        "the worst resource is name of server: its newest verified replica is "
+        f"{duration_text((NOW - datetime(2026, 11, 23, 21, tzinfo=UTC)).total_seconds())} old (max_age 2 d)"
     )
 
 
