@@ -20,8 +20,7 @@ from urllib.parse import urlsplit
 import requests
 import tenacity
 import urllib3.exceptions
-from requests.structures import CaseInsensitiveDict
-from requests.utils import get_environ_proxies
+from requests.utils import default_headers, get_environ_proxies
 
 from airflow_cbr import __version__
 from airflow_cbr.api import error_lookup, request_failures, responses
@@ -131,6 +130,10 @@ class Transport:
         self._on_throttled = on_throttled
         self._last_used = time.monotonic()
         self._proxies: dict[str, dict[str, str]] = {}
+        self._headers = default_headers()
+        self._headers["User-Agent"] = f"airflow-cbr/{__version__}"
+        self._headers["Accept"] = "application/json"
+        self._headers["Content-Type"] = "application/json;charset=UTF-8"
         self._session = self._make_session()
 
     def close(self) -> None:
@@ -269,7 +272,7 @@ class Transport:
         request = requests.PreparedRequest()
         request.prepare_method(call.method)
         request.prepare_url(call.url, None)
-        request.headers = CaseInsensitiveDict(self._session.headers)
+        request.headers = self._headers.copy()
         request.body = call.body.reveal().encode() if isinstance(call.body, Secret) else call.body
         request.prepare_content_length(request.body)
         return auth(request) if auth is not None else request
@@ -294,9 +297,6 @@ class Transport:
         # The environment's proxies and authorities are asked for once, elsewhere. What remains of trust_env is netrc, which would put
         # another password into the Authorization header.
         session.trust_env = False
-        session.headers["User-Agent"] = f"airflow-cbr/{__version__}"
-        session.headers["Accept"] = "application/json"
-        session.headers["Content-Type"] = "application/json;charset=UTF-8"
         for scheme in ("https://", "http://"):
             session.mount(scheme, WatchedAdapter(pool_connections=4, pool_maxsize=_POOL_SIZE))
         return session
