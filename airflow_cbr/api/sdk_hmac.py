@@ -76,7 +76,7 @@ def authorization(
         raise KeyError("x-sdk-date")
     request = canonical_request(method, url, headers, body)
     text = f"{ALGORITHM}\n{date}\n{hashlib.sha256(request.encode()).hexdigest()}"
-    signature = hmac.new(secret_key.reveal().encode(), text.encode(), hashlib.sha256).hexdigest()
+    signature = hmac.digest(secret_key.reveal().encode(), text.encode(), "sha256").hex()
     names = ";".join(name for name, _ in _signed(headers))
     return f"{ALGORITHM} Access={access_key}, SignedHeaders={names}, Signature={signature}"
 

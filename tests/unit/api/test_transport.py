@@ -471,13 +471,14 @@ def test_a_body_that_drips_is_given_up(make_client: MakeClient) -> None:
 def test_every_request_has_both_timeouts(service: Service, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     client = make_client(PasswordCredentials("u", "p", "d"), connect_timeout=3, read_timeout=7)
-    send = client._transport._session.send
+    adapter = client._transport._session.get_adapter("http://")
+    send = adapter.send
 
     def spy(*args: Any, **options: Any) -> Any:
         seen.append(options["timeout"])
         return send(*args, **options)
 
-    monkeypatch.setattr(client._transport._session, "send", spy)
+    monkeypatch.setattr(adapter, "send", spy)
     service.iam_answers(token_answer("t"))
     service.answers(SHOWN)
     show(client)

@@ -187,6 +187,29 @@ def test_a_reset_in_the_middle_of_the_request_leaves_the_outcome_open(make_clien
     assert len(connections) == 1
 
 
+def test_head_and_body_go_out_in_one_piece(make_client: MakeClient) -> None:
+    pieces = []
+
+    def read(connection: socket.socket) -> None:
+        pieces.append(connection.recv(65536))
+
+    with listening(read) as port, pytest.raises(CbrOutcomeUnknownError):
+        copy_vault(make_client(endpoints=Endpoints(cbr=f"http://127.0.0.1:{port}")))
+    head, _, body = pieces[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST ")
+    assert body.endswith(b"}}")
+
+
+def test_nothing_of_a_redirect_is_awaited_but_its_head(make_client: MakeClient) -> None:
+    def redirect(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 307 Elsewhere\r\nLocation: /elsewhere\r\nContent-Length: 1000\r\n\r\n")
+        connection.recv(1)
+
+    with listening(redirect) as port, pytest.raises(CbrProtocolError, match="HTTP 307 redirects"):
+        copy_vault(make_client(endpoints=Endpoints(cbr=f"http://127.0.0.1:{port}"), read_timeout=1))
+
+
 def test_who_does_not_tell_when_a_request_goes_out_is_not_believed(make_client: MakeClient) -> None:
     client = make_client(retry_budget=0)
     client._transport._session.mount("http://", HTTPAdapter())
