@@ -41,8 +41,7 @@ def _levels(report: Report) -> str:
     violated = [_violated(report, level, count) for level, count in report.violations.items() if count]
     said = [f"violated: {', '.join(violated)}"] if violated else []
     said += [f"passed: {', '.join(passed)}"] if passed else []
-    unjudged = [f"{', '.join(levels)} ({reason})" for reason, levels in _unjudged(report).items()]
-    said += [f"not judged: {', '.join(unjudged)}"] if unjudged else []
+    said += [f"not judged: {', '.join(levels)} ({reason})" for reason, levels in _unjudged(report).items()]
     return "; ".join(said)
 
 

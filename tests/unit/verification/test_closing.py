@@ -72,8 +72,8 @@ def test_the_last_line_counts_what_is_good_among_all_that_is_judged(good: int, o
 def test_the_last_line_says_of_each_level_why_it_was_not_judged() -> None:
     levels = [Level.RECORD, Level.REPLICA, Level.COVERAGE, Level.RPO]
     assert body(night(0, levels=levels, max_age=86400.0, allow_empty=True)) == (
-        "0 of 0 backups have a verified replica, 0 GB; not judged: record, replica (there was no backup to judge), "
-        "coverage, rpo (no resource is bound to the source vault)"
+        "0 of 0 backups have a verified replica, 0 GB; not judged: record, replica (there was no backup to judge); "
+        "not judged: coverage, rpo (no resource is bound to the source vault)"
     )
 
 
