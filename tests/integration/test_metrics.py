@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_cbr.airflow_names import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
-from airflow_cbr.emulator.world import BACKUPS, DESTINATION_VAULT, SOURCE_VAULT
+from airflow_cbr.emulator.world import BACKUPS, DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_VAULT
 from airflow_cbr.exceptions import CbrReplicationFailedError, CbrVerificationError
 from airflow_cbr.hooks import metrics
 from airflow_cbr.hooks.cbr import CbrHook
@@ -69,6 +69,16 @@ def backups() -> list[Backup]:
 def verified_at() -> int:
     """Return when the oldest backup was made, in whole seconds of Unix time."""
     return int(min(backup.created.timestamp() for backup in backups() if backup.created is not None))
+
+
+def used_ratio() -> float:
+    """Return which part of the destination vault is used, as a metric has it."""
+    hook = CbrHook(region="cn-shenzhen-1", project_id=DESTINATION_PROJECT)
+    billing = hook.show_vault(DESTINATION_VAULT).billing
+    assert billing is not None
+    assert billing.used
+    assert billing.size
+    return round(billing.used / 1024 / billing.size, 4)
 
 
 def copy_all() -> list[str]:
@@ -280,10 +290,12 @@ def test_a_verification_sends_when_the_worst_resource_was_protected(emulator: Em
     received.clear()
     verifying(None).attempt()
 
-    made, age = received
+    made, age, used = received
     assert made == Sample("cbr.replica.verified_at", "gauge", verified_at(), TAGS)
     assert (age.name, age.tags) == ("cbr.replica.age_seconds", TAGS)
     assert 3600 <= age.value < 4 * 24 * 3600
+    assert (used.name, used.kind, used.tags) == ("cbr.vault.used_ratio", "gauge", TAGS)
+    assert used.value == used_ratio() > 0
 
 
 def test_an_older_replica_counts_although_the_verification_fails(emulator: EmulatorServer, received: Received) -> None:
@@ -315,7 +327,8 @@ def test_without_proof_for_every_resource_nothing_is_sent(
     else:
         verifying(None, levels=levels).attempt()
 
-    assert received == []
+    # The word of the source alone reads no destination vault either.
+    assert [one.name for one in received] == (["cbr.vault.used_ratio"] if levels is None else [])
 
 
 # --- the client ---------------------------------------------------------------------------------------------------------------
