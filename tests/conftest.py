@@ -30,8 +30,11 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
     from xdist.workermanage import WorkerController
 
+# No test depends on the clock: 200 ms for an example, and a second to make some, are nothing on a busy machine.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
 # For `make test-unit`: a tenth of the examples, where a test does not say how many it needs.
-hypothesis.settings.register_profile("quick", max_examples=10)
+hypothesis.settings.register_profile("quick", hypothesis.settings.get_profile("untimed"), max_examples=10)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
