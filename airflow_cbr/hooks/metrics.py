@@ -32,6 +32,7 @@ __all__ = [
     "tell_drill",
     "tell_replication",
     "tell_throttled",
+    "tell_used",
     "tell_verified",
     "tell_wait",
 ]
@@ -46,6 +47,8 @@ class Metric(StrEnum):
     """Gauge: Unix time at which the source backup of the newest verified replica was made, of the vault's worst resource."""
     AGE_SECONDS = "cbr.replica.age_seconds"
     """Gauge: how old that was when the verification looked."""
+    USED_RATIO = "cbr.vault.used_ratio"
+    """Gauge: which part of the destination vault is used; 1 is full."""
     ACCEPTED = "cbr.replication.accepted"
     """Counter: copies that the service accepted from the task's last attempt."""
     ADOPTED = "cbr.replication.adopted"
@@ -142,6 +145,16 @@ def tell_verified(verified_at: datetime | None, age_seconds: float | None, tags:
     _send("gauge", Metric.VERIFIED_AT, int(verified_at.timestamp()), tags)
     # StatsD reads a gauge with a sign as a difference.
     _send("gauge", Metric.AGE_SECONDS, max(int(age_seconds), 0), tags)
+
+
+def tell_used(used_ratio: float | None, tags: dict[str, str]) -> None:
+    """Send how full the destination vault is; nothing when that is not known.
+
+    :param used_ratio: which part of it is used, or None.
+    :param tags: from :func:`tags_of`.
+    """
+    if used_ratio is not None:
+        _send("gauge", Metric.USED_RATIO, round(used_ratio, 4), tags)
 
 
 def tell_replication(counts: Mapping[str, int], tags: dict[str, str], *, gb: float | None = None) -> None:

@@ -6,6 +6,7 @@ knows the rest, and refuses the call if it is wrong.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["MB_PER_GB", "Capacity", "Objection", "capacity_of", "named_vault", "objections_to_destination", "objections_to_source"]
 
 MB_PER_GB: Final = 1024
+_LARGEST_GB: Final = 10**9
+"""An exabyte; no vault is larger, and none is used beyond it."""
 
 # CBR replicates vaults of servers, SFS Turbo file systems and hybrid (VMware) resources. A kind that is not named here is put to the
 # service, which knows.
@@ -61,6 +64,14 @@ class Capacity:
     def is_full(self) -> bool:
         """Return whether nothing is left."""
         return self.free_gb <= 0
+
+    @property
+    def used_ratio(self) -> float | None:
+        """Return which part is used: 1 is full, more is beyond the size. None where size or use is 0, from which nothing follows."""
+        if self.size_gb <= 0 or self.used_gb <= 0:
+            return None
+        ratio = self.used_gb / self.size_gb
+        return ratio if math.isfinite(ratio) else None
 
     def holds(self, gb: float) -> bool:
         """Return whether this much more fits, or the vault is expanded to hold it.
@@ -121,12 +132,15 @@ def objections_to_destination(vault: Vault, *, object_type: str | None = None) -
 
 
 def capacity_of(vault: Vault) -> Capacity | None:
-    """Return how much the vault holds, or None where its row does not say.
+    """Return how much the vault holds, or None where its row does not say, or says what cannot be: less than 0, infinity, ``nan``.
 
     :param vault: any vault; the service gives its size in GB and its use in MB.
     """
     billing = vault.billing
     if billing is None or billing.size is None or billing.used is None:
+        return None
+    # Compared before they are divided: JSON has integers that no float can hold.
+    if not (0 <= billing.size <= _LARGEST_GB and 0 <= billing.used <= _LARGEST_GB * MB_PER_GB):
         return None
     return Capacity(size_gb=billing.size, used_gb=billing.used / MB_PER_GB, auto_expand=vault.auto_expand is True)
 

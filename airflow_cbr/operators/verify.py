@@ -229,11 +229,13 @@ class CbrVerifyReplicationOperator(TracedOperator, BetweenRegions, WaitingOperat
         return self._facts
 
     def _tell_metrics(self, report: Report) -> None:
-        """Send when the worst resource was last protected, also when the verification fails: what it found stays true."""
-        from airflow_cbr.hooks.metrics import quietly, tell_verified
+        """Send when the worst resource was last protected, and how full the destination is, also on failure: what it found is true."""
+        from airflow_cbr.hooks.metrics import quietly, tell_used, tell_verified
 
         with quietly():
-            tell_verified(report.verified_at, report.age_seconds, self._tags(check_id(self.vault_id, "vault_id")))
+            tags = self._tags(check_id(self.vault_id, "vault_id"))
+            tell_verified(report.verified_at, report.age_seconds, tags)
+            tell_used(report.destination_used_ratio, tags)
 
     def _spec(self) -> VerificationSpec:
         from airflow_cbr.verification.levels import Scope, VerificationSpec

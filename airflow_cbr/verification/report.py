@@ -173,6 +173,7 @@ class Report:
     :param resources: what is protected of each bound resource, the worst first. Default: not known.
     :param vault_name: name of the source vault. Default: not known.
     :param destination_name: name of the destination vault. Default: not known.
+    :param destination_used_ratio: which part of it is used; 1 is full. Default: not known.
     """
 
     def __init__(
@@ -186,6 +187,7 @@ class Report:
         resources: Sequence[ResourceState] = (),
         vault_name: str | None = None,
         destination_name: str | None = None,
+        destination_used_ratio: float | None = None,
     ) -> None:
         self.spec = spec
         self.inventory = inventory
@@ -196,6 +198,7 @@ class Report:
         self.resources = resources
         self.vault_name = vault_name
         self.destination_name = destination_name
+        self.destination_used_ratio = destination_used_ratio
         self._name_of_resource = inventory.resource_names.get
         self._judges_replicas = Level.REPLICA in spec.levels
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow_cbr.exceptions import CbrError, CbrNothingToReplicateError
 from airflow_cbr.inventory.absence import vault_or_error, why_not_empty
+from airflow_cbr.inventory.vaults import capacity_of
 from airflow_cbr.verification.clocks import Clocks
 from airflow_cbr.verification.destination_vault import destination_vault
 from airflow_cbr.verification.levels import Level, Scope
@@ -28,8 +29,8 @@ def verify(source: CbrClient, destination: CbrClient, spec: VerificationSpec) ->
     """Read both sides once, and judge.
 
     Costs one request for each 1,000 backups of the source vault, one for each 1,000 of the destination vault, one for the source vault's
-    own row, from which its resources are known, one for the destination vault's, from which its name is, and a few for replicas that the
-    destination vault does not list. Holds one small row for each backup of the source vault.
+    own row, from which its resources are known, one for the destination vault's, from which its name and use are, and a few for replicas
+    that the destination vault does not list. Holds one small row for each backup of the source vault.
 
     :param source: a client of the source region and project.
     :param destination: a client of the destination region and project, with credentials that may read there.
@@ -84,8 +85,14 @@ def verify(source: CbrClient, destination: CbrClient, spec: VerificationSpec) ->
         resources=resources,
         vault_name=_name_of(vault),
         destination_name=_name_of(target),
+        destination_used_ratio=_used_ratio_of(target),
     )
 
 
 def _name_of(vault: Vault | CbrError | None) -> str | None:
     return None if vault is None or isinstance(vault, Exception) else vault.name
+
+
+def _used_ratio_of(vault: Vault | CbrError | None) -> float | None:
+    capacity = None if vault is None or isinstance(vault, Exception) else capacity_of(vault)
+    return None if capacity is None else capacity.used_ratio

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_cbr.airflow_names import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
-from airflow_cbr.emulator.world import BACKUPS, DESTINATION_VAULT, SOURCE_VAULT
+from airflow_cbr.emulator.world import BACKUPS, DESTINATION_PROJECT, DESTINATION_VAULT, SOURCE_VAULT
 from airflow_cbr.exceptions import CbrReplicationFailedError, CbrVerificationError
 from airflow_cbr.hooks import metrics
 from airflow_cbr.hooks.cbr import CbrHook
@@ -280,10 +280,14 @@ def test_a_verification_sends_when_the_worst_resource_was_protected(emulator: Em
     received.clear()
     verifying(None).attempt()
 
-    made, age = received
+    made, age, used = received
     assert made == Sample("cbr.replica.verified_at", "gauge", verified_at(), TAGS)
     assert (age.name, age.tags) == ("cbr.replica.age_seconds", TAGS)
     assert 3600 <= age.value < 4 * 24 * 3600
+    there = CbrHook(region="cn-shenzhen-1", project_id=DESTINATION_PROJECT).show_vault(DESTINATION_VAULT).billing
+    assert there is not None
+    assert used == Sample("cbr.vault.used_ratio", "gauge", round(there.used / 1024 / there.size, 4), TAGS)  # type: ignore[operator]
+    assert used.value > 0
 
 
 def test_an_older_replica_counts_although_the_verification_fails(emulator: EmulatorServer, received: Received) -> None:
@@ -315,7 +319,8 @@ def test_without_proof_for_every_resource_nothing_is_sent(
     else:
         verifying(None, levels=levels).attempt()
 
-    assert received == []
+    # How full the destination is does not depend on any replica; the word of the source says nothing of that either.
+    assert [one.name for one in received] == (["cbr.vault.used_ratio"] if levels is None else [])
 
 
 # --- the client ---------------------------------------------------------------------------------------------------------------

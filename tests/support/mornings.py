@@ -241,7 +241,7 @@ class Morning:
     def _false_numbers(self) -> list[str]:
         sent = dict(self.told.sent)
         if "cbr.replica.verified_at" not in sent:
-            return ["an age without its time"] if sent else []
+            return ["an age without its time"] if "cbr.replica.age_seconds" in sent else []
         return self._false_time("metric", sent["cbr.replica.verified_at"], sent["cbr.replica.age_seconds"])
 
     def _false_time(self, name: str, verified_at: float, age: float | None) -> list[str]:

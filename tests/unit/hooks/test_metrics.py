@@ -29,6 +29,7 @@ from airflow_cbr.hooks.metrics import (
     tell_drill,
     tell_replication,
     tell_throttled,
+    tell_used,
     tell_verified,
     tell_wait,
 )
@@ -90,6 +91,7 @@ def test_the_names_are_those_of_the_contract() -> None:
         "cbr.replication.missing",
         "cbr.replication.skipped",
         "cbr.replication.succeeded",
+        "cbr.vault.used_ratio",
         "cbr.wait.seconds",
     ]
     assert set(COUNTERS) == set(COUNTS) - {"already"}
@@ -97,6 +99,7 @@ def test_the_names_are_those_of_the_contract() -> None:
 
 def test_everything_that_is_sent(sent: list[Any]) -> None:
     tell_verified(MADE, 3600.9, TAGS)
+    tell_used(0.91239, TAGS)
     tell_replication(COUNTS, TAGS, gb=120.5)
     tell_wait(90.5, TAGS)
     tell_throttled("cn-north-4")
@@ -105,6 +108,7 @@ def test_everything_that_is_sent(sent: list[Any]) -> None:
     assert sent == [
         ("gauge", "cbr.replica.verified_at", int(MADE.timestamp()), TAGS),
         ("gauge", "cbr.replica.age_seconds", 3600, TAGS),
+        ("gauge", "cbr.vault.used_ratio", 0.9124, TAGS),
         *(("incr", f"cbr.replication.{key}", count, TAGS) for key, count in COUNTS.items() if key != "already"),
         ("gauge", "cbr.replication.gb", 120.5, TAGS),
         # Airflow takes a bare number for milliseconds.
@@ -124,6 +128,7 @@ def test_everything_that_is_sent(sent: list[Any]) -> None:
 @pytest.mark.parametrize(("verified_at", "age_seconds"), [(None, None), (MADE, None), (None, 5.0)])
 def test_what_is_not_known_to_be_protected_is_not_sent(sent: list[Any], verified_at: datetime | None, age_seconds: float | None) -> None:
     tell_verified(verified_at, age_seconds, TAGS)
+    tell_used(None, TAGS)
     tell_replication({"accepted": 1}, TAGS, gb=None)
 
     assert sent == [("incr", "cbr.replication.accepted", 1, TAGS)]
@@ -191,6 +196,7 @@ def raising(error: BaseException) -> Callable[[], Any]:
 
 def send_everything() -> None:
     tell_verified(MADE, 1.0, TAGS)
+    tell_used(0.5, TAGS)
     tell_replication(COUNTS, TAGS, gb=1.0)
     tell_wait(1.0, TAGS)
     tell_throttled("cn-north-4")
