@@ -305,7 +305,7 @@ def test_an_older_replica_counts_although_the_verification_fails(emulator: Emula
 
 
 @pytest.mark.parametrize("levels", [None, {"record": "fail"}], ids=["a resource without a replica", "the word of the source"])
-def test_without_proof_for_every_resource_nothing_is_sent(
+def test_without_proof_for_every_resource_no_time_is_sent(
     emulator: EmulatorServer, received: Received, levels: dict[str, str] | None
 ) -> None:
     copy_all()
