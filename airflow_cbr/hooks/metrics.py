@@ -154,8 +154,7 @@ def tell_used(used_ratio: float | None, tags: dict[str, str]) -> None:
     :param tags: from :func:`tags_of`.
     """
     if used_ratio is not None:
-        # Rounded, since a backend shows what it is given; never to the 0 that an empty vault would have.
-        _send("gauge", Metric.USED_RATIO, max(round(used_ratio, 4), 0.0001), tags)
+        _send("gauge", Metric.USED_RATIO, round(used_ratio, 4), tags)
 
 
 def tell_replication(counts: Mapping[str, int], tags: dict[str, str], *, gb: float | None = None) -> None:

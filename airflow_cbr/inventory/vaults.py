@@ -67,7 +67,7 @@ class Capacity:
 
     @property
     def used_ratio(self) -> float | None:
-        """Return which part is used: 1 is full. None where size or use is 0, from which nothing follows."""
+        """Return which part is used: 1 is full, more is beyond the size. None where size or use is 0, from which nothing follows."""
         if self.size_gb <= 0 or self.used_gb <= 0:
             return None
         ratio = self.used_gb / self.size_gb

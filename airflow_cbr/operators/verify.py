@@ -229,7 +229,7 @@ class CbrVerifyReplicationOperator(TracedOperator, BetweenRegions, WaitingOperat
         return self._facts
 
     def _tell_metrics(self, report: Report) -> None:
-        """Send when the worst resource was last protected, and how full the destination is; what a failing task found stays true."""
+        """Send when the worst resource was last protected, and how full the destination is, also on failure: what it found is true."""
         from airflow_cbr.hooks.metrics import quietly, tell_used, tell_verified
 
         with quietly():

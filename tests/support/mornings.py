@@ -243,7 +243,7 @@ class Morning:
         # How full the vault is says nothing of what is protected.
         sent.pop("cbr.vault.used_ratio", None)
         if "cbr.replica.verified_at" not in sent:
-            return ["an age without its time"] if sent else []
+            return ["an age without its time"] if "cbr.replica.age_seconds" in sent else []
         return self._false_time("metric", sent["cbr.replica.verified_at"], sent["cbr.replica.age_seconds"])
 
     def _false_time(self, name: str, verified_at: float, age: float | None) -> list[str]:

@@ -99,7 +99,7 @@ def test_the_names_are_those_of_the_contract() -> None:
 
 def test_everything_that_is_sent(sent: list[Any]) -> None:
     tell_verified(MADE, 3600.9, TAGS)
-    tell_used(0.123456, TAGS)
+    tell_used(0.91239, TAGS)
     tell_replication(COUNTS, TAGS, gb=120.5)
     tell_wait(90.5, TAGS)
     tell_throttled("cn-north-4")
@@ -108,7 +108,7 @@ def test_everything_that_is_sent(sent: list[Any]) -> None:
     assert sent == [
         ("gauge", "cbr.replica.verified_at", int(MADE.timestamp()), TAGS),
         ("gauge", "cbr.replica.age_seconds", 3600, TAGS),
-        ("gauge", "cbr.vault.used_ratio", 0.1235, TAGS),
+        ("gauge", "cbr.vault.used_ratio", 0.9124, TAGS),
         *(("incr", f"cbr.replication.{key}", count, TAGS) for key, count in COUNTS.items() if key != "already"),
         ("gauge", "cbr.replication.gb", 120.5, TAGS),
         # Airflow takes a bare number for milliseconds.
@@ -196,6 +196,7 @@ def raising(error: BaseException) -> Callable[[], Any]:
 
 def send_everything() -> None:
     tell_verified(MADE, 1.0, TAGS)
+    tell_used(0.5, TAGS)
     tell_replication(COUNTS, TAGS, gb=1.0)
     tell_wait(1.0, TAGS)
     tell_throttled("cn-north-4")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from airflow_cbr.api.decoding import UNREADABLE, decode_json
 from airflow_cbr.api.models import Billing, Vault
 from airflow_cbr.inventory.vaults import Capacity, Objection, capacity_of, objections_to_destination, objections_to_source
 
@@ -117,3 +119,49 @@ def test_a_vault_that_expands_by_itself_holds_anything() -> None:
     capacity = capacity_of(vault({**GOOD, "used": 101 * 1024}, auto_expand=True))
     assert capacity is not None
     assert capacity.holds(1000)
+
+
+hostile = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 3),
+    st.integers(),
+    st.sampled_from([10**400, -(10**400), 5e-324, 1e308, -0.0, math.inf, math.nan, "NaN", "-inf", "Infinity", "12", "", "a lot", [], {}]),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.floats(0, 1e9),
+)
+
+
+@given(size=hostile, used=hostile)
+@example(size=100, used=10**400)
+@example(size="Infinity", used=1024)
+@example(size=5e-324, used=10**12)
+@example(size=100, used=0)
+@example(size=100, used=-1)
+@example(size=0, used=1024)
+def test_which_part_is_used_is_reckoned_from_numbers_that_a_vault_can_have_alone(size: Any, used: Any) -> None:
+    try:
+        row = decode_json(json.dumps({"id": "v", "billing": {"size": size, "used": used}}).encode(), Vault)
+    except UNREADABLE:
+        return
+    capacity = capacity_of(row)
+    billing = row.billing
+    assert billing is not None
+    size, used = billing.size, billing.used
+    can_be = size is not None and used is not None and 0 <= size <= 10**9 and 0 <= used <= 10**9 * 1024
+    assert (capacity is not None) == can_be
+    if capacity is None or (ratio := capacity.used_ratio) is None:
+        # A size that is next to nothing divides to infinity.
+        assert not (can_be and size >= 1 and used >= 1)
+    else:
+        assert 0 <= ratio < math.inf
+        assert ratio == used / 1024 / size
+        assert 0 not in (size, used)
+
+
+def test_which_part_of_a_vault_is_used() -> None:
+    assert [one and one.used_ratio for one in (capacity_of(vault({**GOOD, "used": gb * 1024})) for gb in (10, 93, 101))] == [
+        0.1,
+        0.93,
+        1.01,
+    ]

@@ -196,6 +196,31 @@ def test_room_is_enough_when_the_next_night_just_fits_or_the_vault_expands() -> 
     assert one.faults == (Fault.VAULT_ROOM,)
 
 
+@pytest.mark.parametrize("level", [Level.VAULT, Level.REPLICA])
+@pytest.mark.parametrize(
+    ("there", "ratio"),
+    [
+        (destination(size=100, used=93 * 1024), 0.93),
+        (destination(size=100, used=93 * 1024, auto_expand=True), 0.93),
+        (destination(size=100, used=0), None),
+        (destination(size=None, used=1024), None),
+        (destination(size=100, used=float("nan")), None),
+        (destination(size=100, used=10**400), None),
+        (destination(billing=None), None),
+        (REFUSED, None),
+    ],
+    ids=["used", "it expands", "used 0", "no size", "nan", "too large for a float", "no billing", "refused"],
+)
+def test_how_full_the_destination_is_is_known_where_it_was_read(level: Level, there: Vault | CbrError, ratio: float | None) -> None:
+    report = judged(Side([source(record())], [vault(HERE)]), Side([replica()], [there]), levels=[level])
+    assert report.destination_used_ratio == ratio
+
+
+def test_how_full_it_is_is_not_known_where_no_level_reads_it() -> None:
+    there = Side([replica()], [destination(size=100, used=93 * 1024)])
+    assert judged(Side([source(record())], [vault(HERE)]), there, levels=[Level.RECORD]).destination_used_ratio is None
+
+
 @pytest.mark.parametrize("locked", [False, None])
 def test_a_lock_is_missed_only_where_it_is_asked_for(locked: bool | None) -> None:
     assert at_destination(destination(locked=locked)) == []
