@@ -92,7 +92,7 @@ def replicate(url: str) -> list[Target]:
         print(f"  {name:28}{spread(values)}")
     ours, theirs, official = measured.values()
     return [
-        Target("replicate call / requests.Session", ratio(ours, theirs), 1.05, known=1.12),
+        Target("replicate call / requests.Session", ratio(ours, theirs), 1.05),
         Target("replicate call / official SDK", ratio(ours, official), 1.0),
     ]
 
@@ -114,7 +114,7 @@ def listing(url: str) -> list[Target]:
     print(f"Listing {ROWS} backups with their records, {ROUNDS} rounds, ms (median [range]):")
     for name, values in measured.items():
         print(f"  {name:28}{spread(values)}")
-    return [Target("listing 10,000 backups / the same pages with json.loads", ratio(*measured.values()), 0.3, known=0.58)]
+    return [Target("listing 10,000 backups / the same pages with json.loads", ratio(*measured.values()), 0.3, known=0.65)]
 
 
 def peak_memory(rows: int) -> float:

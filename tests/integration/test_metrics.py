@@ -71,16 +71,6 @@ def verified_at() -> int:
     return int(min(backup.created.timestamp() for backup in backups() if backup.created is not None))
 
 
-def used_ratio() -> float:
-    """Return which part of the destination vault is used, as a metric has it."""
-    hook = CbrHook(region="cn-shenzhen-1", project_id=DESTINATION_PROJECT)
-    billing = hook.show_vault(DESTINATION_VAULT).billing
-    assert billing is not None
-    assert billing.used
-    assert billing.size
-    return round(billing.used / 1024 / billing.size, 4)
-
-
 def copy_all() -> list[str]:
     return list(replicating().attempt())
 

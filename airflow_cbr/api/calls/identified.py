@@ -37,7 +37,7 @@ def _are_row_ids(ids: Sequence[str]) -> bool:
     """Return whether each is 1 to 64 letters of ASCII, digits, dashes and underscores.
 
     Wider than a valid id: rows of a cloud that writes its ids differently still show what is covered. All are looked at together, which
-    takes a third of the time that one after the other does.
+    takes half of the time that one after the other does.
     """
     if not all(ids) or max(map(len, ids), default=0) > _LONGEST_ROW_ID:
         return False
