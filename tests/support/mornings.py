@@ -240,8 +240,6 @@ class Morning:
 
     def _false_numbers(self) -> list[str]:
         sent = dict(self.told.sent)
-        # How full the vault is says nothing of what is protected.
-        sent.pop("cbr.vault.used_ratio", None)
         if "cbr.replica.verified_at" not in sent:
             return ["an age without its time"] if "cbr.replica.age_seconds" in sent else []
         return self._false_time("metric", sent["cbr.replica.verified_at"], sent["cbr.replica.age_seconds"])
